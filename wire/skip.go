@@ -1,0 +1,40 @@
+package wire
+
+// Skip says why a frame gave no TCP segment. SkipNone is success. Every other
+// value is counted and shown in the report; none is fatal.
+type Skip uint8
+
+// The reasons, from the link layer up.
+const (
+	SkipNone Skip = iota
+	// SkipLinkType: the decoder does not know the frame's link type.
+	SkipLinkType
+	// SkipNotIP: the frame carries something that is not IPv4 or IPv6 (ARP, LLDP, ...).
+	SkipNotIP
+	// SkipNotTCP: IP, but another transport (UDP, ICMP, ...).
+	SkipNotTCP
+	// SkipFragment: a fragment of an IP packet; not reassembled.
+	SkipFragment
+	// SkipTruncated: the capture was snapped before the end of the TCP header's
+	// fixed part.
+	SkipTruncated
+	// SkipMalformed: lengths in the headers contradict each other or the frame.
+	SkipMalformed
+	// SkipEncrypted: IPsec ESP; what it carries cannot be known.
+	SkipEncrypted
+
+	skipEnd
+)
+
+// SkipCount is the number of values of Skip, for tables indexed by it.
+const SkipCount = int(skipEnd)
+
+var skipNames = [...]string{"none", "link-type", "not-ip", "not-tcp", "fragment", "truncated", "malformed", "encrypted"}
+
+// String returns the reason's name as it stands in reports.
+func (s Skip) String() string {
+	if int(s) < len(skipNames) {
+		return skipNames[s]
+	}
+	return "unknown"
+}
