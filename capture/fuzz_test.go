@@ -1,0 +1,116 @@
+package capture
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// FuzzReader reads any octets as a capture: it ends, holds to the octets that are
+// there, does not depend on how they arrive, and agrees with pcapgo where both
+// read the whole of them.
+func FuzzReader(f *testing.F) {
+	for _, c := range containerSamples() {
+		f.Add(c.whole)
+		f.Add(c.whole[:len(c.whole)-3])
+	}
+	for _, o := range orders {
+		w := newNG(o).idb(1, 40, someOptions(o)...).idb(113, 0).spb(100, octets(40)).opb(1, 5, octets(7)).isb(0, someOptions(o)...).block(4, octets(8)).block(0xbad, octets(4))
+		w.epb(7, 1, octets(4)).raw(blockEnhanced, 32+57, w.epbBody(0, 1e6, 57, 57, octets(57)), 32+57)
+		f.Add(w.shb(1, 2).idb(276, 0).epb(0, 1<<63, octets(5)).epb(0, 1, nil).Bytes())
+		f.Add(append(pcapHead(o, pcapMagicMicro, 2, 4, 0, 0x30000001), pcapRec(o, 1, 5e6, 9, 8, octets(9))...))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		frames, damage, info, err := fuzzRead(t, bytes.NewReader(b), len(b))
+		frames1, damage1, info1, err1 := fuzzRead(t, struct{ io.Reader }{iotest.OneByteReader(bytes.NewReader(b))}, len(b))
+		if d := cmp.Diff(frames, frames1); d != "" {
+			t.Fatalf("octet by octet other frames are read:\n%s", d)
+		}
+		if d := cmp.Diff(damage, damage1); d != "" || (err == nil) != (err1 == nil) || err != nil && err.Error() != err1.Error() {
+			t.Fatalf("octet by octet other damage is found: %v, %v\n%s", err, err1, d)
+		}
+		if d := cmp.Diff(info, info1); d != "" {
+			t.Fatalf("octet by octet Info differs:\n%s", d)
+		}
+		if err != nil || damage != nil || info.Passed[blockStatistics] > 0 {
+			return
+		}
+		if want, err := pcapgoRead(b); err == nil && aligned(b, info) {
+			sameFrames(t, info, frames, want)
+			if len(frames) != len(want) {
+				t.Fatalf("%d frames, pcapgo reads %d", len(frames), len(want))
+			}
+		}
+	})
+}
+
+// someOptions returns options of an interface, which are counters in statistics.
+func someOptions(o order) [][]byte {
+	w := &ng{order: o}
+	return [][]byte{w.opt(2, octets(5)), w.opt(9, []byte{6}), w.opt(14, octets(8)), w.opt(4, octets(8)), w.opt(0, nil)}
+}
+
+// aligned reports whether all blocks of a pcapng input are of whole words: pcapgo
+// does not skip the padding of others.
+func aligned(b []byte, info Info) bool {
+	if info.Format != "pcapng" {
+		return true
+	}
+	p := &pcapngReader{}
+	for at := 0; at+blockMin <= len(b); {
+		if h := b[at:]; p.u32(h) == blockSection {
+			p.big = h[8] == 0x1a
+		}
+		total := p.u32(b[at+4:])
+		if total%4 != 0 {
+			return false
+		}
+		at += int(total)
+	}
+	return true
+}
+
+// fuzzRead reads r to its end, and fails when that takes more steps than a whole
+// reader would need.
+func fuzzRead(t *testing.T, r io.Reader, size int) (frames []kept, damage []string, info Info, err error) {
+	src, err := NewReader(r, "fuzz")
+	if err != nil {
+		return nil, nil, info, err
+	}
+	defer src.Close()
+	var f wire.Frame
+	total := 0
+	for range size/blockMin + 3 {
+		err := src.Next(&f)
+		var d *DamageError
+		switch {
+		case err == io.EOF:
+			info = src.Info()
+			if info.Bytes > int64(size) {
+				t.Fatalf("%d octets read of %d", info.Bytes, size)
+			}
+			info.Damage = nil // compared by its text
+			return frames, damage, info, nil
+		case errors.As(err, &d):
+			damage = append(damage, d.Error())
+			if d.Offset < 0 || d.Offset > int64(size) {
+				t.Fatalf("damage at byte %d of %d", d.Offset, size)
+			}
+		case err != nil:
+			t.Fatal(err)
+		default:
+			if total += len(f.Data); total > size || int(f.Length) < len(f.Data) || cap(f.Data) != len(f.Data) {
+				t.Fatalf("frame %d: %d octets (capacity %d) of length %d, %d in all from an input of %d", len(frames)+1, len(f.Data), cap(f.Data), f.Length, total, size)
+			}
+			frames = append(frames, keep(&f))
+		}
+	}
+	t.Fatalf("no end after %d frames and %d damages from %d octets", len(frames), len(damage), size)
+	return
+}
