@@ -1,0 +1,157 @@
+package reassembly
+
+import "github.com/tcplife/tcplife/wire"
+
+// incarnationsMax bounds how many lives of one tuple are held at once. Two are
+// ordinary (a new connection while old duplicates are about); more means that
+// somebody plays with SYNs.
+const incarnationsMax = 4
+
+// incarnationOf finds which life of the tuple a segment belongs to, and begins a
+// new one if it is a SYN that none of them sent. rec is the newest.
+func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, hash uint64, swapped bool) uint32 {
+	r := t.recs.at(rec)
+	if s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
+		for i := rec; i != 0; i = t.recs.at(i).older {
+			if t.recs.at(i).sentSYN(s, swapped) {
+				return i
+			}
+		}
+		return t.reopen(rec, s, hash, swapped)
+	}
+	if r.older == 0 || r.plausible(s, r.side(swapped)) {
+		return rec
+	}
+	for i := r.older; i != 0; i = t.recs.at(i).older {
+		if o := t.recs.at(i); o.owns(s, o.side(swapped)) {
+			return i
+		}
+	}
+	// It fits none: it goes to the nearest of those that still live.
+	best, gap := rec, r.distance(s, swapped)
+	for i := r.older; i != 0; i = t.recs.at(i).older {
+		o := t.recs.at(i)
+		if g := o.distance(s, swapped); g < gap && o.state != stateReset {
+			best, gap = i, g
+		}
+	}
+	return best
+}
+
+// sentSYN reports whether a SYN is one that this connection's side sent: with the
+// number remembered for it, or implied by what was seen of it. With nothing
+// remembered, as in a simultaneous open, it is.
+func (r *record) sentSYN(s *wire.Segment, swapped bool) bool {
+	from := r.side(swapped)
+	f, p := &r.half[from], &r.half[from.Peer()]
+	switch {
+	case f.has(hasSYN):
+		return s.Seq == f.isn
+	case p.has(hasSYN) && !p.has(talked) && f.bytes == 0:
+		// The opening is under way and the other side's SYN comes now: simultaneous
+		// open, or a handshake split into ACK and SYN.
+		return true
+	case f.has(hasISN):
+		return s.Seq == f.isn
+	case f.has(hasNext):
+		return s.Seq == f.first-1
+	case f.has(hasAcked):
+		return s.Seq == f.acked-1
+	}
+	return p.has(hasNext)
+}
+
+// youngSlack is how far beyond the highest number seen a segment may lie and
+// still count as a young connection's next: one full initial window and more,
+// while captures rarely miss that much at a stretch.
+const youngSlack = 1 << 16
+
+// plausible reports whether a segment may be the connection's next as far as its
+// numbers go. It is asked only while another incarnation of the tuple is about.
+func (r *record) plausible(s *wire.Segment, from Side) bool {
+	f, p := &r.half[from], &r.half[from.Peer()]
+	if f.has(hasNext) {
+		low := f.first
+		if f.has(hasISN) {
+			low = f.isn
+		}
+		// What was sent so far bounds what may have been missed.
+		slack := min(youngSlack, 4096+uint32(f.next-low))
+		if s.Seq.Before(low) || s.Seq.After(f.next.Add(slack)) {
+			return false
+		}
+	}
+	if s.Flags&wire.ACK == 0 {
+		return true
+	}
+	if !p.has(hasNext) {
+		return true
+	}
+	low := p.first
+	if p.has(hasISN) {
+		low = p.isn.Add(1)
+	}
+	slack := min(youngSlack, uint32(p.next-low))
+	return !s.Ack.Before(low) && !s.Ack.After(p.next.Add(slack))
+}
+
+// owns reports whether a segment's numbers lie inside what the connection has
+// used already, or continue it exactly.
+func (r *record) owns(s *wire.Segment, from Side) bool {
+	f, p := &r.half[from], &r.half[from.Peer()]
+	low := func(h *half) wire.Seq {
+		if h.has(hasISN) {
+			return h.isn
+		}
+		return h.first
+	}
+	return f.has(hasNext) && inside(s.Seq, low(f), f.next) &&
+		(s.Flags&wire.ACK == 0 || !p.has(hasNext) || inside(s.Ack, low(p), p.next))
+}
+
+func (r *record) distance(s *wire.Segment, swapped bool) uint32 {
+	f := &r.half[r.side(swapped)]
+	if !f.has(hasNext) {
+		return 1 << 31
+	}
+	d := s.Seq.Sub(f.next)
+	if d < 0 {
+		return uint32(-d)
+	}
+	return uint32(d)
+}
+
+// reopen begins a new incarnation of a tuple whose last one is still held.
+func (t *Tracker) reopen(rec uint32, s *wire.Segment, hash uint64, swapped bool) uint32 {
+	t.lookup = t.recs.at(rec).key
+	key := t.lookup
+	_, at := t.table.find(hash, t.sameKey)
+	n, oldest := 1, rec
+	for ; t.recs.at(oldest).older != 0; n++ {
+		oldest = t.recs.at(oldest).older
+	}
+	if n >= incarnationsMax {
+		t.settle(oldest, EndedReused, s.At)
+		// Settling an older one leaves the table as it is.
+	}
+	t.table.remove(at, t.hashOf)
+	fresh := t.open(s, key, hash, swapped)
+	r, f := t.recs.at(rec), t.recs.at(fresh)
+	f.older, r.newer = rec, fresh
+	f.previous, r.next = r.neighbour(), f.neighbour()
+	return fresh
+}
+
+// superseded marks the older incarnations when a new one is answered: they are
+// history, and leave when their last duplicates must have died.
+func (t *Tracker) superseded(rec uint32, answer wire.FrameID, now wire.Time) {
+	for i := t.recs.at(rec).older; i != 0; i = t.recs.at(i).older {
+		o := t.recs.at(i)
+		if !o.replaced {
+			o.replaced = true
+			o.next.answer, o.next.answerAt = answer, now
+			o.deadline = now.Add(t.cfg.Profile.TimeWait)
+			t.wheel.file(t, i)
+		}
+	}
+}

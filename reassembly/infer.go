@@ -1,0 +1,375 @@
+package reassembly
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// The tap sees that a segment passed, not that it arrived. What arrived is read
+// from what its receiver sent later:
+//
+//   - The receiver's acknowledgments and its next steps prove an arrival.
+//   - A repetition, or an acknowledgment that does not cover it, refutes the
+//     arrival of every copy that passed early enough to have been known: segments
+//     cross, so what passed less than the receiver's response time before says
+//     nothing.
+//
+// For each thing an endpoint can receive that changes its state (the peer's SYN,
+// the ACK of its SYN, the peer's FIN, the ACK of its FIN, a RST) the log gives the
+// candidates that carry it, the own segments that show it lacking, and the first
+// own segment that shows it known. The cause is the earliest candidate that is
+// not refuted. All happenings of one endpoint, put in its own order, drive the
+// table in arcs.go. The log is read once, when the connection leaves, so nothing
+// written is ever taken back.
+
+// happening is something that an endpoint did or that happened to it.
+type happening struct {
+	// pos orders the happenings of an endpoint; see posReceived and the like. Those
+	// in one place go by cause, the index of the event that caused them.
+	pos, cause int
+	by         Stimulus
+	at         wire.Time
+	frame      wire.FrameID
+	proof      wire.FrameID
+	evidence   Evidence
+	rewritten  bool
+	// contested: it arrived, but whether before or after another is not proven; the
+	// state that follows only if it was before is no more than Passed.
+	contested bool
+}
+
+// An endpoint's own order is that of the log, but for segments that crossed: what
+// it received with event i comes where i passed, or, if its own event j shows that
+// it did not know of it, behind j.
+func posBefore(i int) int   { return 4 * i }
+func posReceived(i int) int { return 4*i + 1 }
+func posSent(i int) int     { return 4*i + 2 }
+func posCrossed(j int) int  { return 4*j + 3 }
+
+// inference reconstructs the timelines of one connection at a time. It keeps its
+// scratch memory from one to the next.
+type inference struct {
+	c    *Conn
+	me   Side
+	list []happening
+	// cands, lacks are event indices.
+	cands, lacks []int
+	fins         [2]finInfo
+}
+
+// run fills in both timelines of c.
+func (in *inference) run(c *Conn, p *Profile) {
+	in.c = c
+	for side := range in.fins {
+		in.fins[side] = in.findFIN(Side(side))
+	}
+	for side := range c.Ends {
+		in.me = Side(side)
+		in.list = in.list[:0]
+		in.opening()
+		in.closing()
+		in.resets()
+		in.reopened()
+		in.apply(p)
+	}
+}
+
+func (in *inference) end() *Endpoint  { return &in.c.Ends[in.me] }
+func (in *inference) peer() *Endpoint { return &in.c.Ends[in.me.Peer()] }
+
+// genuine reports whether an event counts: a segment of another incarnation or
+// with impossible numbers says nothing about this connection's endpoints.
+func genuine(e *Event) bool { return e.Marks&(MarkOther|MarkOutside) == 0 }
+
+// first returns the first genuine event from a side, at or after index i, for
+// which ok holds; -1 if there is none.
+func (in *inference) first(from Side, i int, ok func(e *Event) bool) int {
+	for ; i < len(in.c.Events); i++ {
+		if e := &in.c.Events[i]; e.From == from && genuine(e) && ok(e) {
+			return i
+		}
+	}
+	return -1
+}
+
+// gather appends to dst the indices of such events from index i on.
+func (in *inference) gather(dst []int, from Side, i int, ok func(e *Event) bool) []int {
+	for ; i < len(in.c.Events); i++ {
+		if e := &in.c.Events[i]; e.From == from && genuine(e) && ok(e) {
+			dst = append(dst, i)
+		}
+	}
+	return dst
+}
+
+func isKind(k Kind) func(*Event) bool { return func(e *Event) bool { return e.Kind == k } }
+
+// plain reports a segment that only a synchronized endpoint sends.
+func plain(e *Event) bool { return e.Kind == KindACK || e.Kind == KindData || e.Kind == KindFIN }
+
+func (in *inference) did(i int, by Stimulus) {
+	e := &in.c.Events[i]
+	in.list = append(in.list, happening{pos: posSent(i), cause: i, by: by, at: e.At, frame: e.Frame, evidence: Sent})
+}
+
+// received decides whether and when something arrived that in.cands carry, given
+// in.lacks and the index of the first own event that proves it (-1: none), and
+// notes the happening. It returns the cause's index, -1 if it did not arrive.
+func (in *inference) received(by Stimulus, proof int) int {
+	ev := in.c.Events
+	cause, fallback, refuted := -1, -1, false
+	for _, c := range in.cands {
+		if proof >= 0 && c > proof {
+			break
+		}
+		if !in.refutes(c, proof) {
+			cause = c
+			break
+		}
+		fallback, refuted = c, true
+	}
+	if cause < 0 && proof >= 0 && fallback >= 0 {
+		// It did arrive, only later than an undisturbed copy would have.
+		cause, refuted = fallback, fallback != in.cands[0]
+	}
+	switch {
+	case cause >= 0:
+		h := happening{pos: posReceived(cause), cause: cause, by: by, at: ev[cause].At, frame: ev[cause].Frame, evidence: Passed, rewritten: refuted}
+		if proof >= 0 {
+			h.evidence, h.proof = Acked, ev[proof].Frame
+		}
+		// What was sent without knowing it was sent before it arrived.
+		for _, l := range in.lacks {
+			if l > cause && (proof < 0 || l < proof) {
+				h.pos = max(h.pos, posCrossed(l))
+			}
+		}
+		in.list = append(in.list, h)
+	case proof >= 0:
+		// The capture never held what arrived; the endpoint's own segment shows it.
+		in.list = append(in.list, happening{pos: posReceived(proof), cause: proof, by: by, at: ev[proof].At, frame: ev[proof].Frame, evidence: Sent})
+		cause = proof
+	}
+	return cause
+}
+
+// refutes reports whether an own segment shows that candidate c had not arrived:
+// it was sent late enough to know, and does not.
+func (in *inference) refutes(c, proof int) bool {
+	for _, l := range in.lacks {
+		if l > c && (proof < 0 || l < proof) && in.c.Events[l].At.Sub(in.c.Events[c].At) > in.end().Response {
+			return true
+		}
+	}
+	return false
+}
+
+// opening finds how the endpoint came to be connected.
+func (in *inference) opening() {
+	me, you := in.me, in.me.Peer()
+	syn := in.first(me, 0, isKind(KindSYN))
+	synack := in.first(me, 0, isKind(KindSYNACK))
+	yourSYN := in.first(you, 0, isKind(KindSYN))
+	yourSYNACK := in.first(you, 0, isKind(KindSYNACK))
+	talk := in.first(me, max(syn, synack, 0), plain)
+	yourTalk := in.first(you, max(yourSYN, yourSYNACK, 0), plain)
+	ev := in.c.Events
+	if synack < 0 && yourSYN >= 0 && syn > yourSYN && in.acksBefore(syn) {
+		// A split handshake: the SYN,ACK came in two segments.
+		syn, synack = -1, syn
+	}
+
+	if syn < 0 && synack < 0 && yourSYN < 0 && yourSYNACK < 0 {
+		in.inside(talk, yourTalk)
+		return
+	}
+	if syn >= 0 {
+		in.did(syn, sndSYN)
+	} else if yourSYNACK >= 0 && synack < 0 && yourSYN < 0 {
+		// The SYN is not in the capture; its answer is.
+		in.list = append(in.list, happening{pos: posBefore(yourSYNACK), cause: yourSYNACK, by: sndSYN, at: ev[yourSYNACK].At, frame: ev[yourSYNACK].Frame, evidence: Assumed})
+	}
+	switch {
+	case synack >= 0:
+		h := happening{pos: posSent(synack), cause: synack, by: sndSYNACK, at: ev[synack].At, frame: ev[synack].Frame, evidence: Sent}
+		if yourSYN >= 0 && yourSYN < synack {
+			cause := yourSYN
+			for i := yourSYN; i < synack; i++ {
+				if ev[i].From == you && ev[i].Kind == KindSYN && genuine(&ev[i]) {
+					cause = i
+				}
+			}
+			h.at, h.frame, h.proof, h.evidence, h.rewritten = ev[cause].At, ev[cause].Frame, ev[synack].Frame, Acked, cause != yourSYN
+			h.pos, h.cause = posReceived(cause), cause
+			if syn > cause { // simultaneous open: the SYNs crossed
+				h.pos = posCrossed(syn)
+			}
+		}
+		in.list = append(in.list, h)
+	case yourSYN >= 0 && (talk >= 0 && syn < 0 || yourTalk >= 0 && syn < 0 && ev[yourTalk].Flags&wire.ACK != 0 && in.end().HasISN):
+		// The SYN-ACK is not in the capture; that it was sent shows in what came
+		// after it.
+		shown := yourTalk
+		if talk >= 0 && (shown < 0 || talk < shown) {
+			shown = talk
+		}
+		in.list = append(in.list, happening{pos: posReceived(yourSYN), cause: yourSYN, by: sndSYNACK, at: ev[yourSYN].At, frame: ev[yourSYN].Frame, proof: ev[shown].Frame, evidence: Acked})
+	}
+
+	if syn >= 0 || yourSYNACK >= 0 {
+		in.cands = in.gather(in.cands[:0], you, 0, isKind(KindSYNACK))
+		in.lacks = in.gather(in.lacks[:0], me, 0, isKind(KindSYN))
+		if talk >= 0 || synack < 0 && !in.unanswered() {
+			in.received(rcvSYNACK, talk)
+		}
+	}
+	if synack >= 0 || syn < 0 && yourSYN >= 0 {
+		made := len(in.list) - 1 // SYN_RECEIVED's
+		from := max(synack, 0)
+		in.cands = in.gather(in.cands[:0], you, from, func(e *Event) bool {
+			return (plain(e) || e.Kind == KindSYNACK) && e.Flags&wire.ACK != 0
+		})
+		in.lacks = in.gather(in.lacks[:0], me, from, isKind(KindSYNACK))
+		proof := in.provesEstablished(from, talk)
+		in.received(rcvACKofSYN, proof)
+		if synack >= 0 && syn < 0 && in.maybeStateless(synack, proof) {
+			in.list[made].evidence = Passed
+		}
+	}
+}
+
+// acksBefore reports whether the endpoint acknowledged something before event i.
+func (in *inference) acksBefore(i int) bool {
+	j := in.first(in.me, 0, func(e *Event) bool { return e.Kind == KindACK })
+	return j >= 0 && j < i
+}
+
+// unanswered reports whether the SYN-ACKs in in.cands, although repeated, never got
+// an answer: an endpoint that has one acknowledges it at once.
+func (in *inference) unanswered() bool {
+	n := len(in.cands)
+	return n > 1 && in.c.Events[in.cands[n-1]].At.Sub(in.c.Events[in.cands[0]].At) > synackRTO/2
+}
+
+// synackRTO is the first retransmission timeout of a SYN-ACK (RFC 6298 section 2),
+// with a little more for the way.
+const synackRTO = 1200 * time.Millisecond
+
+// maybeStateless reports whether the server may have kept no state after its
+// SYN-ACK (SYN cookies, RFC 4987 section 3.6): for longer than the first
+// retransmission timeout it neither repeated it nor showed that the ACK had
+// arrived.
+func (in *inference) maybeStateless(synack, proof int) bool {
+	ev := in.c.Events
+	until := in.c.Until
+	if proof >= 0 {
+		until = ev[proof].At
+	}
+	from := ev[synack].At
+	if len(in.cands) > 0 && ev[in.cands[0]].At < until {
+		from = ev[in.cands[0]].At
+	}
+	return until.Sub(from) > synackRTO && len(in.lacks) <= 1
+}
+
+// provesEstablished returns the first own event that shows the handshake's last
+// ACK to have arrived. After a Fast Open a server may send before that, so there
+// only an acknowledgment beyond the SYN's data does.
+func (in *inference) provesEstablished(from, talk int) int {
+	if talk < 0 || !in.fastOpen() {
+		return talk
+	}
+	synack := &in.c.Events[from]
+	return in.first(in.me, from, func(e *Event) bool { return plain(e) && e.Ack.After(synack.Ack) })
+}
+
+// fastOpen reports whether the server acknowledged data of the client's SYN.
+func (in *inference) fastOpen() bool {
+	syn := in.first(Client, 0, isKind(KindSYN))
+	synack := in.first(Server, 0, isKind(KindSYNACK))
+	return syn >= 0 && synack >= 0 && in.c.Events[syn].Len > 0 && in.c.Events[synack].Ack == in.c.Events[syn].End
+}
+
+// inside is the opening of a connection that the capture met half-way: both sides
+// are taken for ESTABLISHED, unless there is nothing but resets.
+func (in *inference) inside(talk, yourTalk int) {
+	if talk < 0 && yourTalk < 0 {
+		return
+	}
+	in.list = append(in.list, happening{pos: -1, by: midstream, at: in.c.Start, frame: in.c.First, evidence: Assumed})
+}
+
+// apply puts the happenings in order, drives the table with them, and adds what
+// timers must have done.
+func (in *inference) apply(p *Profile) {
+	slices.SortStableFunc(in.list, func(a, b happening) int {
+		if a.pos != b.pos {
+			return a.pos - b.pos
+		}
+		if a.cause != b.cause {
+			return a.cause - b.cause
+		}
+		return int(order[a.by]) - int(order[b.by])
+	})
+	e := in.end()
+	state := Closed
+	var at wire.Time
+	for _, h := range in.list {
+		next, moves := state.next(h.by)
+		if !moves {
+			continue
+		}
+		at = max(at, h.at)
+		if len(e.Timeline) == 0 {
+			at = h.at
+		}
+		if h.contested && next == Closing {
+			h.evidence = Passed
+		}
+		e.Timeline = append(e.Timeline, Transition{State: next, At: at, Frame: h.frame, Proof: h.proof, Evidence: h.evidence, Rewritten: h.rewritten})
+		state = next
+	}
+	in.timers(p, state, at)
+	in.doubt()
+}
+
+// order is that of RFC 9293 section 3.10.7.4 inside one segment, with the ACK of
+// the SYN before everything that needs a synchronized connection.
+var order = [stimulusEnd]uint8{
+	midstream: 0, sndSYN: 1, sndSYNACK: 2, rcvSYNACK: 3, rcvACKofSYN: 4, rcvRST: 5, rcvACKofFIN: 6, rcvFIN: 7,
+	sndFIN: 8, sndRST: 9, reopened: 10, timeout2MSL: 11, timeoutDead: 12,
+}
+
+// timers adds the transition that a timer must have made before the connection
+// went out of sight.
+func (in *inference) timers(p *Profile, state State, since wire.Time) {
+	e := in.end()
+	var by Stimulus
+	var span time.Duration
+	switch state {
+	case TimeWait:
+		by, span = timeout2MSL, p.TimeWait
+		// Every segment that it answers restarts the timer.
+		for i := range in.c.Events {
+			if v := &in.c.Events[i]; v.From != in.me && genuine(v) && v.Kind != KindRST && v.LastAt > since {
+				since = v.LastAt
+			}
+		}
+	case SynSent:
+		by, span = timeoutDead, p.SYNSpan
+	case SynReceived:
+		by, span = timeoutDead, p.SYNACKSpan
+	default:
+		return
+	}
+	fired := since.Add(span)
+	if fired.Add(min(p.TimerSlack, span/8)) > in.c.Until {
+		return
+	}
+	next, moves := state.next(by)
+	if moves {
+		e.Timeline = append(e.Timeline, Transition{State: next, At: fired, Evidence: Timer})
+	}
+}

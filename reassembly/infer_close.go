@@ -1,0 +1,299 @@
+package reassembly
+
+import "github.com/tcplife/tcplife/wire"
+
+// finInfo says what is known of a side's FIN.
+type finInfo struct {
+	// first is the first captured copy's event; -1: none.
+	first int
+	// shown is the event that first shows that the FIN had been sent: a copy, or an
+	// own segment with the number behind it, or, if hidden, the peer's
+	// acknowledgment. -1: there was no FIN as far as can be told.
+	shown int
+	end   wire.Seq
+	// hidden: no copy was captured, but the peer acknowledged one number more than
+	// data explains, and nothing followed it.
+	hidden bool
+	// forged: the side goes on as if it had not sent it. Its peer may follow it all
+	// the same.
+	forged bool
+}
+
+// findFIN looks for a side's FIN.
+func (in *inference) findFIN(s Side) finInfo {
+	e := &in.c.Ends[s]
+	f := finInfo{first: in.first(s, 0, isKind(KindFIN)), shown: -1, end: e.FIN}
+	if f.first < 0 {
+		f.hiddenFIN(in, s)
+		return f
+	}
+	f.shown = f.first
+	f.forged = in.forgedFIN(s, f.first)
+	if i := in.first(s, 0, func(v *Event) bool { return v.Kind == KindACK && v.Seq == e.FIN }); i >= 0 && i < f.first {
+		f.shown = i
+	}
+	return f
+}
+
+// forgedFIN reports whether the FIN with index i was somebody else's: what a side
+// sends after its FIN has the number behind it, but here it answers, with the old
+// number, even an acknowledgment of the FIN. A keepalive probe has the old number
+// too; it comes after silence, not as an answer.
+func (in *inference) forgedFIN(s Side, i int) bool {
+	ev := in.c.Events
+	e := &in.c.Ends[s]
+	for j := i + 1; j < len(ev); j++ {
+		v := &ev[j]
+		if v.From != s || v.Kind != KindACK || !genuine(v) || !v.Seq.Before(e.FIN) || v.At.Sub(ev[i].At) <= goesOnAfter {
+			continue
+		}
+		for k := j - 1; k > i; k-- {
+			if ev[k].From != s && genuine(&ev[k]) {
+				if v.At.Sub(ev[k].LastAt) <= e.Response+goesOnAfter {
+					return true
+				}
+				break
+			}
+		}
+	}
+	return false
+}
+
+// hiddenFIN looks for the trace that a FIN leaves in the peer's acknowledgments
+// when the capture missed it: a last step of exactly one number. A single octet of
+// data would leave the same, so what follows from it is only assumed.
+func (f *finInfo) hiddenFIN(in *inference, s Side) {
+	var top wire.Seq // the highest number of the side that is accounted for
+	known := false
+	for i := range in.c.Events {
+		v := &in.c.Events[i]
+		if !genuine(v) || v.Kind == KindRST {
+			continue
+		}
+		n := v.End
+		if v.From != s {
+			if v.Flags&wire.ACK == 0 {
+				continue
+			}
+			n = v.Ack
+		}
+		if known && !n.After(top) {
+			continue
+		}
+		f.shown, f.hidden = -1, false // it sent more, so an earlier step was data
+		if known && v.From != s && n == top+1 && v.Count == 1 && v.Kind != KindSYNACK {
+			f.shown, f.end, f.hidden = i, n, true
+		}
+		top, known = n, true
+	}
+}
+
+// closing finds the endpoint's FIN, the arrival of its ACK and that of the peer's.
+func (in *inference) closing() {
+	me, you := in.me, in.me.Peer()
+	ev := in.c.Events
+	gotFIN := in.receivedFIN()
+	fin := in.fins[me]
+	if fin.shown < 0 || fin.forged {
+		return
+	}
+	h := happening{pos: posSent(fin.shown), cause: fin.shown, by: sndFIN, at: ev[fin.shown].At, frame: ev[fin.shown].Frame, evidence: Sent}
+	switch {
+	case fin.hidden:
+		h.pos, h.evidence = posBefore(fin.shown), Assumed
+	case alien(in.c, &ev[fin.shown]):
+		h.evidence = Passed
+	case fin.shown < fin.first:
+		// An own segment with the number behind the FIN passed before any copy of
+		// it: the FIN was sent before that segment's cause arrived.
+		h.pos = posSent(fin.shown) - 1
+		if gotFIN >= 0 && gotFIN < fin.shown {
+			h.pos = posBefore(gotFIN)
+		}
+	}
+	in.list = append(in.list, h)
+	covers := func(e *Event) bool {
+		return e.Kind != KindRST && e.Kind != KindSYN && e.Flags&wire.ACK != 0 && !e.Ack.Before(fin.end)
+	}
+	in.cands = in.gather(in.cands[:0], you, fin.shown, covers)
+	in.lacks = in.gather(in.lacks[:0], me, fin.shown+1, func(e *Event) bool {
+		return e.Marks&MarkRepeat != 0 && e.Marks&MarkKeepalive == 0 && plain(e) && in.current(e)
+	})
+	// An own acknowledgment of a segment that carried it proves that it arrived.
+	proof := -1
+	for _, c := range in.cands {
+		if ev[c].End == ev[c].Seq {
+			continue
+		}
+		p := in.first(me, c+1, func(e *Event) bool { return e.Flags&wire.ACK != 0 && !e.Ack.Before(ev[c].End) })
+		if p >= 0 && (proof < 0 || p < proof) {
+			proof = p
+		}
+	}
+	n := len(in.list)
+	if in.received(rcvACKofFIN, proof) >= 0 && gotFIN >= 0 && ev[gotFIN].From == you && covers(&ev[gotFIN]) {
+		// The peer's FIN brought the ACK too, if nothing did before.
+		for _, g := range in.list[:n] {
+			if g.by == rcvFIN && g.pos < in.list[n].pos {
+				in.list[n].pos, in.list[n].cause = g.pos, g.cause
+			}
+		}
+	}
+}
+
+// current reports whether an own event belongs to this life of the tuple: its
+// sender had not opened the next one.
+func (in *inference) current(e *Event) bool {
+	next := &in.c.Next
+	return next.Frame == 0 || e.From != next.Opener || e.At < next.Key.Start
+}
+
+// receivedFIN finds the arrival of the peer's FIN with all that came before it,
+// and returns its cause. Its carriers are the FIN's copies and what filled a hole
+// below it.
+func (in *inference) receivedFIN() int {
+	me, you := in.me, in.me.Peer()
+	fin := in.fins[you]
+	if fin.shown < 0 {
+		return -1
+	}
+	ev := in.c.Events
+	proof := in.first(me, 0, func(e *Event) bool { return e.Flags&wire.ACK != 0 && !e.Ack.Before(fin.end) && e.Kind != KindSYN })
+	in.cands = in.cands[:0]
+	if fin.first >= 0 {
+		in.cands = in.gather(in.cands, you, fin.first, func(e *Event) bool { return e.End != e.Seq && e.Kind != KindRST })
+		if ev[fin.first].Marks&MarkGap != 0 {
+			// It overtook data; what filled the hole completed it.
+			for i, c := range in.cands {
+				if i > 0 && ev[c].Marks&MarkRepeat == 0 {
+					in.cands = in.cands[i:]
+					break
+				}
+			}
+		}
+	}
+	in.lacks = in.gather(in.lacks[:0], me, max(fin.first, 0), func(e *Event) bool {
+		return e.Flags&wire.ACK != 0 && e.Ack.Before(fin.end)
+	})
+	if proof < 0 && in.holeBelow(fin.end) {
+		return -1
+	}
+	if !in.answersFirst(proof) {
+		in.cands = in.cands[len(in.cands)-1:]
+	}
+	n := len(in.list)
+	cause := in.received(rcvFIN, proof)
+	switch {
+	case cause < 0:
+	case fin.hidden:
+		in.list[n].evidence = Assumed
+		if own := in.fins[me]; own.shown >= 0 && own.shown < cause && !own.hidden && ev[cause].At.Sub(ev[own.shown].At) > in.end().Response {
+			// What the capture missed came after the own FIN, with time enough to
+			// acknowledge it.
+			in.list = append(in.list, happening{pos: in.list[n].pos, cause: in.list[n].cause, by: rcvACKofFIN, at: ev[cause].At, frame: ev[cause].Frame, evidence: Assumed})
+		}
+	case in.list[n].evidence == Acked && in.overtaken(cause, proof):
+		in.list[n].contested = true
+	}
+	return cause
+}
+
+// answersFirst reports whether the proof of the FIN's arrival may answer its first
+// copy. A FIN is acknowledged at once, and a second copy to a stack with SACK with
+// a D-SACK (RFC 2883), so a proof that follows a repetition promptly and has none
+// answers the repetition: the first copy had died behind the tap. in.cands is cut
+// to what passed before the proof.
+func (in *inference) answersFirst(proof int) bool {
+	ev := in.c.Events
+	if proof < 0 || len(in.cands) < 2 || ev[proof].Marks&MarkDSACK != 0 {
+		return true
+	}
+	for s := range in.c.Ends {
+		if e := &in.c.Ends[s]; !e.HasSYN || !e.SYN.Set.Has(wire.OptSACKPerm) {
+			return true
+		}
+	}
+	n := 0
+	for n < len(in.cands) && in.cands[n] < proof && ev[proof].At.Sub(ev[in.cands[n]].At) >= in.end().Response*3/4 {
+		n++
+	}
+	if n < 2 || ev[in.cands[n-1]].Kind != KindFIN || ev[in.cands[n-1]].Marks&MarkRepeat == 0 {
+		return true
+	}
+	in.cands = in.cands[:n]
+	return false
+}
+
+// overtaken reports whether the ACK of the endpoint's own FIN passed between the
+// peer's FIN and the proof that this had arrived, early enough to have arrived
+// first: then the order of the two is not proven.
+func (in *inference) overtaken(cause, proof int) bool {
+	own := in.fins[in.me]
+	if own.shown < 0 || proof < 0 {
+		return false
+	}
+	i := in.first(in.me.Peer(), cause+1, func(e *Event) bool { return plain(e) && e.Flags&wire.ACK != 0 && !e.Ack.Before(own.end) })
+	return i >= 0 && i < proof && in.c.Events[proof].At.Sub(in.c.Events[i].At) > in.end().Response
+}
+
+// holeBelow reports whether some of the peer's numbers below end were neither
+// captured nor acknowledged.
+func (in *inference) holeBelow(end wire.Seq) bool {
+	p := in.peer()
+	return p.HasHole && (!p.HasAcked || p.Acked.Before(end))
+}
+
+// doubt lowers to Assumed what holds only if a side had not closed out of the
+// capture's sight: before it began, or in a segment that it missed.
+func (in *inference) doubt() {
+	// The peer matters for what the own FIN led to, so only up to that.
+	before := len(in.c.Events)
+	if f := in.fins[in.me]; f.shown >= 0 {
+		before = f.shown
+	}
+	me, you := in.mayHaveClosed(in.me, len(in.c.Events)), in.mayHaveClosed(in.me.Peer(), before)
+	if !me && !you {
+		return
+	}
+	t := in.end().Timeline
+	for i := range t {
+		doubtful := false
+		switch t[i].State {
+		case CloseWait, LastAck:
+			doubtful = me
+		case FinWait1, FinWait2:
+			doubtful = you
+		case Closing, TimeWait:
+			doubtful = me || you
+		}
+		if doubtful && (t[i].Evidence == Sent || t[i].Evidence == Acked) {
+			t[i].Evidence = Assumed
+		}
+	}
+}
+
+// mayHaveClosed reports whether a side may have sent, before event i, a FIN that
+// the capture does not show.
+func (in *inference) mayHaveClosed(s Side, i int) bool {
+	e, f := &in.c.Ends[s], in.fins[s]
+	if in.c.RoleBy == RoleByPort || in.c.RoleBy == RoleByGuess {
+		// New data, or a FIN that continues what it sent before, shows that it had
+		// not closed when the capture began.
+		return in.first(s, 0, func(v *Event) bool {
+			return v.Len > 0 && v.Marks&(MarkKeepalive|MarkRepeat) == 0 ||
+				f.first >= 0 && v.Kind != KindFIN && v.Kind != KindRST && v.Seq.Before(f.end)
+		}) < 0
+	}
+	if f.shown >= 0 {
+		return f.hidden && f.shown < i
+	}
+	if in.c.Seen&(SeenFINClient|SeenFINServer) == 0 {
+		return false
+	}
+	if e.Packets == 0 {
+		return true
+	}
+	// The highest numbers acknowledged were never captured: a FIN may be the last
+	// of them.
+	return len(e.Missing) > 0 && e.Missing[len(e.Missing)-1].To == e.Next && e.HasAcked && e.Acked == e.Next
+}

@@ -1,0 +1,151 @@
+package reassembly
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// resets finds the RSTs that the endpoint sent or accepted.
+func (in *inference) resets() {
+	me, you := in.me, in.me.Peer()
+	ev := in.c.Events
+	for i := in.first(me, 0, isKind(KindRST)); i >= 0; i = in.first(me, i+1, isKind(KindRST)) {
+		if !in.goesOn(i) {
+			in.neverArrived(i)
+			in.did(i, sndRST)
+			if alien(in.c, &ev[i]) {
+				in.list[len(in.list)-1].evidence = Passed
+			}
+			break
+		}
+	}
+	in.lacks = in.gather(in.lacks[:0], me, 0, func(e *Event) bool { return e.Kind != KindRST })
+	in.cands = in.cands[:0]
+	for i := range ev {
+		if e := &ev[i]; e.From == you && e.Kind == KindRST && genuine(e) && in.acceptable(i) {
+			in.cands = append(in.cands, i)
+		}
+	}
+	in.received(rcvRST, -1)
+}
+
+// goesOnAfter is how long after an endpoint's RST a segment that it had sent
+// before may still pass the tap, overtaken on the way.
+const goesOnAfter = 30 * time.Millisecond
+
+// goesOn reports whether the sender of the RST with index i went on as if it had
+// not sent it: then the RST was not its own.
+func (in *inference) goesOn(i int) bool {
+	ev := in.c.Events
+	rst := &ev[i]
+	return in.first(rst.From, i+1, func(e *Event) bool {
+		return e.Kind != KindRST && (e.LastAt.Sub(rst.At) > goesOnAfter || e.End.After(rst.Seq) && e.End != e.Seq)
+	}) >= 0
+}
+
+// acceptable reports whether the endpoint would have followed the peer's RST with
+// index i: exactly at its next number (RFC 5961 section 3.2), which lies between
+// what it had acknowledged and what had been sent; in SYN-SENT by its ACK.
+func (in *inference) acceptable(i int) bool {
+	ev := in.c.Events
+	rst := &ev[i]
+	synced := false
+	var acked, sent wire.Seq
+	hasAcked, hasSent := false, false
+	for j := range ev[:i] {
+		e := &ev[j]
+		if !genuine(e) || e.Kind == KindRST {
+			continue
+		}
+		if e.From == in.me {
+			synced = synced || e.Kind != KindSYN
+			if e.Flags&wire.ACK != 0 && (!hasAcked || e.Ack.After(acked)) {
+				acked, hasAcked = e.Ack, true
+			}
+		} else if !hasSent || e.End.After(sent) {
+			sent, hasSent = e.End, true
+		}
+	}
+	if !synced && (!hasSent || rst.Flags&wire.ACK != 0) {
+		// SYN-SENT, as far as the own segments show.
+		if rst.Flags&wire.ACK != 0 {
+			return true // the tracker checked that it acknowledges the SYN
+		}
+		return false
+	}
+	if hasAcked && rst.Seq.Before(acked) {
+		return false
+	}
+	if hasSent && rst.Seq.After(sent) && (!hasAcked || rst.Seq.After(acked)) {
+		return false
+	}
+	return true
+}
+
+// neverArrived takes back what the RST with index i shows to have found no socket:
+// a bare RST answers a segment for which there is none (RFC 9293 section 3.5.2), so
+// the segment changed no state, whatever it passed the tap for.
+func (in *inference) neverArrived(i int) {
+	c := in.c
+	t := c.Trigger(i)
+	if t < 0 || c.Events[i].Flags&wire.ACK != 0 {
+		return
+	}
+	kept := in.list[:0]
+	for _, h := range in.list {
+		if h.cause < t || h.evidence != Passed {
+			kept = append(kept, h)
+		}
+	}
+	in.list = kept
+}
+
+// alien reports whether a segment's hop limit differs from that of all others of
+// its sender: somebody nearer or farther may have sent it in its name, so it proves
+// nothing about the endpoint. Where paths change inside the connection the hop
+// limit says nothing (field guide K13).
+func alien(c *Conn, v *Event) bool {
+	if v.TTL == c.Ends[v.From].TTL {
+		return false
+	}
+	for i := range c.Events {
+		if e := &c.Events[i]; e.From == v.From && e.TTL == v.TTL && e.Kind != v.Kind && genuine(e) {
+			return false
+		}
+	}
+	return true
+}
+
+// reopened notes that the next life of the tuple ended this one: its SYN comes
+// from a host that has no use for the old connection any more, and its answer from
+// one that gave it up too.
+func (in *inference) reopened() {
+	next := &in.c.Next
+	switch {
+	case next.Frame == 0:
+		return
+	case in.first(next.Opener, 0, func(e *Event) bool {
+		return e.Kind != KindRST && e.At.Sub(next.Key.Start) > goesOnAfter && !in.repeated(e)
+	}) >= 0:
+		return // its sender goes on with this connection: the SYN was a stray one
+	case in.me == next.Opener:
+		in.list = append(in.list, happening{pos: in.posAt(next.Key.Start), cause: len(in.c.Events), by: reopened, at: next.Key.Start, frame: next.Frame, evidence: Sent})
+	case next.Answer != 0:
+		in.list = append(in.list, happening{pos: in.posAt(next.AnswerAt), cause: len(in.c.Events), by: reopened, at: next.Key.Start, frame: next.Frame, proof: next.Answer, evidence: Acked})
+	}
+}
+
+// repeated reports whether an event brings nothing new, as an old duplicate would.
+func (in *inference) repeated(e *Event) bool {
+	return e.Marks&MarkRepeat != 0 || e.End == e.Seq && e.Ack.Before(in.c.Ends[e.From.Peer()].Next)
+}
+
+// posAt returns the place of something that happened at a time, behind all events
+// up to then.
+func (in *inference) posAt(at wire.Time) int {
+	i := 0
+	for ; i < len(in.c.Events) && in.c.Events[i].At <= at; i++ {
+	}
+	return posCrossed(i)
+}

@@ -1,0 +1,242 @@
+package reassembly
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// judge sums the connection up: how it opened, how it ended, whether that was
+// what its users wanted.
+func judge(c *Conn) {
+	judgeHandshake(c)
+	judgeClose(c)
+	switch {
+	case c.Handshake.Outcome == HandshakeRefused, c.Handshake.Outcome == HandshakeUnanswered, c.Handshake.Outcome == HandshakeReset,
+		c.Handshake.Outcome == HandshakeAbandoned, c.Handshake.Outcome == HandshakeICMP:
+		c.Outcome = OutcomeFailure
+	case c.Handshake.Outcome == HandshakePending:
+		c.Outcome = OutcomeUnknown
+	default:
+		switch c.Close.Reason {
+		case CloseOrderly, CloseOrderlyUnconfirmed:
+			c.Outcome = OutcomeSuccess
+		case CloseUnknown, CloseOpenAtEnd, CloseHalfClosed, CloseReplaced:
+			c.Outcome = OutcomeUnknown
+		default:
+			c.Outcome = OutcomeFailure
+		}
+	}
+}
+
+func judgeHandshake(c *Conn) {
+	h := &c.Handshake
+	var syn, synack, ack *Event
+	for i := range c.Events {
+		e := &c.Events[i]
+		if !genuine(e) {
+			continue
+		}
+		switch {
+		case e.Kind == KindSYN && e.From == Client:
+			h.SYNs += e.Count
+			if syn == nil {
+				syn = e
+			}
+		case e.Kind == KindSYN:
+			h.Simultaneous = true
+		case e.Kind == KindSYNACK && e.From == Server:
+			h.SYNACKs += e.Count
+			if synack == nil {
+				synack = e
+			}
+		case plain(e) && e.From == Client && ack == nil && synack != nil:
+			ack = e
+		}
+	}
+	if syn != nil && synack != nil && synack.Ack != syn.Seq.Add(1) && syn.Len > 0 {
+		h.FastOpen = true
+	}
+	if syn != nil && synack != nil && h.SYNs == 1 && h.SYNACKs == 1 && !h.Simultaneous {
+		h.ServerSide = positive(synack.At.Sub(syn.At))
+		if ack != nil {
+			h.ClientSide = positive(ack.At.Sub(synack.At))
+			h.RTT = positive(ack.At.Sub(syn.At))
+		}
+	}
+	client, server := hadState(c, Client, Established), hadState(c, Server, Established)
+	reset := c.Seen&SeenRST != 0
+	over := c.Ended != EndedInput
+	switch {
+	case c.Seen&(SeenSYN|SeenSYNACK) == 0:
+		h.Outcome = HandshakeUnseen
+	case client && server:
+		h.Outcome = HandshakeComplete
+	case synack == nil && reset && c.Seen&SeenRSTServer != 0:
+		h.Outcome = HandshakeRefused
+	case reset:
+		h.Outcome = HandshakeReset
+	case client || server:
+		// One side got there. If the other's silence lasted, it never will.
+		h.Outcome = HandshakePending
+		if over {
+			h.Outcome = HandshakeAbandoned
+		}
+	case synack == nil:
+		h.Outcome = HandshakePending
+		if over || gaveUp(c, Client) {
+			h.Outcome = HandshakeUnanswered
+		}
+	default:
+		h.Outcome = HandshakePending
+		if over || gaveUp(c, Server) {
+			h.Outcome = HandshakeAbandoned
+		}
+	}
+}
+
+// gaveUp reports whether a timer closed the side.
+func gaveUp(c *Conn, s Side) bool {
+	t := c.Ends[s].Timeline
+	return len(t) > 0 && t[len(t)-1].State == Closed && t[len(t)-1].Evidence == Timer
+}
+
+func positive(d time.Duration) time.Duration { return max(d, 0) }
+
+// hadState reports whether a side's timeline holds the state or a later one of the
+// connection's life.
+func hadState(c *Conn, s Side, want State) bool {
+	for _, t := range c.Ends[s].Timeline {
+		if t.State >= want {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeClose finds who ended the connection, how and why.
+func judgeClose(c *Conn) {
+	cl := &c.Close
+	first := -1
+	for i := range c.Events {
+		if e := &c.Events[i]; genuine(e) && (e.Kind == KindFIN || e.Kind == KindRST && ended(c, e)) {
+			first = i
+			break
+		}
+	}
+	if first >= 0 {
+		e := &c.Events[first]
+		cl.Closer, cl.HasCloser, cl.At = e.From, true, e.At
+		cl.By = "fin"
+		if e.Kind == KindRST {
+			cl.By = "rst"
+		}
+		if first > 0 {
+			cl.IdleBefore = positive(e.At.Sub(c.Events[first-1].LastAt))
+		}
+		for i := first; i < len(c.Events); i++ {
+			if l := &c.Events[i]; genuine(l) {
+				cl.Duration = max(cl.Duration, l.LastAt.Sub(e.At))
+			}
+		}
+	}
+	cl.Reason = closeReason(c, first)
+}
+
+// ended reports whether somebody closed by the RST, or its sender had closed
+// before: one that neither side followed ended nothing.
+func ended(c *Conn, rst *Event) bool {
+	for s := range c.Ends {
+		for _, t := range c.Ends[s].Timeline {
+			if t.State == Closed && (t.Frame == rst.Frame || Side(s) == rst.From && t.At <= rst.At) {
+				return true
+			}
+		}
+	}
+	// A refused SYN, or a host that never had the connection.
+	return len(c.Ends[rst.From].Timeline) == 0
+}
+
+func closeReason(c *Conn, first int) CloseReason {
+	switch c.Handshake.Outcome {
+	case HandshakeRefused:
+		return CloseRefused
+	case HandshakeUnanswered:
+		return CloseUnanswered
+	case HandshakeAbandoned:
+		return CloseHandshakeAbandoned
+	case HandshakePending:
+		if first < 0 {
+			return CloseOpenAtEnd
+		}
+	}
+	fins := [2]bool{c.Ends[Client].HasFIN, c.Ends[Server].HasFIN}
+	rst := -1
+	for i := range c.Events {
+		if e := &c.Events[i]; e.Kind == KindRST && genuine(e) && ended(c, e) {
+			rst = i
+			break
+		}
+	}
+	acked := func(s Side) bool {
+		e := &c.Ends[s]
+		return e.HasFIN && e.HasAcked && !e.Acked.Before(e.FIN)
+	}
+	if fins[0] && fins[1] {
+		if acked(Client) && acked(Server) {
+			return CloseOrderly
+		}
+		if rst < 0 {
+			return CloseOrderlyUnconfirmed
+		}
+	}
+	if rst < 0 {
+		switch {
+		case c.Ended == EndedReused && c.Replaced:
+			return CloseReplaced
+		case fins[0] || fins[1]:
+			return CloseHalfClosed
+		case first < 0 && (c.Ended == EndedInput || c.Ended == EndedEvicted):
+			return CloseOpenAtEnd
+		}
+		return CloseUnknown
+	}
+	return resetReason(c, rst)
+}
+
+// resetReason classes the RST that ended a connection (field guide R01, C11 to
+// C15).
+func resetReason(c *Conn, i int) CloseReason {
+	rst := &c.Events[i]
+	me, you := rst.From, rst.From.Peer()
+	mine, yours := &c.Ends[me], &c.Ends[you]
+	bare := rst.Flags&wire.ACK == 0
+	finBefore := func(s Side) bool {
+		for j := range c.Events[:i] {
+			if e := &c.Events[j]; e.From == s && e.Kind == KindFIN && genuine(e) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case alien(c, rst):
+		return CloseDeviceReset
+	case mine.HasFIN && yours.HasFIN && finBefore(me):
+		// Both had closed; the RST answers the last FIN or a repetition.
+		return CloseOrderlyUnconfirmed
+	case finBefore(me):
+		return CloseLateDataReset
+	case bare && c.Handshake.Outcome != HandshakeReset:
+		return CloseNoSocketReset
+	}
+	// Data that had passed towards the sender and that it had not acknowledged, or
+	// that it acknowledged only with the RST: closed with unread data.
+	for j := i - 1; j >= 0 && j >= i-3; j-- {
+		e := &c.Events[j]
+		if e.From == you && e.Kind == KindData && rst.At.Sub(e.LastAt) <= max(mine.Response, time.Millisecond) {
+			return CloseAbortUnread
+		}
+	}
+	return CloseAbort
+}

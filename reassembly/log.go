@@ -1,0 +1,232 @@
+package reassembly
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// The log's bounds. Handshake and close of a healthy connection are a dozen
+// events; what goes beyond is repetition, and the first few of a kind prove as
+// much as all of them.
+const (
+	// logPlain: up to here retransmissions and the like get entries of their own;
+	// beyond, segments of the data phase are folded whatever their marks.
+	logPlain = 64
+	// logMax: beyond, every segment is folded into the last event like it, or only
+	// counted.
+	logMax = 192
+	// closeSingles: after the first FIN this many segments are kept apart, because
+	// their order tells who knew what; then data is folded again (a half-closed
+	// connection may carry gigabytes).
+	closeSingles = 24
+)
+
+// foldable are the marks with which a segment is still plain.
+const foldable = MarkTimestamp
+
+// note enters a segment into the log.
+func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks) {
+	r.see(from, kind, m)
+	f, p := &r.half[from], &r.half[from.Peer()]
+	closing := f.has(hasFIN) || p.has(hasFIN)
+	if closing && r.sinceFIN < 1<<15 {
+		r.sinceFIN++
+	}
+	data := kind == KindACK || kind == KindData
+	first := f.packets == uint64(f.dups)+1 || !r.talkedBefore(from)
+	plain := data && !first &&
+		(m&^foldable == 0 || r.logLen > logPlain) &&
+		(!closing || r.sinceFIN > closeSingles)
+	if plain && p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) && !r.finAckNoted(from) {
+		plain = false
+	}
+	switch {
+	case plain && r.run[from] != 0:
+		t.event(r.run[from]).fold(s, kind, m)
+		return
+	case r.logLen >= logMax:
+		if e := t.lastLike(r, from, kind); e != nil {
+			e.fold(s, kind, m)
+		} else {
+			r.dropped++
+		}
+		return
+	}
+	ref := t.append(r)
+	*t.event(ref) = Event{
+		At: s.At, Frame: s.Frame, LastAt: s.At, LastFrame: s.Frame, Count: 1, Len: s.Len, Seq: s.Seq, End: s.End(), Ack: s.Ack,
+		TSVal: s.Options.TSVal, Flags: s.Flags, Window: s.Window, IPID: s.IPID, TTL: s.TTL, From: from, Kind: kind, Marks: m,
+	}
+	if plain {
+		r.run[from] = ref
+	} else {
+		r.run = [2]eventRef{}
+	}
+	if !data || first {
+		r.noteTalked(from, kind)
+	}
+	if p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) {
+		r.noteFinAck(from)
+	}
+}
+
+// fold adds a segment to a run.
+func (e *Event) fold(s *wire.Segment, kind Kind, m Marks) {
+	e.LastAt, e.LastFrame = s.At, s.Frame
+	e.Count++
+	e.Len += s.Len
+	e.End = later(e.End, s.End())
+	if s.Flags&wire.ACK != 0 {
+		e.Ack = s.Ack
+	}
+	if kind == KindData {
+		e.Kind = kind
+	}
+	e.TSVal, e.Window, e.IPID, e.TTL = s.Options.TSVal, s.Window, s.IPID, s.TTL
+	e.Flags |= s.Flags
+	e.Marks |= m
+}
+
+// append makes room for one more event.
+func (t *Tracker) append(r *record) eventRef {
+	place := r.logLen % blockEvents
+	if place == 0 {
+		b := t.blocks.get()
+		t.blocks.at(b).next = 0
+		if r.logTail == 0 {
+			r.logHead = b
+		} else {
+			t.blocks.at(r.logTail).next = b
+		}
+		r.logTail = b
+	}
+	r.logLen++
+	return refOf(r.logTail, place)
+}
+
+// lastLike finds the newest event of the same sender and kind in the log's last
+// blocks.
+func (t *Tracker) lastLike(r *record, from Side, kind Kind) (found *Event) {
+	b := t.blocks.at(r.logTail)
+	for i := range b.events {
+		if e := &b.events[i]; uint32(i) <= (r.logLen-1)%blockEvents && e.From == from && e.Kind == kind {
+			found = e
+		}
+	}
+	return found
+}
+
+func (r *record) see(from Side, kind Kind, m Marks) {
+	switch kind {
+	case KindSYN:
+		if r.seen&SeenSYN != 0 && m&MarkRepeat != 0 {
+			r.seen |= SeenRepeatSYN
+		}
+		r.seen |= SeenSYN
+	case KindSYNACK:
+		if m&MarkRepeat != 0 {
+			r.seen |= SeenRepeatSYNACK
+		}
+		r.seen |= SeenSYNACK
+	case KindData:
+		r.seen |= SeenData
+		if m&MarkRepeat != 0 {
+			r.seen |= SeenRepeatData
+		}
+	case KindFIN:
+		if m&MarkRepeat != 0 {
+			r.seen |= SeenRepeatFIN
+		}
+		r.seen |= SeenFINClient << from
+	case KindRST:
+		r.seen |= SeenRSTClient << from
+	case KindOdd:
+		r.seen |= SeenOdd
+	}
+	for _, b := range [...]struct {
+		mark Marks
+		seen Seen
+	}{{MarkKeepalive, SeenKeepalive}, {MarkZeroWindow, SeenZeroWindow}, {MarkDSACK, SeenDSACK}, {MarkOther, SeenOther}, {MarkAckUnseen, SeenAckUnseen}, {MarkOutside, SeenOutside}} {
+		if m&b.mark != 0 {
+			r.seen |= b.seen
+		}
+	}
+}
+
+// doubleWindow bounds the time between a frame and its double: a mirror that
+// copies a port's ingress and egress, or two merged captures, write both within
+// a switch's delay. sureWindow holds where the frame carries a number that a
+// repetition would change (IPv4 identification, time stamp).
+const (
+	doubleWindow = 2 * time.Millisecond
+	sureWindow   = 100 * time.Millisecond
+)
+
+// doubled reports whether the capture holds this frame a second time (field guide
+// K05): the same in all that a retransmission would change.
+func (r *record) doubled(s *wire.Segment, from Side) bool {
+	ts := s.Options.Set.Has(wire.OptTimestamps)
+	mark := mix(uint64(s.Seq)<<32|uint64(s.Ack), 0x9e3779b97f4a7c15)
+	mark = mix(mark^(uint64(s.IPID)<<48|uint64(s.Flags)<<32|uint64(s.Window)<<16|uint64(from)), 0xbf58476d1ce4e5b9)
+	mark = mix(mark^uint64(s.Len), 0x94d049bb133111eb)
+	if ts {
+		mark = mix(mark^(uint64(s.Options.TSVal)<<32|uint64(s.Options.TSEcr)), 0xd6e8feb86659fd93)
+	}
+	window := doubleWindow
+	if s.IPID != 0 || ts && s.Span() > 0 {
+		// A pure ACK is left out: several with one time stamp are ordinary.
+		window = sureWindow
+	}
+	for i := range r.recent {
+		if e := &r.recent[i]; e.mark == mark && e.at != 0 {
+			if d := s.At.Sub(e.at); d <= window && d >= -window {
+				return true
+			}
+		}
+	}
+	r.recent[r.recentN%recentMax] = recentFrame{mark, s.At}
+	r.recentN++
+	return false
+}
+
+// reconsider decides, without hindsight, whether and when the connection may
+// leave.
+func (t *Tracker) reconsider(rec uint32, s *wire.Segment, from Side, kind Kind, m Marks) {
+	r := t.recs.at(rec)
+	f, p := &r.half[from], &r.half[from.Peer()]
+	if m&(MarkOutside|MarkOther) == 0 {
+		switch {
+		case kind == KindRST:
+			r.state = stateReset
+			r.aliveAfterRST = 0
+		case r.state == stateReset:
+			// Both sides go on: the RST was not theirs, or was refused.
+			r.aliveAfterRST |= 1 << from
+			if r.aliveAfterRST == 3 {
+				r.state = stateOpen
+			}
+		case f.has(finAcked) && p.has(finAcked):
+			r.state = stateClosed
+		case r.state == stateAttempt && f.has(talked):
+			r.state = stateOpen
+		}
+		if kind == KindSYNACK && r.older != 0 {
+			t.superseded(rec, s.Frame, s.At)
+		}
+	}
+	if r.replaced {
+		return
+	}
+	pr := &t.cfg.Profile
+	switch r.state {
+	case stateAttempt:
+		r.deadline = r.last.Add(pr.SYNSpan + pr.TimeWait)
+	case stateClosed, stateReset:
+		r.deadline = r.last.Add(pr.TimeWait + pr.TimerSlack)
+	default:
+		r.deadline = 0
+		return
+	}
+	t.wheel.file(t, rec)
+}

@@ -1,0 +1,213 @@
+package reassembly
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// record is one connection while it is tracked. It has no pointers: the slab of
+// records costs the garbage collector nothing.
+type record struct {
+	key  wire.Tuple // in the direction that Tuple.Key chooses
+	hash uint64
+
+	start, last      wire.Time
+	first, lastFrame wire.FrameID
+	// deadline is when the connection leaves if nothing more comes; 0 is never.
+	deadline wire.Time
+	// opened is the number of the Opened call, stamp what it returned.
+	opened, stamp uint64
+	// firstSeq is the first segment's sequence number, a part of the uid.
+	firstSeq wire.Seq
+
+	half [2]half // by Side
+
+	seen Seen
+	// older and newer link the incarnations of the tuple that are held at once;
+	// the table knows the newest.
+	older, newer uint32
+	// wheelPrev and wheelNext link the records of one wheel slot.
+	wheelPrev, wheelNext uint32
+	wheelSlot            int32 // -1: in none
+
+	logHead, logTail uint32 // blocks
+	logLen           uint32 // events
+	dropped          uint32
+	// run is, by side, the event into which plain data and ACKs are folded; 0 none.
+	run [2]eventRef
+	// sinceFIN counts events from the first FIN on.
+	sinceFIN uint16
+
+	state  recordState
+	roleBy RoleBy
+	// clientIsSrc: the client is key.Src.
+	clientIsSrc bool
+	// replaced: a newer incarnation was answered.
+	replaced bool
+	// aliveAfterRST has a bit for each side that sent something else after a RST.
+	aliveAfterRST uint8
+	// noted has bits, by side, for events that always get an entry of their own
+	// the first time.
+	noted uint8
+
+	previous, next incarnation
+
+	recent  [recentMax]recentFrame
+	recentN uint8
+}
+
+// incarnation is what a record keeps of a neighbour.
+type incarnation struct {
+	start, last    wire.Time
+	frame          wire.FrameID
+	answer         wire.FrameID
+	answerAt       wire.Time
+	seq            wire.Seq
+	clientIsSrc    bool
+	openedByKeySrc bool
+	known          bool
+}
+
+// recordState says, without hindsight, how far a connection has come; it decides
+// only when the record may leave.
+type recordState uint8
+
+const (
+	stateAttempt recordState = iota // a SYN, maybe its answer
+	stateOpen                       // data or ACKs both ways, or mid-stream
+	stateClosed                     // both FINs acknowledged
+	stateReset                      // a RST that fits
+)
+
+// half is one side of a record.
+type half struct {
+	packets, bytes, unique uint64
+	// pendAt is when the segment ending at pendEnd passed; its answer gives a
+	// sample of the peer's response time.
+	pendAt   wire.Time
+	response time.Duration
+
+	dups, rexmits uint32
+
+	isn, first, next, acked, fin, pendEnd wire.Seq
+	// edge is the right edge of the window that this side offered.
+	edge wire.Seq
+	ext  uint32 // ranges; 0 none
+
+	flags halfFlags
+
+	// The SYN's options, without time stamps and blocks.
+	optSet      wire.OptionSet
+	mss         uint16
+	userTimeout uint16
+	wscale      uint8
+	fastOpenLen uint8
+	mptcp       uint8
+	ttl         uint8
+}
+
+type halfFlags uint16
+
+const (
+	hasISN      halfFlags = 1 << iota // isn is known
+	hasNext                           // first and next are known: the side sent something with a sequence number
+	hasAcked                          // acked is known: the peer acknowledged something
+	hasFIN                            // the FIN was seen; fin is the number after it
+	finAcked                          // and the peer acknowledged it
+	hasSYN                            // its SYN was seen
+	hasPend                           // pendAt and pendEnd are set
+	hasEdge                           // edge is known
+	talked                            // it sent something besides a SYN
+	answeredSYN                       // it sent a SYN,ACK
+)
+
+func (h *half) has(f halfFlags) bool { return h.flags&f == f }
+
+// extent holds the ranges of a side whose sequence space has holes or repetitions;
+// most sides need none.
+type extent struct{ missing, repeated Ranges }
+
+const recentMax = 4
+
+// recentFrame remembers a frame to know its double.
+type recentFrame struct {
+	mark uint64
+	at   wire.Time
+}
+
+// blockEvents is how many events one block of the log holds: a connection attempt
+// without answer needs one block, an ordinary short connection three.
+const blockEvents = 4
+
+type block struct {
+	events [blockEvents]Event
+	next   uint32
+}
+
+// eventRef names an event in the log: its block's number and its place there.
+// Block numbers begin at 1, so 0 is no event.
+type eventRef uint32
+
+func refOf(blk, place uint32) eventRef { return eventRef(blk*blockEvents + place) }
+
+func (t *Tracker) event(r eventRef) *Event {
+	return &t.blocks.at(uint32(r) / blockEvents).events[uint32(r)%blockEvents]
+}
+
+// side returns who sent a segment whose tuple, turned by Tuple.Key, was or was not
+// swapped.
+func (r *record) side(swapped bool) Side {
+	if r.clientIsSrc != swapped {
+		return Client
+	}
+	return Server
+}
+
+// tuple returns the tuple from the client to the server.
+func (r *record) tuple() wire.Tuple {
+	if r.clientIsSrc {
+		return r.key
+	}
+	return r.key.Reverse()
+}
+
+func (r *record) neighbour() incarnation {
+	return incarnation{
+		start: r.start, last: r.last, frame: r.first, seq: r.firstSeq, clientIsSrc: r.clientIsSrc,
+		openedByKeySrc: r.clientIsSrc == (r.roleBy == RoleBySYN), known: true,
+	}
+}
+
+// public describes a neighbour for the connection whose client is, or is not, the
+// key's source.
+func (i *incarnation) public(key wire.Tuple, clientIsSrc bool) Incarnation {
+	if !i.known {
+		return Incarnation{}
+	}
+	if !i.clientIsSrc {
+		key = key.Reverse()
+	}
+	opener := Server
+	if i.openedByKeySrc == clientIsSrc {
+		opener = Client
+	}
+	return Incarnation{Key: UIDKey{Tuple: key, Start: i.start, ISN: i.seq}, Last: i.last, Frame: i.frame, Opener: opener, Answer: i.answer, AnswerAt: i.answerAt}
+}
+
+// The bits of record.noted, to be shifted by the Side.
+const (
+	notedTalk   = 1      // something besides SYN and RST
+	notedFinAck = 1 << 2 // an acknowledgment of the peer's FIN
+)
+
+func (r *record) talkedBefore(from Side) bool { return r.noted&(notedTalk<<from) != 0 }
+
+func (r *record) noteTalked(from Side, kind Kind) {
+	if kind == KindACK || kind == KindData || kind == KindFIN {
+		r.noted |= notedTalk << from
+	}
+}
+
+func (r *record) finAckNoted(from Side) bool { return r.noted&(notedFinAck<<from) != 0 }
+func (r *record) noteFinAck(from Side)       { r.noted |= notedFinAck << from }

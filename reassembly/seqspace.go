@@ -1,0 +1,238 @@
+package reassembly
+
+import "github.com/tcplife/tcplife/wire"
+
+// acceptSpan is the farthest that a segment may lie from what is known of its
+// sender and still belong to its sequence space: the largest window (RFC 7323
+// section 2.3: 2^30). What lies farther is a stray or a forgery.
+const acceptSpan = 1 << 30
+
+// finSlack is how far beyond the peer's window a FIN may lie and still count: the
+// capture may have missed a window's worth of data and its update. Data farther
+// out only shows a larger gap; a FIN would end the sequence space.
+const finSlack = 1 << 20
+
+// account enters a segment into both sides' sequence spaces and says what is
+// remarkable about it.
+func (t *Tracker) account(r *record, s *wire.Segment, from Side, kind Kind) (m Marks) {
+	f, p := &r.half[from], &r.half[from.Peer()]
+	if s.Options.Set.Has(wire.OptTimestamps) {
+		m |= MarkTimestamp
+	}
+	if r.previous.known && !r.plausible(s, from) && t.tombs.isOld(s, r.key, r.hash, r.clientIsSrc != (from == Client)) {
+		return m | MarkOther
+	}
+	if s.DSACK() {
+		m |= MarkDSACK
+	}
+	if kind == KindRST {
+		return m | r.judgeRST(s, f, p)
+	}
+	if s.Window == 0 && s.Flags&wire.SYN == 0 {
+		m |= MarkZeroWindow
+	}
+	if s.Flags&wire.SYN != 0 {
+		m |= f.takeSYN(s, p)
+	} else {
+		f.flags |= talked
+	}
+	if m&MarkOutside == 0 {
+		m |= t.takeSeq(r, f, p, s)
+	}
+	if s.Flags&wire.ACK != 0 && m&MarkOutside == 0 {
+		m |= t.takeAck(r, f, p, s, kind)
+	}
+	if m&MarkOutside == 0 {
+		clockResponse(f, p, s, m)
+	}
+	return m
+}
+
+// judgeRST says whether a RST's number could have been accepted: it must lie
+// between what the receiver has acknowledged and the end of its window (RFC 9293
+// section 3.10.7.4). In SYN-SENT the ACK decides, and it is 0 anyway.
+func (r *record) judgeRST(s *wire.Segment, f, p *half) Marks {
+	if !f.has(hasNext) {
+		if p.has(hasISN|hasNext) && s.Flags&wire.ACK != 0 && !inside(s.Ack, p.isn, p.next) {
+			return MarkOutside
+		}
+		return 0
+	}
+	low := f.first
+	if f.has(hasISN) {
+		low = f.isn
+	}
+	if f.has(hasAcked) && f.acked.After(low) {
+		low = f.acked
+	}
+	high := f.next
+	if p.has(hasEdge) && p.edge.After(high) {
+		high = p.edge
+	}
+	if inside(s.Seq, low, high) || s.Seq == 0 && s.Flags&wire.ACK != 0 && !f.has(talked) {
+		return 0
+	}
+	return MarkOutside
+}
+
+func (f *half) takeSYN(s *wire.Segment, p *half) Marks {
+	if s.Flags&wire.ACK != 0 {
+		if p.has(hasISN|hasNext) && (!s.Ack.After(p.isn) || s.Ack.After(p.next)) {
+			return MarkOutside // it answers another SYN (RFC 9293 section 3.10.7.3)
+		}
+		f.flags |= answeredSYN
+	}
+	if f.has(hasISN) && s.Seq != f.isn {
+		if f.has(hasAcked) && f.acked.After(f.isn) {
+			return MarkOutside
+		}
+		// The earlier one was never acknowledged: a server without memory of it (SYN
+		// cookies, a restart) chose again.
+		f.flags &^= hasNext | hasAcked
+	}
+	f.isn = s.Seq
+	o := &s.Options
+	f.flags |= hasISN | hasSYN
+	f.optSet, f.mss, f.wscale, f.fastOpenLen, f.mptcp, f.userTimeout = o.Set, o.MSS, o.WindowScale, o.FastOpenLen, o.MPTCPSubtype, o.UserTimeout
+	return 0
+}
+
+// takeSeq enters the numbers that a segment uses.
+func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment) (m Marks) {
+	span, end := s.Span(), s.End()
+	fresh := s.Len
+	if !f.has(hasNext) {
+		f.flags |= hasNext
+		f.first, f.next = s.Seq, end
+		if f.has(hasAcked) && f.acked.After(s.Seq) && f.acked.Sub(s.Seq) < acceptSpan {
+			f.next = later(f.next, f.acked)
+		}
+	} else {
+		switch d := s.Seq.Sub(f.next); {
+		case d == 0:
+			f.next = end
+		case d > 0:
+			if d > acceptSpan || s.Flags&wire.FIN != 0 && p.has(hasEdge) && s.Seq.After(p.edge.Add(finSlack)) {
+				return MarkOutside
+			}
+			m |= MarkGap
+			t.extent(f).missing.Add(f.next, s.Seq)
+			f.next = end
+			r.seen |= SeenGap
+		case d < -acceptSpan:
+			return MarkOutside
+		case d == -1 && s.Len <= 1 && s.Flags&(wire.SYN|wire.FIN) == 0 && !f.has(hasFIN) && f.has(talked):
+			m |= MarkKeepalive
+			fresh = 0
+		case span > 0:
+			known := earlier(end, f.next)
+			var filled uint32
+			if f.ext != 0 {
+				filled = t.extents.at(f.ext).missing.Remove(s.Seq, known)
+			}
+			fresh = filled + uint32(max(0, end.Sub(f.next)))
+			if again := uint32(known - s.Seq); filled < again {
+				m |= MarkRepeat
+				f.rexmits++
+				t.extent(f).repeated.Add(s.Seq, known)
+			}
+			f.next = later(f.next, end)
+			fresh = min(fresh, s.Len)
+		}
+	}
+	f.unique += uint64(fresh)
+	if s.Flags&wire.FIN != 0 && !f.has(hasFIN) {
+		f.flags |= hasFIN
+		f.fin = end
+	}
+	return m
+}
+
+// takeAck enters what a segment acknowledges into the peer's space.
+func (t *Tracker) takeAck(r *record, f, p *half, s *wire.Segment, kind Kind) (m Marks) {
+	switch {
+	case !p.has(hasNext):
+		// The peer's segments are not in the capture, or not yet: what is
+		// acknowledged must have been sent.
+		if !p.has(hasISN) && !p.has(hasAcked) && (kind == KindSYNACK || f.has(hasSYN)) {
+			p.isn = s.Ack - 1
+			p.flags |= hasISN
+		}
+		if p.has(hasAcked) && s.Ack.After(p.acked) || !p.has(hasAcked) && !p.has(hasISN) {
+			m |= MarkAckUnseen
+		}
+	case s.Ack.After(p.next):
+		d := uint32(s.Ack - p.next)
+		if d > acceptSpan || f.has(hasEdge) && s.Ack.After(f.edge) && d > youngSlack {
+			return MarkOutside
+		}
+		m |= MarkAckUnseen
+		t.extent(p).missing.Add(p.next, s.Ack)
+		p.next = s.Ack
+	}
+	if !p.has(hasAcked) || s.Ack.After(p.acked) {
+		if p.has(hasAcked) && uint32(s.Ack-p.acked) > acceptSpan {
+			return m | MarkOutside
+		}
+		p.acked = s.Ack
+		p.flags |= hasAcked
+	}
+	if p.has(hasFIN) && !p.acked.Before(p.fin) {
+		p.flags |= finAcked
+	}
+	if f.has(hasSYN) && p.has(hasSYN) {
+		window := uint32(s.Window)
+		if s.Flags&wire.SYN == 0 && f.optSet.Has(wire.OptWindowScale) && p.optSet.Has(wire.OptWindowScale) {
+			window <<= min(f.wscale, 14)
+		}
+		if edge := s.Ack.Add(window); !f.has(hasEdge) || edge.After(f.edge) {
+			f.edge = edge
+			f.flags |= hasEdge
+		}
+	}
+	return m
+}
+
+// clockResponse takes a sample of a side's response time: from the passing of a
+// segment towards it to the passing of the answer that acknowledges exactly that.
+// Repeated segments give none (Karn; RFC 6298 section 3).
+func clockResponse(f, p *half, s *wire.Segment, m Marks) {
+	if p.has(hasPend) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.pendEnd) {
+		if d := s.At.Sub(p.pendAt); s.Ack == p.pendEnd && d > 0 && (f.response == 0 || d < f.response) {
+			f.response = d
+		}
+		p.flags &^= hasPend
+	}
+	switch {
+	case m&MarkRepeat != 0:
+		f.flags &^= hasPend
+	case s.Span() > 0 && m&MarkKeepalive == 0 && s.End() == f.next:
+		// The newest segment is the one to be answered; an older one still waiting
+		// would measure a delayed ACK.
+		f.pendAt, f.pendEnd = s.At, s.End()
+		f.flags |= hasPend
+	}
+}
+
+// extent returns a side's ranges, making them when they are first needed.
+func (t *Tracker) extent(h *half) *extent {
+	if h.ext == 0 {
+		h.ext = t.extents.get()
+		*t.extents.at(h.ext) = extent{}
+	}
+	return t.extents.at(h.ext)
+}
+
+func later(a, b wire.Seq) wire.Seq {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b wire.Seq) wire.Seq {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,39 @@
+package reassembly
+
+// slab hands out numbered places for values without pointers. Places are freed
+// one by one and used again; memory comes in chunks that never move, so a place's
+// address stays valid while it is held. Number 0 is never handed out and means
+// none.
+type slab[T any] struct {
+	chunks [][]T
+	free   []uint32
+	used   uint32 // highest number handed out so far
+}
+
+const (
+	slabShift = 9
+	slabChunk = 1 << slabShift
+)
+
+// get returns a place whose content is whatever its last holder left.
+func (s *slab[T]) get() uint32 {
+	if n := len(s.free); n > 0 {
+		i := s.free[n-1]
+		s.free = s.free[:n-1]
+		return i
+	}
+	s.used++
+	if int(s.used>>slabShift) >= len(s.chunks) {
+		s.chunks = append(s.chunks, make([]T, slabChunk))
+	}
+	return s.used
+}
+
+// put gives a place back.
+func (s *slab[T]) put(i uint32) { s.free = append(s.free, i) }
+
+// at returns the place with a number.
+func (s *slab[T]) at(i uint32) *T { return &s.chunks[i>>slabShift][i&(slabChunk-1)] }
+
+// live returns how many places are held.
+func (s *slab[T]) live() int { return int(s.used) - len(s.free) }

@@ -1,0 +1,356 @@
+package reassembly
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Config says what a Tracker shall do and whom it tells.
+type Config struct {
+	// Seed makes the table's hash unpredictable; the zero value will do for tests.
+	Seed Seed
+	// Profile holds the timers; the zero value stands for Linux.
+	Profile Profile
+	// Opened is called when a connection begins, before any other call for it, and
+	// returns a stamp that grows from one connection to the next; FlushBefore goes
+	// by it. May be nil.
+	Opened func() (stamp uint64)
+	// Settled is called when a connection leaves, with opened: the number of the
+	// Opened call that announced it (from 0).
+	Settled func(c *Conn, opened uint64)
+	// Late is called for each group of segments that came after their connection
+	// had left; may be nil.
+	Late func(l *Late)
+	// Observed, if set, is called with every segment after it was tracked: which
+	// connection it belongs to (see Settled), who sent it, and what is remarkable
+	// about it. doubled: it is the second copy of a frame and was not tracked.
+	Observed func(s *wire.Segment, opened uint64, from Side, m Marks, doubled bool)
+}
+
+// Tracker follows the connections of one capture, or of one shard of it. It is
+// not safe for concurrent use.
+type Tracker struct {
+	cfg     Config
+	recs    slab[record]
+	blocks  slab[block]
+	extents slab[extent]
+	table   table
+	wheel   wheel
+	tombs   tombs
+	clock   wire.Time // the largest time that Advance was given
+	fed     wire.Time // the largest time of a segment
+	started bool
+	opened  uint64
+
+	sameKey func(rec uint32) bool // looks for lookup; made once, so that it costs no allocation
+	hashOf  func(rec uint32) uint64
+	lookup  wire.Tuple
+	rest    []uint32 // records that Flush has still to hand out
+	conn    Conn     // handed to Settled
+	infer   inference
+}
+
+// New returns an empty tracker.
+func New(cfg Config) *Tracker {
+	if cfg.Profile == (Profile{}) {
+		cfg.Profile = Linux
+	}
+	if cfg.Opened == nil {
+		var n uint64
+		cfg.Opened = func() uint64 { n++; return n }
+	}
+	if cfg.Late == nil {
+		cfg.Late = func(*Late) {}
+	}
+	t := &Tracker{cfg: cfg}
+	t.sameKey = func(rec uint32) bool { return t.recs.at(rec).key == t.lookup }
+	t.hashOf = func(rec uint32) uint64 { return t.recs.at(rec).hash }
+	t.tombs.init(t)
+	return t
+}
+
+// Open returns how many connections are held.
+func (t *Tracker) Open() int { return t.recs.live() }
+
+// Feed takes the next segment. s is not kept.
+func (t *Tracker) Feed(s *wire.Segment) { t.FeedHashed(s, t.cfg.Seed.Hash(&s.Tuple)) }
+
+// FeedHashed is Feed for callers that know Seed.Hash of the tuple already.
+func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
+	if !t.started {
+		t.started = true
+		t.wheel.start(s.At)
+	}
+	if s.At > t.fed {
+		t.fed = s.At
+	}
+	// The same tuple in another VLAN is another connection in another slot.
+	hash += uint64(s.Tuple.Encap) * 0x9e3779b97f4a7c15
+	key, swapped := s.Tuple.Key()
+	t.lookup = key
+	rec, _ := t.table.find(hash, t.sameKey)
+	if rec != 0 {
+		if r := t.recs.at(rec); r.deadline != 0 && r.deadline < s.At {
+			t.settle(rec, EndedSettled, s.At)
+			rec = 0
+		}
+	}
+	if rec == 0 {
+		if t.tombs.claim(s, key, hash, swapped) {
+			return
+		}
+		rec = t.open(s, key, hash, swapped)
+	} else {
+		rec = t.incarnationOf(rec, s, hash, swapped)
+	}
+	t.take(rec, s, swapped)
+}
+
+// take adds a segment to the connection it belongs to.
+func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
+	r := t.recs.at(rec)
+	from := r.side(swapped)
+	f := &r.half[from]
+	f.packets++
+	f.bytes += uint64(s.Len)
+	if f.packets == 1 {
+		f.ttl = s.TTL
+	}
+	if s.At > r.last {
+		r.last = s.At
+	}
+	r.lastFrame = s.Frame
+	if r.doubled(s, from) {
+		f.dups++
+		r.seen |= SeenDuplicate
+		if t.cfg.Observed != nil {
+			t.cfg.Observed(s, r.opened, from, 0, true)
+		}
+		return
+	}
+	kind := kindOf(s)
+	marks := t.account(r, s, from, kind)
+	t.note(r, s, from, kind, marks)
+	t.reconsider(rec, s, from, kind, marks)
+	if t.cfg.Observed != nil {
+		t.cfg.Observed(s, r.opened, from, marks, false)
+	}
+}
+
+func kindOf(s *wire.Segment) Kind {
+	switch {
+	case s.Flags&wire.RST != 0:
+		return KindRST
+	case s.Flags&(wire.SYN|wire.ACK) == wire.SYN|wire.ACK:
+		return KindSYNACK
+	case s.Flags&wire.SYN != 0:
+		return KindSYN
+	case s.Flags&wire.ACK == 0:
+		return KindOdd
+	case s.Flags&wire.FIN != 0:
+		return KindFIN
+	case s.Len > 0:
+		return KindData
+	}
+	return KindACK
+}
+
+// open begins a connection with its first captured segment.
+func (t *Tracker) open(s *wire.Segment, key wire.Tuple, hash uint64, swapped bool) uint32 {
+	rec := t.recs.get()
+	r := t.recs.at(rec)
+	*r = record{key: key, hash: hash, start: s.At, last: s.At, first: s.Frame, opened: t.opened, firstSeq: s.Seq, wheelSlot: -1}
+	t.opened++
+	client, by := roles(s)
+	r.roleBy = by
+	r.clientIsSrc = (client == Client) != swapped
+	if by != RoleBySYN && by != RoleBySYNACK {
+		r.state = stateOpen
+	}
+	r.previous = t.tombs.neighbourOf(key, hash)
+	t.table.insert(hash, rec, t.hashOf)
+	r.stamp = t.cfg.Opened()
+	return rec
+}
+
+// roles says whether the sender of a connection's first captured segment is the
+// client, and how that is known.
+func roles(s *wire.Segment) (sender Side, by RoleBy) {
+	switch {
+	case s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN:
+		return Client, RoleBySYN
+	case s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN|wire.ACK:
+		return Server, RoleBySYNACK
+	}
+	// Ephemeral ports begin at 32768 (Linux) or 49152 (IANA, BSD, Windows); nothing
+	// listens above, few clients send from below 1024.
+	src, dst := s.Tuple.SrcPort, s.Tuple.DstPort
+	switch {
+	case src < 1024 && dst >= 1024, src < 32768 && dst >= 32768:
+		return Server, RoleByPort
+	case dst < 1024 && src >= 1024, dst < 32768 && src >= 32768:
+		return Client, RoleByPort
+	}
+	return Client, RoleByGuess
+}
+
+// Advance says that the capture's time has reached now: connections whose time
+// has come leave.
+func (t *Tracker) Advance(now wire.Time) {
+	if !t.started {
+		t.started, t.fed = true, now
+		t.wheel.start(now)
+	}
+	if now > t.clock {
+		t.clock = now
+	}
+	t.wheel.advance(t, t.clock)
+	t.tombs.expire(t.clock)
+}
+
+// Flush hands out every connection that is left, in the order of their opening:
+// the input has ended. The tracker is of no use afterwards.
+func (t *Tracker) Flush() { t.FlushBefore(math.MaxUint64) }
+
+// FlushBefore is Flush for the connections whose stamp is less than limit; called
+// with growing limits it hands out all of them bit by bit.
+func (t *Tracker) FlushBefore(limit uint64) {
+	if t.rest == nil {
+		t.clock = max(t.clock, t.fed)
+		t.rest = make([]uint32, 0, t.recs.live())
+		for _, s := range t.table.slots {
+			for rec := s.rec; rec != 0; rec = t.recs.at(rec).older {
+				t.rest = append(t.rest, rec)
+			}
+		}
+		slices.SortFunc(t.rest, func(a, b uint32) int { return cmp.Compare(t.recs.at(a).opened, t.recs.at(b).opened) })
+	}
+	for len(t.rest) > 0 {
+		rec := t.rest[0]
+		r := t.recs.at(rec)
+		if r.stamp >= limit {
+			return
+		}
+		why := EndedInput
+		if r.replaced {
+			why = EndedReused
+		}
+		t.emit(rec, why, t.clock)
+		t.rest = t.rest[1:]
+	}
+	if limit == math.MaxUint64 {
+		t.tombs.flush()
+	}
+}
+
+// settle lets a connection leave, and with it the older incarnations that wait
+// for it.
+func (t *Tracker) settle(rec uint32, why Ended, now wire.Time) {
+	r := t.recs.at(rec)
+	for r.older != 0 {
+		t.settle(r.older, EndedReused, now)
+	}
+	if r.newer != 0 {
+		t.recs.at(r.newer).older = 0
+	} else {
+		t.lookup = r.key
+		if _, at := t.table.find(r.hash, t.sameKey); at >= 0 {
+			t.table.remove(at, t.hashOf)
+		}
+	}
+	t.wheel.remove(t, rec)
+	t.emit(rec, why, now)
+	t.tombs.bury(r, max(now, t.clock))
+	t.release(rec)
+}
+
+// release frees a record and all it holds.
+func (t *Tracker) release(rec uint32) {
+	r := t.recs.at(rec)
+	for b := r.logHead; b != 0; {
+		next := t.blocks.at(b).next
+		t.blocks.put(b)
+		b = next
+	}
+	for i := range r.half {
+		if e := r.half[i].ext; e != 0 {
+			t.extents.put(e)
+		}
+	}
+	t.recs.put(rec)
+}
+
+// emit reads a record's log with hindsight and hands the connection out.
+func (t *Tracker) emit(rec uint32, why Ended, now wire.Time) {
+	r := t.recs.at(rec)
+	c := &t.conn
+	t.describe(c, r)
+	c.Ended = why
+	c.Until = max(now, r.last)
+	t.infer.run(c, &t.cfg.Profile)
+	judge(c)
+	t.cfg.Settled(c, r.opened)
+}
+
+// describe fills c with what a record says by itself.
+func (t *Tracker) describe(c *Conn, r *record) {
+	events := c.Events[:0]
+	for b, n := r.logHead, r.logLen; b != 0; b = t.blocks.at(b).next {
+		k := min(n, blockEvents)
+		events = append(events, t.blocks.at(b).events[:k]...)
+		n -= k
+	}
+	ends := c.Ends
+	*c = Conn{
+		Tuple: r.tuple(), RoleBy: r.roleBy, First: r.first, Last: r.lastFrame, Start: r.start, End: r.last,
+		Events: events, Dropped: r.dropped, Seen: r.seen, Key: UIDKey{Tuple: r.tuple(), Start: r.start, ISN: r.firstSeq},
+		Previous: r.previous.public(r.key, r.clientIsSrc), Next: r.next.public(r.key, r.clientIsSrc), Replaced: r.replaced,
+	}
+	for i := range r.half {
+		h, e := &r.half[i], &c.Ends[i]
+		*e = Endpoint{
+			Packets: h.packets, Bytes: h.bytes, UniqueBytes: h.unique, Duplicates: uint64(h.dups), Retransmits: uint64(h.rexmits),
+			ISN: h.isn, HasISN: h.has(hasISN), First: h.first, Next: h.next, Acked: h.acked, HasNext: h.has(hasNext), HasAcked: h.has(hasAcked),
+			Response: h.response, HasSYN: h.has(hasSYN), TTL: h.ttl, FIN: h.fin, HasFIN: h.has(hasFIN),
+			Missing: ends[i].Missing[:0], Repeated: ends[i].Repeated[:0], Timeline: ends[i].Timeline[:0],
+		}
+		if e.HasSYN {
+			e.SYN = wire.Options{Set: h.optSet, MSS: h.mss, WindowScale: h.wscale, FastOpenLen: h.fastOpenLen, MPTCPSubtype: h.mptcp, UserTimeout: h.userTimeout}
+		}
+		if h.ext == 0 {
+			continue
+		}
+		x := t.extents.at(h.ext)
+		e.Repeated = append(e.Repeated, x.repeated.All()...)
+		for _, m := range x.missing.All() {
+			if !h.has(hasAcked) || m.To.After(h.acked) {
+				e.HasHole = true
+				if !h.has(hasAcked) {
+					continue
+				}
+				m.To = h.acked
+			}
+			if m.To.After(m.From) {
+				e.Missing = append(e.Missing, m)
+				e.MissingBytes += uint64(m.Len())
+			}
+		}
+	}
+}
+
+// Late is a group of segments that came after their connection had left.
+type Late struct {
+	// Key is what the uid of the connection they belong to is made of; Tuple runs
+	// from its client to its server.
+	Key         UIDKey
+	Tuple       wire.Tuple
+	Start, End  wire.Time
+	First, Last wire.FrameID
+	// Packets and Bytes by side.
+	Packets, Bytes [2]uint64
+	// SYNs, FINs and RSTs count the flags.
+	SYNs, FINs, RSTs uint64
+}
