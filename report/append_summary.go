@@ -1,0 +1,261 @@
+package report
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// appendCounts appends an object with one counter for each name, zeros included:
+// a reader need not know the list to tell "none" from "not counted".
+func appendCounts(b []byte, n int, name func(int) string, count func(int) uint64) []byte {
+	b = append(b, '{')
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, name(i)...)
+		b = append(b, '"', ':')
+		b = strconv.AppendUint(b, count(i), 10)
+	}
+	return append(b, '}')
+}
+
+func appendField(b []byte, key string, n uint64) []byte {
+	b = append(b, ',', '"')
+	b = append(b, key...)
+	b = append(b, '"', ':')
+	return strconv.AppendUint(b, n, 10)
+}
+
+func appendSkipped(b []byte, n *[wire.SkipCount]uint64) []byte {
+	const first = int(wire.SkipNone) + 1 // SkipNone is success
+	return appendCounts(b, wire.SkipCount-first,
+		func(i int) string { return wire.Skip(i + first).String() },
+		func(i int) uint64 { return n[i+first] })
+}
+
+// summary appends the report's last object.
+func (a *appender) summary(b []byte, s *Summary) []byte {
+	b = append(b, `{"type":"summary","schema":1,"interrupted":`...)
+	b = strconv.AppendBool(b, s.Interrupted)
+	b = append(b, `,"files":[`...)
+	for i := range s.Inputs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = a.input(b, i+1, &s.Inputs[i])
+	}
+	b = append(b, ']')
+	if first, last, ok := s.Span(); ok {
+		b = append(b, `,"start":`...)
+		b = a.time(b, first)
+		b = append(b, `,"end":`...)
+		b = a.time(b, last)
+		b = append(b, `,"duration":`...)
+		b = appendSeconds(b, last.Sub(first))
+	}
+	b = appendField(b, "frames", s.Frames())
+	b = appendField(b, "segments", s.Segments())
+	skipped := s.Skipped()
+	b = append(b, `,"skipped":`...)
+	b = appendSkipped(b, &skipped)
+	b = append(b, `,"quality":`...)
+	b = appendQuality(b, s)
+
+	b = appendField(b, "connections", s.Connections)
+	b = append(b, `,"packets":`...)
+	b = appendSides(b, s.Packets[0], s.Packets[1])
+	b = append(b, `,"bytes":`...)
+	b = appendSides(b, s.Bytes[0], s.Bytes[1])
+	b = append(b, `,"outcomes":`...)
+	b = appendCounts(b, outcomeCount, func(i int) string { return reassembly.Outcome(i).String() },
+		func(i int) uint64 { return s.Outcomes[i] })
+	b = append(b, `,"handshakes":`...)
+	b = appendCounts(b, handshakeCount, func(i int) string { return reassembly.HandshakeOutcome(i).String() },
+		func(i int) uint64 { return s.Handshakes[i] })
+	b = append(b, `,"close_reasons":`...)
+	b = appendCounts(b, closeCount, func(i int) string { return reassembly.CloseReason(i).String() },
+		func(i int) uint64 { return s.Reasons[i] })
+	b = append(b, `,"closers":{`...)
+	for i := range s.Closers.FIN {
+		b = appendSideKey(b, i)
+		b = append(b, `{"fin":`...)
+		b = strconv.AppendUint(b, s.Closers.FIN[i], 10)
+		b = appendField(b, "rst", s.Closers.RST[i])
+		b = append(b, '}')
+	}
+	b = appendField(b, "none", s.Closers.None)
+	b = append(b, `},"census":{`...)
+	for i := range s.Census {
+		b = appendSideKey(b, i)
+		b = appendCounts(b, reassembly.StateCount, func(k int) string { return reassembly.State(k).String() },
+			func(k int) uint64 { return s.Census[i][k] })
+	}
+	b = append(b, `},"findings":[`...)
+	for i, f := range s.Findings() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = a.findingCount(b, f)
+	}
+	b = append(b, `],"late":{"groups":`...)
+	b = strconv.AppendUint(b, s.LateGroups, 10)
+	b = appendField(b, "packets", s.LatePackets)
+	b = appendField(b, "bytes", s.LateBytes)
+	b = append(b, `},"limits":{"evicted":`...)
+	b = strconv.AppendUint(b, s.Limits.Evicted, 10)
+	b = appendField(b, "dropped_events", s.Limits.DroppedEvents)
+	b = appendField(b, "cut_logs", s.Limits.CutLogs)
+	return append(b, '}', '}')
+}
+
+func appendQuality(b []byte, s *Summary) []byte {
+	snapped, backwards, damaged, dropped := s.readQuality()
+	b = append(b, `{"snapped":`...)
+	b = strconv.AppendUint(b, snapped, 10)
+	b = appendField(b, "backwards", backwards)
+	b = appendField(b, "damaged_files", damaged)
+	b = appendField(b, "dropped", dropped)
+	b = appendField(b, "duplicates", s.Quality.Duplicates)
+	b = appendField(b, "missing_bytes", s.Quality.MissingBytes)
+	b = appendField(b, "missing_connections", s.Quality.MissingConnections)
+	b = appendField(b, "mid_stream", s.Quality.MidStream)
+	b = appendField(b, "one_sided", s.Quality.OneSided)
+	return append(b, '}')
+}
+
+func (a *appender) input(b []byte, number int, in *Input) []byte {
+	b = append(b, `{"file":`...)
+	b = strconv.AppendInt(b, int64(number), 10)
+	b = append(b, `,"name":`...)
+	b = appendString(b, in.Name)
+	if in.Format != "" {
+		b = append(b, `,"format":`...)
+		b = appendString(b, in.Format)
+	}
+	b = appendField(b, "bytes", uint64(max(in.Bytes, 0)))
+	b = appendField(b, "frames", in.Frames)
+	b = appendField(b, "segments", in.Segments)
+	if in.Frames > 0 {
+		b = append(b, `,"start":`...)
+		b = a.time(b, in.First)
+		b = append(b, `,"end":`...)
+		b = a.time(b, in.Last)
+	}
+	b = append(b, `,"skipped":`...)
+	b = appendSkipped(b, &in.Skipped)
+	b = appendField(b, "snapped", in.Snapped)
+	b = appendField(b, "backwards", in.Backwards)
+	b = append(b, `,"interfaces":[`...)
+	for i := range in.Interfaces {
+		f := &in.Interfaces[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"link_type":`...)
+		b = strconv.AppendUint(b, uint64(f.Link), 10)
+		if f.SnapLen > 0 {
+			b = appendField(b, "snap_len", uint64(f.SnapLen))
+		}
+		if f.Name != "" {
+			b = append(b, `,"name":`...)
+			b = appendString(b, f.Name)
+		}
+		if f.Description != "" {
+			b = append(b, `,"description":`...)
+			b = appendString(b, f.Description)
+		}
+		if f.Resolution > 0 {
+			b = appendField(b, "resolution", f.Resolution)
+		}
+		if f.Counted {
+			b = appendField(b, "received", f.Received)
+			b = appendField(b, "dropped", f.Dropped)
+		}
+		b = append(b, '}')
+	}
+	b = append(b, `],"passed_blocks":[`...)
+	types := make([]uint32, 0, len(in.Passed))
+	for t := range in.Passed {
+		types = append(types, t)
+	}
+	slices.Sort(types)
+	for i, t := range types {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"type":`...)
+		b = strconv.AppendUint(b, uint64(t), 10)
+		b = appendField(b, "count", in.Passed[t])
+		b = append(b, '}')
+	}
+	b = append(b, `],"damage":[`...)
+	for i, d := range in.Damage {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"frame":`...)
+		b = strconv.AppendUint(b, d.Frame, 10)
+		b = appendField(b, "offset", uint64(max(d.Offset, 0)))
+		b = append(b, `,"what":`...)
+		b = appendString(b, d.What)
+		if d.Remedy != "" {
+			b = append(b, `,"remedy":`...)
+			b = appendString(b, d.Remedy)
+		}
+		b = append(b, '}')
+	}
+	return append(b, ']', '}')
+}
+
+func (a *appender) findingCount(b []byte, f *FindingCount) []byte {
+	b = append(b, `{"id":`...)
+	b = appendString(b, f.Rule.ID)
+	b = append(b, `,"title":`...)
+	b = appendString(b, f.Rule.Title)
+	b = append(b, `,"severity":"`...)
+	b = append(b, f.Worst.String()...)
+	b = append(b, '"')
+	b = appendField(b, "count", f.Count)
+	b = appendField(b, "connections", f.Connections)
+	b = append(b, `,"by_severity":`...)
+	b = appendCounts(b, severityCount, func(i int) string { return finding.Severity(i).String() },
+		func(i int) uint64 { return f.BySeverity[i] })
+	b = append(b, `,"by_confidence":`...)
+	b = appendCounts(b, confidenceCount, func(i int) string { return finding.Confidence(i).String() },
+		func(i int) uint64 { return f.ByConfidence[i] })
+	b = append(b, `,"advice":`...)
+	b = appendString(b, f.Rule.Advice)
+	b = append(b, `,"examples":[`...)
+	for i := range f.Examples {
+		e := &f.Examples[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"connection":`...)
+		b = strconv.AppendUint(b, e.ID, 10)
+		b = append(b, `,"uid":`...)
+		b = appendString(b, e.UID)
+		b = append(b, `,"client":`...)
+		b = appendPeer(b, e.Tuple.Source())
+		b = append(b, `,"server":`...)
+		b = appendPeer(b, e.Tuple.Destination())
+		b = append(b, `,"severity":"`...)
+		b = append(b, e.Severity.String()...)
+		b = append(b, `","confidence":"`...)
+		b = append(b, e.Confidence.String()...)
+		b = append(b, `","endpoint":"`...)
+		b = append(b, e.Endpoint.String()...)
+		b = append(b, `","frames":`...)
+		b = a.frames(b, e.Frames)
+		b = append(b, `,"message":`...)
+		b = appendString(b, e.Message)
+		b = append(b, '}')
+	}
+	return append(b, ']', '}')
+}

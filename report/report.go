@@ -1,0 +1,170 @@
+// Package report is what the user sees: the formats and the summary.
+//
+// A connection is encoded where it settled, possibly on one of several
+// goroutines, and written by one that puts all of them in order. So a Format has
+// a side without state, Encode, and a side that is called in order, Add.
+package report
+
+import (
+	"io"
+	"strconv"
+
+	"github.com/tcplife/tcplife/capture"
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Schema is the version of the JSON contract.
+const Schema = 1
+
+// Connection is what a format sees of one connection. It is valid during the
+// call that hands it over.
+type Connection struct {
+	*reassembly.Conn
+	// Capture is the input's name, or the value of --name.
+	Capture string
+	// UID names the connection in every report; CommunityID is the hash that other
+	// tools print (community-id-spec version 1, seed 0).
+	UID, CommunityID string
+	// Encap is the encapsulation path, outermost first; nil for none.
+	Encap []string
+	// PreviousUID and NextUID name the neighbouring incarnations of the tuple;
+	// empty when there was none.
+	PreviousUID, NextUID string
+	// Provisional: written before the connection settled (--max-hold); a final
+	// object with the same uid follows.
+	Provisional bool
+	Findings    []finding.Finding
+}
+
+// Late is a group of segments that came after their connection had been written.
+type Late struct {
+	Capture string
+	// UID is that of the connection they belong to.
+	UID         string
+	Tuple       wire.Tuple // from the client to the server
+	Encap       []string
+	Start, End  wire.Time
+	First, Last wire.FrameID
+	// Packets and Bytes by side.
+	Packets, Bytes [2]uint64
+	// FINs, RSTs and SYNs count the flags in them.
+	SYNs, FINs, RSTs uint64
+}
+
+// Buffer collects what Encode writes. The connection's number is not known yet at
+// that time: ID marks where it goes.
+type Buffer struct {
+	B   []byte
+	ids []int
+}
+
+// ID marks the place of the connection's number.
+func (b *Buffer) ID() { b.ids = append(b.ids, len(b.B)) }
+
+// Reset empties the buffer and keeps its memory.
+func (b *Buffer) Reset() { b.B, b.ids = b.B[:0], b.ids[:0] }
+
+// AppendTo appends what was encoded to dst, with the number put in.
+func (b *Buffer) AppendTo(dst []byte, id uint64) []byte {
+	from := 0
+	for _, at := range b.ids {
+		dst = append(dst, b.B[from:at]...)
+		dst = strconv.AppendUint(dst, id, 10)
+		from = at
+	}
+	return append(dst, b.B[from:]...)
+}
+
+// Format is one way to print a report.
+type Format interface {
+	// Begin is called once, before everything else.
+	Begin(w io.Writer, o *Options) error
+	// Encode appends one connection to b. It is called from several goroutines at
+	// once and must not change the format's state.
+	Encode(b *Buffer, c *Connection)
+	// Add is called once for each connection, in the order of their settling, with
+	// its number, its digest and what Encode wrote.
+	Add(id uint64, d *Digest, b *Buffer) error
+	// Late is called for each late group, in order.
+	Late(l *Late) error
+	// End is called once, after everything else.
+	End(s *Summary) error
+}
+
+// Options are the user's wishes that formats heed.
+type Options struct {
+	// Inputs are the names of what is read, as given.
+	Inputs []string
+	// All: the text report lists every connection.
+	All bool
+	// Color: ANSI colours may be used.
+	Color bool
+	// Width is the terminal's width in columns; 0 for unlimited.
+	Width int
+}
+
+// Digest is what the summary needs of one connection.
+type Digest struct {
+	Outcome   reassembly.Outcome
+	Handshake reassembly.HandshakeOutcome
+	Reason    reassembly.CloseReason
+	Closer    reassembly.Side
+	HasCloser bool
+	By        string
+	Ended     reassembly.Ended
+	Seen      reassembly.Seen
+	RoleBy    reassembly.RoleBy
+	Dropped   uint32
+	// Final are both endpoints' last states; HasState says whether the endpoint had
+	// a timeline at all.
+	Final    [2]reassembly.State
+	HasState [2]bool
+	Tuple    wire.Tuple
+	Encap    []string
+	First    wire.FrameID
+	Last     wire.FrameID
+	Start    wire.Time
+	End      wire.Time
+	Packets  [2]uint64
+	Bytes    [2]uint64
+	// Missing are the octets acknowledged though never captured, by their sender;
+	// Duplicates the doubled frames of both sides.
+	Missing    [2]uint64
+	Duplicates uint64
+	Findings   []finding.Finding
+	UID        string
+}
+
+// NewDigest takes from c what the summary needs. Findings are shared, not copied.
+func NewDigest(c *Connection) Digest {
+	d := Digest{Outcome: c.Outcome, Handshake: c.Handshake.Outcome, Reason: c.Close.Reason, Closer: c.Close.Closer, HasCloser: c.Close.HasCloser,
+		By: c.Close.By, Ended: c.Ended, Seen: c.Seen, RoleBy: c.RoleBy, Dropped: c.Dropped, Tuple: c.Tuple, Encap: c.Encap, First: c.First, Last: c.Last,
+		Start: c.Start, End: c.End,
+		Findings: c.Findings, UID: c.UID}
+	for i := range c.Ends {
+		e := &c.Ends[i]
+		d.Final[i], d.HasState[i] = e.Final(), len(e.Timeline) > 0
+		d.Packets[i], d.Bytes[i], d.Missing[i] = e.Packets, e.Bytes, e.MissingBytes
+		d.Duplicates += e.Duplicates
+	}
+	return d
+}
+
+// Input is one input and what reading it showed.
+type Input struct {
+	capture.Info
+	// Segments is the number of frames that held a TCP segment.
+	Segments uint64
+	// Skipped counts the other frames by reason.
+	Skipped [wire.SkipCount]uint64
+	// First and Last are the earliest and the latest frame's time; valid when
+	// Frames is not 0. Backwards counts frames earlier than the one before.
+	First, Last wire.Time
+	Backwards   uint64
+	// Previous is the last frame's time, whatever came before.
+	Previous wire.Time
+	// Snapped counts frames captured shorter than they were on the wire.
+	Snapped uint64
+}

@@ -1,0 +1,303 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// How many values the closed lists have, for the summary's counters. A test
+// compares them with the lists themselves.
+const (
+	outcomeCount    = int(reassembly.OutcomeFailure) + 1
+	handshakeCount  = int(reassembly.HandshakeAbandoned) + 1
+	closeCount      = int(reassembly.CloseOpenAtEnd) + 1
+	severityCount   = int(finding.Error) + 1
+	confidenceCount = int(finding.Certain) + 1
+)
+
+// Bounds of what the summary keeps of each kind of finding: enough to go and look,
+// and nothing that grows with the capture.
+const (
+	maxExamples      = 5
+	maxExampleFrames = 16
+)
+
+// Summary is what a report says about all connections together. One goroutine
+// feeds it, in the order in which connections settle; what it keeps is bounded by
+// the number of rules and inputs.
+type Summary struct {
+	// Inputs are the inputs, in the order in which frames name them. Set them when
+	// they are complete, before Format.End.
+	Inputs []Input
+	// Interrupted: reading was stopped by the user; the report covers what had been
+	// read by then.
+	Interrupted bool
+
+	// Connections counts connections; Packets and Bytes their frames and TCP
+	// payload in octets, by side.
+	Connections    uint64
+	Packets, Bytes [2]uint64
+	// Outcomes, Handshakes and Reasons count connections, indexed by
+	// reassembly.Outcome, HandshakeOutcome and CloseReason.
+	Outcomes   [outcomeCount]uint64
+	Handshakes [handshakeCount]uint64
+	Reasons    [closeCount]uint64
+	// Closers counts connections by who began to close and how.
+	Closers Closers
+	// Census counts endpoints by side and last state. An endpoint without a
+	// timeline is not counted.
+	Census [2][reassembly.StateCount]uint64
+	// Quality says what the connections show about the capture.
+	Quality Quality
+	// LateGroups, LatePackets and LateBytes count what came after its connection
+	// had been written.
+	LateGroups, LatePackets, LateBytes uint64
+	// Limits says which bounds were hit.
+	Limits Limits
+
+	findings map[string]*FindingCount
+}
+
+// Closers counts connections by the side that began to close.
+type Closers struct {
+	// FIN and RST are indexed by side.
+	FIN, RST [2]uint64
+	// None counts connections that nobody closed, or for which it cannot be told.
+	None uint64
+}
+
+// Quality is what the connections show about the capture; what reading showed
+// stands in each Input.
+type Quality struct {
+	// Duplicates counts frames that the capture holds twice.
+	Duplicates uint64
+	// MissingBytes counts octets that were acknowledged though the capture never
+	// held them, MissingConnections the connections concerned.
+	MissingBytes, MissingConnections uint64
+	// MidStream counts connections whose opening was not captured.
+	MidStream uint64
+	// OneSided counts connections of which only one direction was captured though
+	// the other must have been there.
+	OneSided uint64
+}
+
+// Limits says which of the analyser's own bounds were hit.
+type Limits struct {
+	// Evicted counts connections that had to leave early.
+	Evicted uint64
+	// DroppedEvents counts events that a connection's log had no room for,
+	// CutLogs the connections concerned.
+	DroppedEvents, CutLogs uint64
+}
+
+// FindingCount sums up all findings of one rule.
+type FindingCount struct {
+	Rule *finding.Rule
+	// Worst is the highest severity among them.
+	Worst finding.Severity
+	// Count counts findings, Connections the connections that have at least one.
+	Count, Connections uint64
+	BySeverity         [severityCount]uint64
+	ByConfidence       [confidenceCount]uint64
+	// Examples are the gravest and surest, the earlier connection first among
+	// equals.
+	Examples []Example
+}
+
+// Example is one finding of many, with what it takes to go and look at it.
+type Example struct {
+	ID         uint64
+	UID        string
+	Tuple      wire.Tuple
+	Severity   finding.Severity
+	Confidence finding.Confidence
+	Endpoint   finding.Endpoint
+	// Frames are the first of the frames that show it.
+	Frames  []wire.FrameID
+	Message string
+}
+
+// Add counts one connection.
+func (s *Summary) Add(id uint64, d *Digest) {
+	s.Connections++
+	s.Outcomes[d.Outcome]++
+	s.Handshakes[d.Handshake]++
+	s.Reasons[d.Reason]++
+	switch {
+	case !d.HasCloser:
+		s.Closers.None++
+	case d.By == "rst":
+		s.Closers.RST[d.Closer]++
+	default:
+		s.Closers.FIN[d.Closer]++
+	}
+	missing := uint64(0)
+	for i := range d.Final {
+		s.Packets[i] += d.Packets[i]
+		s.Bytes[i] += d.Bytes[i]
+		missing += d.Missing[i]
+		if d.HasState[i] {
+			s.Census[i][d.Final[i]]++
+		}
+	}
+	s.Quality.Duplicates += d.Duplicates
+	if missing > 0 {
+		s.Quality.MissingBytes += missing
+		s.Quality.MissingConnections++
+	}
+	if d.Handshake == reassembly.HandshakeUnseen {
+		s.Quality.MidStream++
+	}
+	if oneSided(d) {
+		s.Quality.OneSided++
+	}
+	if d.Ended == reassembly.EndedEvicted {
+		s.Limits.Evicted++
+	}
+	if d.Dropped > 0 {
+		s.Limits.DroppedEvents += uint64(d.Dropped)
+		s.Limits.CutLogs++
+	}
+	for i := range d.Findings {
+		s.addFinding(id, d, i)
+	}
+}
+
+// oneSided reports whether one direction is absent from the capture. Silence is
+// the nature of an attempt that was never answered, so those do not count.
+func oneSided(d *Digest) bool {
+	if d.Packets[0] > 0 && d.Packets[1] > 0 {
+		return false
+	}
+	switch d.Handshake {
+	case reassembly.HandshakeUnanswered, reassembly.HandshakeICMP, reassembly.HandshakePending:
+		return d.Packets[0] == 0
+	}
+	return true
+}
+
+func (s *Summary) addFinding(id uint64, d *Digest, i int) {
+	f := &d.Findings[i]
+	if s.findings == nil {
+		s.findings = make(map[string]*FindingCount)
+	}
+	n := s.findings[f.Rule.ID]
+	if n == nil {
+		n = &FindingCount{Rule: f.Rule}
+		s.findings[f.Rule.ID] = n
+	}
+	n.Count++
+	n.BySeverity[f.Severity]++
+	n.ByConfidence[f.Confidence]++
+	n.Worst = max(n.Worst, f.Severity)
+	if !slices.ContainsFunc(d.Findings[:i], func(g finding.Finding) bool { return g.Rule.ID == f.Rule.ID }) {
+		n.Connections++
+	}
+
+	at := len(n.Examples)
+	for at > 0 && graver(f, &n.Examples[at-1]) {
+		at--
+	}
+	if at == maxExamples {
+		return
+	}
+	if len(n.Examples) == maxExamples {
+		n.Examples = n.Examples[:maxExamples-1]
+	}
+	n.Examples = slices.Insert(n.Examples, at, Example{ID: id, UID: d.UID, Tuple: d.Tuple,
+		Severity: f.Severity, Confidence: f.Confidence, Endpoint: f.Endpoint,
+		Frames: slices.Clone(f.Frames[:min(len(f.Frames), maxExampleFrames)]), Message: f.Message})
+}
+
+func graver(f *finding.Finding, e *Example) bool {
+	if f.Severity != e.Severity {
+		return f.Severity > e.Severity
+	}
+	return f.Confidence > e.Confidence
+}
+
+// AddLate counts one late group.
+func (s *Summary) AddLate(l *Late) {
+	s.LateGroups++
+	s.LatePackets += l.Packets[0] + l.Packets[1]
+	s.LateBytes += l.Bytes[0] + l.Bytes[1]
+}
+
+// Findings returns the counts by rule: gravest first, then by the number of
+// connections, then by id.
+func (s *Summary) Findings() []*FindingCount {
+	out := make([]*FindingCount, 0, len(s.findings))
+	for _, f := range s.findings {
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b *FindingCount) int {
+		return cmp.Or(cmp.Compare(b.Worst, a.Worst), cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Rule.ID, b.Rule.ID))
+	})
+	return out
+}
+
+// Frames returns how many frames were read.
+func (s *Summary) Frames() (n uint64) {
+	for i := range s.Inputs {
+		n += s.Inputs[i].Frames
+	}
+	return n
+}
+
+// Segments returns how many of them held a TCP segment.
+func (s *Summary) Segments() (n uint64) {
+	for i := range s.Inputs {
+		n += s.Inputs[i].Segments
+	}
+	return n
+}
+
+// Span returns the earliest and the latest frame's time; ok is false when there
+// was no frame.
+func (s *Summary) Span() (first, last wire.Time, ok bool) {
+	for i := range s.Inputs {
+		in := &s.Inputs[i]
+		if in.Frames == 0 {
+			continue
+		}
+		if !ok {
+			first, last, ok = in.First, in.Last, true
+		}
+		first, last = min(first, in.First), max(last, in.Last)
+	}
+	return first, last, ok
+}
+
+// Skipped counts, by reason, the frames that held no TCP segment.
+func (s *Summary) Skipped() (n [wire.SkipCount]uint64) {
+	for i := range s.Inputs {
+		for k, v := range s.Inputs[i].Skipped {
+			n[k] += v
+		}
+	}
+	return n
+}
+
+// readQuality counts frames captured shorter than they were, those with an
+// earlier time than the one before, inputs that are damaged, and
+// frames that capturing hosts say they lost.
+func (s *Summary) readQuality() (snapped, backwards, damaged, dropped uint64) {
+	for i := range s.Inputs {
+		in := &s.Inputs[i]
+		snapped += in.Snapped
+		backwards += in.Backwards
+		if len(in.Damage) > 0 {
+			damaged++
+		}
+		for _, f := range in.Interfaces {
+			if f.Counted {
+				dropped += f.Dropped
+			}
+		}
+	}
+	return snapped, backwards, damaged, dropped
+}

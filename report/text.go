@@ -1,0 +1,387 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+var _ = register("text", func() Format { return new(text) })
+
+// Bounds of the text report: what fits into the head of somebody in a hurry.
+const (
+	maxRows         = 20
+	maxAlike        = 5 // rows with the same close and findings
+	maxFilesShown   = 10
+	maxExamplesText = 3
+)
+
+// text is the report for people. The first lines answer (what was read, how far it
+// can be trusted, what went wrong), the rest says where to look. Its first lines
+// need all connections, so it writes at the end; until then it keeps only the
+// connections that it will list.
+type text struct {
+	w io.Writer
+	o Options
+	// rows are the connections to list; few are all connections, as long as they
+	// are no more than maxRows.
+	rows, few []row
+	seen      int
+}
+
+func (f *text) Begin(w io.Writer, o *Options) error {
+	f.w, f.o = w, *o
+	return nil
+}
+
+// Encode does nothing: a line is made from the digest, and only for a connection
+// that will be listed.
+func (f *text) Encode(*Buffer, *Connection) {}
+
+func (f *text) Late(*Late) error { return nil }
+
+func (f *text) End(s *Summary) error {
+	p := printer{canvas: canvas{color: f.o.Color, width: f.o.Width}, s: s, multi: len(f.o.Inputs) > 1}
+	p.read()
+	p.quality()
+	if s.Connections == 0 {
+		p.nothing()
+	} else {
+		p.connections()
+		p.findings()
+		if !f.o.All && f.seen <= maxRows {
+			p.table(f.few, false)
+		} else {
+			p.table(f.rows, f.o.All)
+		}
+	}
+	_, err := io.WriteString(f.w, p.String())
+	return err
+}
+
+// printer writes the sections of one text report.
+type printer struct {
+	canvas
+	s     *Summary
+	multi bool
+}
+
+func (p *printer) heading(s string) {
+	p.WriteByte('\n')
+	p.WriteString(p.paint(bold, s))
+	p.WriteByte('\n')
+}
+
+// read says what was read.
+func (p *printer) read() {
+	s := p.s
+	name := "no input"
+	switch n := len(s.Inputs); {
+	case n == 1:
+		name = printable(s.Inputs[0].Name)
+		if name == "-" {
+			name = "standard input"
+		}
+	case n > 1:
+		name = plural(uint64(n), "file", "files")
+	}
+	first, last, ok := s.Span()
+	line := fmt.Sprintf("%s, %s, %s", plural(s.Frames(), "frame", "frames"), plural(s.Segments(), "TCP segment", "TCP segments"),
+		plural(s.Connections, "connection", "connections"))
+	if ok {
+		line += " in " + span(last.Sub(first))
+	}
+	p.prose("", "  ", p.paint(bold, name)+": "+line)
+	if ok {
+		p.linef("%s to %s UTC", clock(first), clock(last))
+	}
+	if len(s.Inputs) > 1 {
+		p.files()
+	}
+	for i := range s.Inputs {
+		for _, d := range s.Inputs[i].Damage {
+			line := fmt.Sprintf("%s at frame %d (octet %s): %s. The report covers what could be read.", d.Name, d.Frame,
+				number(uint64(max(d.Offset, 0))), d.What)
+			if d.Remedy != "" {
+				line += " " + capital(d.Remedy) + "."
+			}
+			p.prose(p.paint(red, "Damaged:")+" ", "  ", printable(line))
+		}
+	}
+	if s.Interrupted {
+		p.prose("", "  ", p.paint(yellow, "Interrupted:")+" this is what had been read by then.")
+	}
+}
+
+func (p *printer) files() {
+	w := 0
+	for i := range min(len(p.s.Inputs), maxFilesShown) {
+		w = max(w, len(printable(p.s.Inputs[i].Name)))
+	}
+	for i := range p.s.Inputs {
+		if i == maxFilesShown {
+			p.linef("  ... and %s", plural(uint64(len(p.s.Inputs)-i), "more file", "more files"))
+			break
+		}
+		in := &p.s.Inputs[i]
+		line := fmt.Sprintf("  %2d  %s  %s", i+1, left(printable(in.Name), w), plural(in.Frames, "frame", "frames"))
+		if in.Frames > 0 {
+			line += fmt.Sprintf(" in %s from %s", span(in.Last.Sub(in.First)), clock(in.First))
+		}
+		p.linef("%s", line)
+	}
+}
+
+// skipMeanings say what a skipped frame may cost the reader. Reasons that are not
+// here are expected: the frame was simply not TCP.
+var skipMeanings = map[wire.Skip]string{
+	wire.SkipLinkType:  "their link type is not known, so TCP in them was not seen",
+	wire.SkipFragment:  "they are fragments of IP packets that could not be put together",
+	wire.SkipTruncated: "the capture's snap length cut them inside the headers",
+	wire.SkipMalformed: "their headers contradict themselves",
+	wire.SkipEncrypted: "they are encrypted (IPsec), so TCP in them cannot be seen",
+}
+
+// quality says how far the report can be trusted: one quiet line when there is
+// nothing to say, otherwise what is wrong and what that means for the findings.
+func (p *printer) quality() {
+	s := p.s
+	if s.Frames() == 0 {
+		return
+	}
+	snapped, backwards, damaged, dropped := s.readQuality()
+	skipped := s.Skipped()
+	var bad, notes []string
+	note := func(to *[]string, n uint64, one, many, rest string) {
+		if n > 0 {
+			*to = append(*to, plural(n, one, many)+" "+rest)
+		}
+	}
+	note(&bad, damaged, "file", "files", "could be read only up to the damage named above")
+	note(&bad, dropped, "frame", "frames", "never reached the capture: the capturing host counted them as dropped")
+	if q := s.Quality; q.MissingBytes > 0 {
+		bad = append(bad, fmt.Sprintf("%s in %s %s acknowledged but not in the capture: frames are missing, so there, what was not seen may still have been sent",
+			octets(q.MissingBytes), plural(q.MissingConnections, "connection", "connections"), verb(q.MissingBytes, "was", "were")))
+	}
+	note(&bad, s.Quality.OneSided, "connection shows", "connections show", "one direction only: the other one takes a path that was not captured")
+	for i, n := range skipped {
+		if why, serious := skipMeanings[wire.Skip(i)]; serious && n > 0 {
+			bad = append(bad, fmt.Sprintf("%s could not be used (%s): %s", plural(n, "frame", "frames"), wire.Skip(i), why))
+		}
+	}
+	note(&bad, backwards, "frame has", "frames have", "an earlier time than the one before: intervals around them are not exact")
+	note(&bad, s.Limits.Evicted, "connection", "connections", "had to be reported before the end because a limit on connections or memory was reached")
+	note(&bad, s.Limits.CutLogs, "connection", "connections",
+		"had more events than are kept ("+number(s.Limits.DroppedEvents)+" left out): their counts are right, their event lists are not complete")
+
+	if n := skipped[wire.SkipNotIP] + skipped[wire.SkipNotTCP]; n > 0 {
+		notes = append(notes, plural(n, "frame is", "frames are")+" not TCP")
+	}
+	note(&notes, s.Quality.MidStream, "connection", "connections", "began before the capture")
+	note(&notes, s.Quality.Duplicates, "frame is", "frames are", "in the capture twice and counted once")
+	note(&notes, snapped, "frame was", "frames were", "cut by the snap length, which costs payload only")
+	note(&notes, s.LatePackets, "segment", "segments", "came after the connection had been reported")
+	tail := ""
+	if len(notes) > 0 {
+		tail = " " + capital(strings.Join(notes, "; ")) + "."
+	}
+	if len(bad) == 0 {
+		p.prose("", "  ", p.paint(green, "Capture quality: good.")+tail)
+		return
+	}
+	p.prose("", "  ", p.paint(yellow, "Capture quality: limited.")+tail)
+	for _, b := range bad {
+		p.prose("  - ", "    ", b+".")
+	}
+}
+
+// nothing says why there is nothing to say.
+func (p *printer) nothing() {
+	switch {
+	case len(p.s.Inputs) == 0 || p.s.Frames() == 0:
+		p.linef("Nothing was read: there is no frame in the input.")
+	case p.s.Segments() == 0:
+		p.prose("", "  ", "No TCP was found. Is the capture's filter, or its interface, the right one?")
+	default:
+		p.linef("No connection was found.")
+	}
+}
+
+// connections counts them by outcome, close, closer and final state.
+func (p *printer) connections() {
+	s := p.s
+	var parts []string
+	for _, x := range []struct {
+		o     reassembly.Outcome
+		color string
+		what  string
+	}{
+		{reassembly.OutcomeSuccess, green, "ended well"},
+		{reassembly.OutcomeFailure, red, "failed"},
+		{reassembly.OutcomeUnknown, "", "still open or not seen to the end"},
+	} {
+		if n := s.Outcomes[x.o]; n > 0 {
+			parts = append(parts, p.paint(x.color, number(n)+" "+x.what))
+		}
+	}
+	p.heading(plural(s.Connections, "connection", "connections") + ": " + list(parts))
+
+	p.found()
+	p.counts("opened", len(s.Handshakes), func(i int) (string, uint64) {
+		return reassembly.HandshakeOutcome(i).String(), s.Handshakes[i]
+	})
+	p.counts("ended", len(s.Reasons), func(i int) (string, uint64) {
+		return reassembly.CloseReason(i).String(), s.Reasons[i]
+	})
+	closers := make([]string, 0, 3)
+	for i := range s.Closers.FIN {
+		fin, rst := s.Closers.FIN[i], s.Closers.RST[i]
+		if fin+rst == 0 {
+			continue
+		}
+		var by []string
+		if fin > 0 {
+			by = append(by, number(fin)+" by FIN")
+		}
+		if rst > 0 {
+			by = append(by, number(rst)+" by RST")
+		}
+		closers = append(closers, fmt.Sprintf("%s %s (%s)", reassembly.Side(i), number(fin+rst), strings.Join(by, ", ")))
+	}
+	if s.Closers.None > 0 {
+		closers = append(closers, "nobody "+number(s.Closers.None))
+	}
+	p.field("closed first", strings.Join(closers, ", "))
+	for i := range s.Census {
+		p.counts(reassembly.Side(i).String()+" at end", len(s.Census[i]), func(k int) (string, uint64) {
+			return reassembly.State(k).String(), s.Census[i][k]
+		})
+	}
+	p.census()
+}
+
+// found names the findings, gravest first, so that the report's first lines say
+// what went wrong.
+func (p *printer) found() {
+	const most = 6
+	all := p.s.Findings()
+	var words []string
+	for i, f := range all {
+		if i == most {
+			words = append(words, plural(uint64(len(all)-i), "more kind", "more kinds"))
+			break
+		}
+		words = append(words, p.paint(severityColors[f.Worst], f.Rule.ID)+hard+number(f.Connections)+hard+"("+f.Worst.String()+")")
+	}
+	if len(words) == 0 {
+		words = []string{"nothing"}
+	}
+	p.field("found", strings.Join(words, ", "))
+}
+
+func (p *printer) field(name, value string) {
+	const column = 17
+	p.prose("  "+left(name, column-2), blanks(column), value)
+}
+
+// counts writes the names whose count is not 0, the highest first, as
+// `netstat | awk` has taught everybody to read it.
+func (p *printer) counts(label string, n int, at func(int) (string, uint64)) {
+	type pair struct {
+		name string
+		n    uint64
+	}
+	var all []pair
+	for i := range n {
+		if name, v := at(i); v > 0 {
+			k := len(all)
+			all = append(all, pair{})
+			for ; k > 0 && all[k-1].n < v; k-- {
+				all[k] = all[k-1]
+			}
+			all[k] = pair{name, v}
+		}
+	}
+	words := make([]string, len(all))
+	for i, x := range all {
+		words[i] = x.name + hard + number(x.n)
+	}
+	if len(words) > 0 {
+		p.field(label, strings.Join(words, ", "))
+	}
+}
+
+// census says in words what the states mean that people look for.
+func (p *printer) census() {
+	both := func(st reassembly.State) uint64 { return p.s.Census[0][st] + p.s.Census[1][st] }
+	for _, x := range []struct {
+		state     reassembly.State
+		one, many string
+		rest      string
+	}{
+		{reassembly.SynSent, "endpoint was", "endpoints were", "in SYN_SENT: the SYN had not been answered"},
+		{reassembly.SynReceived, "endpoint was", "endpoints were", "in SYN_RECEIVED: the handshake was not complete"},
+		{reassembly.CloseWait, "endpoint was", "endpoints were", "in CLOSE_WAIT: the peer had closed, its own application had not"},
+		{reassembly.FinWait2, "endpoint was", "endpoints were", "in FIN_WAIT_2: it had closed and was waiting for the peer to do the same"},
+		{reassembly.FinWait1, "endpoint was", "endpoints were", "in FIN_WAIT_1: its FIN had not been acknowledged"},
+		{reassembly.LastAck, "endpoint was", "endpoints were", "in LAST_ACK: its FIN, the second one, had not been acknowledged"},
+		{reassembly.Closing, "endpoint was", "endpoints were", "in CLOSING: both had closed at once and its FIN had not been acknowledged"},
+	} {
+		if n := both(x.state); n > 0 {
+			p.prose("  ", "  ", "When last seen, "+plural(n, x.one, x.many)+" "+x.rest+".")
+		}
+	}
+}
+
+var severityColors = [...]string{finding.Info: cyan, finding.Warning: yellow, finding.Error: red}
+
+// findings lists them by rule, gravest first, each with the connections to look at
+// and what to do.
+func (p *printer) findings() {
+	all := p.s.Findings()
+	if len(all) == 0 {
+		return
+	}
+	p.heading("Findings")
+	for _, f := range all {
+		count := plural(f.Connections, "connection", "connections")
+		if f.Count != f.Connections {
+			count = number(f.Count) + " times on " + count
+		}
+		p.prose("  "+p.paint(severityColors[f.Worst], left(f.Worst.String(), 7))+"  "+p.paint(bold, f.Rule.ID)+"  ",
+			blanks(11), count+": "+f.Rule.Title)
+		for i := range f.Examples {
+			if i == maxExamplesText {
+				break
+			}
+			e := &f.Examples[i]
+			p.linef("%s%s  %s > %s  %s (%s)", blanks(11), p.paint(cyan, "#"+number(e.ID)), e.Tuple.Source(), e.Tuple.Destination(),
+				frameList(e.Frames, p.multi, 6), e.Confidence)
+			p.prose(blanks(13), blanks(13), printable(e.Message))
+		}
+		if more := f.Count - min(f.Count, uint64(min(len(f.Examples), maxExamplesText))); more > 0 {
+			p.linef("%s... and %s more", blanks(11), number(more))
+		}
+		if f.Rule.Advice != "" {
+			p.prose(blanks(11)+"What to do: ", blanks(13), f.Rule.Advice)
+		}
+	}
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func verb(n uint64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
