@@ -1,0 +1,49 @@
+package scenario
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+)
+
+// rules is what scenarios are checked with: every registered rule that the
+// connection's events select. Without rules findings are not compared.
+var rules = func() Check {
+	if len(finding.All()) == 0 {
+		return nil
+	}
+	return func(c *reassembly.Conn) []finding.Finding {
+		var found []finding.Finding
+		for _, r := range finding.All() {
+			if c.Seen&r.Triggers != 0 {
+				r.Check(c, func(f finding.Finding) { found = append(found, f) })
+			}
+		}
+		return found
+	}
+}()
+
+// TestRulesHaveScenarios demands of every rule a script in which it fires and a
+// near miss in which it must not.
+func TestRulesHaveScenarios(t *testing.T) {
+	scripts := load(t)
+	// has reports whether a script whose name begins with the rule's ID has such a
+	// line.
+	has := func(id string, prefix string, kind FindingKind) bool {
+		return slices.ContainsFunc(scripts, func(s *Script) bool {
+			return (s.Name() == prefix || strings.HasPrefix(s.Name(), prefix+"-")) &&
+				slices.ContainsFunc(s.Findings, func(l FindingLine) bool { return l.ID == id && l.Kind == kind })
+		})
+	}
+	for _, r := range finding.All() {
+		if !has(r.ID, r.ID, FindingWant) {
+			t.Errorf("rule %s: no %s*.txt in which it fires", r.ID, r.ID)
+		}
+		if !has(r.ID, r.ID+"-miss", FindingNot) {
+			t.Errorf("rule %s: no %s-miss*.txt with the line \"no %s\"", r.ID, r.ID, r.ID)
+		}
+	}
+}
