@@ -1,6 +1,10 @@
 package reassembly
 
-import "github.com/tcplife/tcplife/wire"
+import (
+	"slices"
+
+	"github.com/tcplife/tcplife/wire"
+)
 
 // incarnationsMax bounds how many lives of one tuple are held at once. Two are
 // ordinary (a new connection while old duplicates are about); more means that
@@ -105,8 +109,8 @@ func (r *record) owns(s *wire.Segment, from Side) bool {
 		}
 		return h.first
 	}
-	return f.has(hasNext) && inside(s.Seq, low(f), f.next) &&
-		(s.Flags&wire.ACK == 0 || !p.has(hasNext) || inside(s.Ack, low(p), p.next))
+	seq, ack := f.has(hasNext), s.Flags&wire.ACK != 0 && p.has(hasNext)
+	return (seq || ack) && (!seq || inside(s.Seq, low(f), f.next)) && (!ack || inside(s.Ack, low(p), p.next))
 }
 
 func (r *record) distance(s *wire.Segment, swapped bool) uint32 {
@@ -125,6 +129,7 @@ func (r *record) distance(s *wire.Segment, swapped bool) uint32 {
 func (t *Tracker) reopen(rec uint32, s *wire.Segment, hash uint64, swapped bool) uint32 {
 	t.lookup = t.recs.at(rec).key
 	key := t.lookup
+	hash = t.recs.at(rec).hash // the segment's own may be that of the other way
 	_, at := t.table.find(hash, t.sameKey)
 	n, oldest := 1, rec
 	for ; t.recs.at(oldest).older != 0; n++ {
@@ -154,4 +159,49 @@ func (t *Tracker) superseded(rec uint32, answer wire.FrameID, now wire.Time) {
 			t.wheel.file(t, i)
 		}
 	}
+}
+
+// encapsMax bounds in how many encapsulation paths the other direction of a
+// connection is looked for. Taps that tag each direction differently have two or
+// three; a mirror of a whole data centre is beyond it, and there the tags tell
+// connections apart.
+const encapsMax = 8
+
+// otherWay finds the connection that a segment answers when its two directions are
+// encapsulated differently: a tap that tags by port or direction, labels and
+// tunnel identifiers that each receiver chooses for itself. Only the direction that
+// the connection has not been seen to send in, with numbers that answer the other,
+// is taken for its own.
+func (t *Tracker) otherWay(s *wire.Segment, key wire.Tuple, tuple uint64, swapped bool) uint32 {
+	if len(t.encaps) < encapsMax && !slices.Contains(t.encaps, key.Encap) {
+		t.encaps = append(t.encaps, key.Encap)
+	}
+	if len(t.encaps) < 2 {
+		return 0
+	}
+	own := key.Encap
+	for _, e := range t.encaps {
+		if e == own {
+			continue
+		}
+		key.Encap = e
+		t.lookup = key
+		rec, _ := t.table.find(slotHash(tuple, e), t.sameKey)
+		if rec == 0 {
+			continue
+		}
+		r := t.recs.at(rec)
+		from := r.side(swapped)
+		switch f, p := &r.half[from], &r.half[from.Peer()]; {
+		case f.packets > 0:
+			if r.otherEncap == own && r.hasOtherEncap && r.otherFrom == from {
+				return rec
+			}
+		case s.Flags&wire.ACK != 0 && p.has(hasNext) && s.Ack.After(p.first) && !s.Ack.After(p.next),
+			s.Flags&wire.RST != 0 && p.has(hasNext):
+			r.otherEncap, r.otherFrom, r.hasOtherEncap = own, from, true
+			return rec
+		}
+	}
+	return 0
 }

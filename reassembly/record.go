@@ -51,6 +51,12 @@ type record struct {
 	// the first time.
 	noted uint8
 
+	// otherEncap is the path of the direction of otherFrom, where it is not the
+	// key's.
+	otherEncap    wire.EncapID
+	otherFrom     Side
+	hasOtherEncap bool
+
 	previous, next incarnation
 
 	recent  [recentMax]recentFrame

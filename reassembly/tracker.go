@@ -48,6 +48,7 @@ type Tracker struct {
 	sameKey func(rec uint32) bool // looks for lookup; made once, so that it costs no allocation
 	hashOf  func(rec uint32) uint64
 	lookup  wire.Tuple
+	encaps  []wire.EncapID
 	rest    []uint32 // records that Flush has still to hand out
 	conn    Conn     // handed to Settled
 	infer   inference
@@ -87,11 +88,14 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 	if s.At > t.fed {
 		t.fed = s.At
 	}
-	// The same tuple in another VLAN is another connection in another slot.
-	hash += uint64(s.Tuple.Encap) * 0x9e3779b97f4a7c15
 	key, swapped := s.Tuple.Key()
+	tuple := hash
+	hash = slotHash(tuple, key.Encap)
 	t.lookup = key
 	rec, _ := t.table.find(hash, t.sameKey)
+	if rec == 0 {
+		rec = t.otherWay(s, key, tuple, swapped)
+	}
 	if rec != 0 {
 		if r := t.recs.at(rec); r.deadline != 0 && r.deadline < s.At {
 			t.settle(rec, EndedSettled, s.At)
@@ -107,6 +111,12 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 		rec = t.incarnationOf(rec, s, hash, swapped)
 	}
 	t.take(rec, s, swapped)
+}
+
+// slotHash is where the table files a tuple: the same one in another VLAN is
+// another connection in another slot.
+func slotHash(tuple uint64, encap wire.EncapID) uint64 {
+	return tuple + uint64(encap)*0x9e3779b97f4a7c15
 }
 
 // take adds a segment to the connection it belongs to.
@@ -311,6 +321,9 @@ func (t *Tracker) describe(c *Conn, r *record) {
 	}
 	for i := range r.half {
 		h, e := &r.half[i], &c.Ends[i]
+		if h.has(hasFIN) && !h.has(finAcked) {
+			c.Seen |= SeenOpenFIN
+		}
 		*e = Endpoint{
 			Packets: h.packets, Bytes: h.bytes, UniqueBytes: h.unique, Duplicates: uint64(h.dups), Retransmits: uint64(h.rexmits),
 			ISN: h.isn, HasISN: h.has(hasISN), First: h.first, Next: h.next, Acked: h.acked, HasNext: h.has(hasNext), HasAcked: h.has(hasAcked),

@@ -125,7 +125,8 @@ var special = []struct {
 	{"IP total length", frame(1, ethFixture+strings.Replace(dataFixture, "002b", "0013", 1)), SkipMalformed, Segment{}},
 	{"no room for TCP", frame(1, ethFixture+strings.Replace(dataFixture, "002b", "0027", 1)), SkipMalformed, Segment{}},
 	{"data offset 4", frame(1, ethFixture+strings.Replace(dataFixture, "50 18", "40 18", 1)), SkipMalformed, Segment{}},
-	{"data offset beyond the packet", frame(1, ethFixture+strings.Replace(dataFixture, "50 18", "60 18", 1)), SkipMalformed, Segment{}},
+	{"data offset beyond the packet", frame(1, ethFixture+strings.Replace(dataFixture, "50 18", "60 18", 1)),
+		0, with(dataSegment(), func(s *Segment) { s.Len, s.Options = 0, Options{Set: OptDamaged} })},
 	{"extension header beyond the packet", frame(229, fragment6("06 00")), SkipMalformed, Segment{}},
 }
 

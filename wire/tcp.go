@@ -15,7 +15,7 @@ func tcp(f *Frame, s *Segment, b []byte, length uint32) Skip {
 	h := b[:tcpHeader:tcpHeader]
 	bits := binary.BigEndian.Uint16(h[12:])
 	header := uint32(bits>>12) * 4
-	if header < tcpHeader || header > length {
+	if header < tcpHeader {
 		return SkipMalformed
 	}
 
@@ -29,7 +29,7 @@ func tcp(f *Frame, s *Segment, b []byte, length uint32) Skip {
 	s.Flags = Flags(bits & 0x1ff)
 	s.Window = binary.BigEndian.Uint16(h[14:])
 	s.Urgent = binary.BigEndian.Uint16(h[18:])
-	s.Len = length - header
+	s.Len = length - min(header, length)
 	// Captures whose payload was taken out later often say that nothing is
 	// missing; the IP header knows better.
 	if uint64(length) > uint64(len(b)) || snapped(f) {
@@ -37,6 +37,12 @@ func tcp(f *Frame, s *Segment, b []byte, length uint32) Skip {
 	}
 	s.Options = Options{}
 	if header == tcpHeader {
+		return SkipNone
+	}
+	if header > length {
+		// A host drops it, but it was sent: scanners make such SYNs, and they are
+		// attempts like others.
+		s.Options.Set = OptDamaged
 		return SkipNone
 	}
 	o := b[tcpHeader:]
