@@ -17,6 +17,7 @@ var linkHeaders = map[LinkType]struct{ v4, v6 string }{
 	LinkLoop:        {"loop 00000002", "loop 00000018"},
 	LinkPPP:         {"ppp 0021", "ppp 0057"},
 	LinkPPPHDLC:     {"hdlc ff03 0021", "hdlc ff03 0057"},
+	LinkCiscoHDLC:   {"chdlc 0f00 0800", "chdlc 8f00 86dd"},
 	LinkPPPEthernet: {"pppoe 11 00 0003 002d\nppp 0021", "pppoe 11 00 0003 004d\nppp 0057"},
 }
 

@@ -53,6 +53,16 @@ func oracle(f *Frame) (v verdict, exempt bool) {
 		}
 		data = data[sll2Header:]
 	}
+	if f.Link == LinkCiscoHDLC { // the library has no decoder for it
+		if len(data) < chdlcHeader {
+			return v, false
+		}
+		first = layers.EthernetType(binary.BigEndian.Uint16(data[2:]))
+		if first.(layers.EthernetType) <= 1500 {
+			return v, true
+		}
+		data = data[chdlcHeader:]
+	}
 	if first == nil {
 		return v, true
 	}
@@ -90,8 +100,9 @@ func oracle(f *Frame) (v verdict, exempt bool) {
 		case *layers.MPLS:
 			v.path = append(v.path, layerName("mpls", l.Label))
 		case *layers.PPPoE:
-			// As with Ethernet's length.
-			if int(l.Length) != cap(l.Contents)-6 {
+			// The length as with Ethernet's. The library also takes the EtherType of
+			// the discovery stage for a session.
+			if int(l.Length) != cap(l.Contents)-6 || at >= 2 && binary.BigEndian.Uint16(f.Data[at-2:]) == uint16(layers.EthernetTypePPPoEDiscovery) {
 				return v, true
 			}
 			v.path = append(v.path, layerName("pppoe", uint32(l.SessionId)))

@@ -36,6 +36,7 @@ func Links() []Link {
 		{"ppp", wire.LinkPPP, true, true, ppp},
 		{"ppp-hdlc", wire.LinkPPPHDLC, true, true, pppHDLC},
 		{"pppoe", wire.LinkPPPEthernet, true, true, pppoe},
+		{"chdlc", wire.LinkCiscoHDLC, true, true, chdlc},
 	}
 }
 
@@ -136,4 +137,9 @@ func pppHDLC(b []byte, from int, v6 bool) []byte {
 // knows the packet.
 func pppoe(b []byte, from int, v6 bool) []byte {
 	return ppp(append(b, 0x11, 0x00, 0x00, 0x01, 0, 0), from, v6)
+}
+
+// chdlc writes a Cisco HDLC header to a unicast address.
+func chdlc(b []byte, _ int, v6 bool) []byte {
+	return binary.BigEndian.AppendUint16(append(b, 0x0f, 0), etherType(v6))
 }

@@ -6,25 +6,10 @@ import (
 	"testing"
 
 	"github.com/tcplife/tcplife/finding"
-	"github.com/tcplife/tcplife/reassembly"
 )
 
-// rules is what scenarios are checked with: every registered rule that the
-// connection's events select. Without rules findings are not compared.
-var rules = func() Check {
-	if len(finding.All()) == 0 {
-		return nil
-	}
-	return func(c *reassembly.Conn) []finding.Finding {
-		var found []finding.Finding
-		for _, r := range finding.All() {
-			if c.Seen&r.Triggers != 0 {
-				r.Check(c, func(f finding.Finding) { found = append(found, f) })
-			}
-		}
-		return found
-	}
-}()
+// rules is what scenarios are checked with: every registered rule.
+var rules Check = finding.NewSet(finding.All()).Check
 
 // TestRulesHaveScenarios demands of every rule a script in which it fires and a
 // near miss in which it must not.
