@@ -107,8 +107,13 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 			return
 		}
 		rec = t.open(s, key, hash, swapped)
-	} else {
-		rec = t.incarnationOf(rec, s, hash, swapped)
+	} else if of := t.incarnationOf(rec, s, hash, swapped); of != rec {
+		if o := t.recs.at(of); o.replaced && s.Span() > 0 {
+			// What an old life still has on the way is an event of the new one too.
+			r := t.recs.at(rec)
+			t.note(r, s, r.side(swapped), kindOf(s), MarkOther)
+		}
+		rec = of
 	}
 	t.take(rec, s, swapped)
 }

@@ -6,39 +6,77 @@ import (
 	"github.com/tcplife/tcplife/wire"
 )
 
-// triggerSlack is what a host may take longer than its best to answer with a RST.
-const triggerSlack = 5 * time.Millisecond
-
-// Trigger returns the index of the event that the RST with index i answers: the
-// peer's segment that asked for its number. A bare RST takes its number from the
-// ACK of the segment it answers, one with ACK acknowledges that segment (RFC 9293
-// section 3.5.2). Of several the first that the RST's sender could be answering
-// now counts. -1: the RST answers nothing that was captured.
+// Trigger returns the index of the event that the bare RST with index i answers, -1
+// if the log holds none. A bare RST takes its number from the acknowledgment of the
+// segment that it answers (RFC 9293 section 3.5.2), and each such segment gets one.
+// So where several have that acknowledgment, the RSTs belong to the last of them:
+// the earlier ones still met a socket.
 func (c *Conn) Trigger(i int) int {
 	rst := &c.Events[i]
+	if rst.Flags&wire.ACK != 0 {
+		return -1
+	}
+	fits := func(e *Event) bool {
+		return e.From != rst.From && e.Kind != KindRST && e.Flags&wire.ACK != 0 && e.Ack == rst.Seq
+	}
+	best := c.Ends[rst.From].Response
+	// RSTs that follow before another such segment does answer later ones of those
+	// here.
+	later := 0
+	for j := i + 1; j < len(c.Events); j++ {
+		e := &c.Events[j]
+		if fits(e) {
+			break
+		}
+		if e.From == rst.From && e.Kind == KindRST && e.Flags&wire.ACK == 0 && e.Seq == rst.Seq {
+			later++
+		}
+	}
 	found := -1
 	for j := i - 1; j >= 0; j-- {
 		e := &c.Events[j]
-		if e.From == rst.From {
-			if e.Kind != KindRST {
-				break
-			}
+		if !fits(e) {
 			continue
 		}
-		if e.Kind == KindRST || !answers(rst, e) {
-			continue
-		}
-		if found >= 0 && rst.At.Sub(e.LastAt) > c.Ends[rst.From].Response+triggerSlack {
+		gap := rst.At.Sub(e.LastAt)
+		if gap > slowestReply(best) {
 			break
 		}
+		if gap < best/2 && e.Count == 1 || c.met(j, i) {
+			continue // too late to be answered by then, or received in the ordinary way
+		}
 		found = j
+		if later -= int(e.Count); later < 0 {
+			break
+		}
 	}
 	return found
 }
 
-func answers(rst, e *Event) bool {
-	if rst.Flags&wire.ACK != 0 {
-		return rst.Ack == e.End
+// met reports whether segment j met a socket: its receiver acknowledged it before
+// it sent the RST with index i, or was still alive when it must have arrived.
+func (c *Conn) met(j, i int) bool {
+	e := &c.Events[j]
+	arrived := e.LastAt.Add(slowestPath(c.Ends[e.From.Peer()].Response))
+	for k := range c.Events[:i] {
+		x := &c.Events[k]
+		if x.From == e.From || x.Kind == KindRST || !genuine(x) || x.Marks&MarkRepeat != 0 {
+			continue
+		}
+		acks := x.Flags&wire.ACK != 0 && !x.Ack.Before(e.End)
+		if x.LastAt > arrived || x.LastAt > e.LastAt && e.End != e.Seq && acks {
+			return true
+		}
 	}
-	return rst.Seq == e.Ack
+	return false
 }
+
+// slowestPath is how much longer than at its best a path may take before something
+// must have arrived: twice as long and 20 ms more, a full queue of an access line.
+func slowestPath(best time.Duration) time.Duration { return 2*best + 20*time.Millisecond }
+
+// slowestReply is how long after a segment a RST may still be its answer. A kernel
+// answers at once; what is longer than at best is the path's doing: four times the
+// best (the margin of RFC 6298 for its timer) and 200 ms, the smallest such timer
+// in use.
+func slowestReply(best time.Duration) time.Duration { return 4*best + 200*time.Millisecond }

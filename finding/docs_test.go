@@ -1,0 +1,70 @@
+package finding
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/findings.md anew; read the difference before committing it")
+
+func TestDocsAreFresh(t *testing.T) {
+	path := filepath.Join("..", "docs", "findings.md")
+	want := Markdown()
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; run go test ./finding -update", err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is stale: run go test ./finding -update and read the difference", path)
+	}
+}
+
+func TestRulesAreDocumented(t *testing.T) {
+	known := map[string]bool{}
+	for _, s := range catalogue {
+		for _, e := range s.entries {
+			if known[e.number] {
+				t.Errorf("the catalogue holds %s twice", e.number)
+			}
+			known[e.number] = true
+		}
+	}
+	for _, r := range All() {
+		if r.Settings == "" {
+			t.Errorf("%s: no settings", r.ID)
+		}
+		for _, n := range r.Catalogue {
+			if !known[n] {
+				t.Errorf("%s: the catalogue has no %q", r.ID, n)
+			}
+			if len(r.Catalogue) > 1 && !strings.Contains(r.Meaning, n) {
+				t.Errorf("%s: its meaning does not tell %s from its other variants", r.ID, n)
+			}
+		}
+		if !slices.IsSorted(r.Catalogue) {
+			t.Errorf("%s: catalogue numbers out of order", r.ID)
+		}
+		for name, text := range map[string]string{"meaning": r.Meaning, "alternatives": r.Alternatives, "advice": r.Advice, "settings": r.Settings} {
+			for _, line := range strings.Split(text, "\n") {
+				if len(line) > 100 || strings.HasSuffix(line, " ") || strings.Contains(line, "\t") {
+					t.Errorf("%s: %s: a line is too long, or has tabs or blanks at its end: %q", r.ID, name, line)
+				}
+			}
+		}
+		if file := strings.ReplaceAll(r.ID, "-", "_") + ".go"; !exists(file) {
+			t.Errorf("%s: has no file %s", r.ID, file)
+		}
+	}
+}
+
+func exists(name string) bool { _, err := os.Stat(name); return err == nil }

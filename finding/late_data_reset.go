@@ -1,0 +1,136 @@
+package finding
+
+import (
+	"fmt"
+
+	"github.com/tcplife/tcplife/reassembly"
+)
+
+var _ = register(Rule{
+	ID:        "late-data-reset",
+	Catalogue: []string{"C13", "C14"},
+	Title:     "A side that had closed reset the connection",
+	Severity:  Warning,
+	RFC:       "9293 3.6.1, 3.10.7.4; 1122 4.2.2.13",
+	Triggers:  reassembly.SeenRST,
+	Check:     checkLateDataReset,
+	Meaning: `A side sent its FIN and later a RST.
+
+- C13: the peer still sent data after the FIN, and the data met a RST. The side had closed
+  the socket altogether (close(), not shutdown()), so nobody could read the data: it is
+  lost, and the peer's next write or read fails with EPIPE or ECONNRESET. RFC 9293 section
+  3.6.1 calls this a half-duplex close and demands the RST, so that the sender learns of it.
+- C14: a RST without late data: the application gave the connection up after its FIN
+  (SO_LINGER with time 0, or the process ended), or its host dropped the half-closed
+  socket. The peer cannot send what it still had to send.`,
+	Signature: `    A                               B
+    | FIN ------------------------> |  A: close()
+    | <------------------------ ACK |  B: CLOSE_WAIT
+    | <----------------------- data |  C13 only
+    | RST, seq = B's ack ---------> |  no ACK flag: no socket left to ask`,
+	Alternatives: `A half-close (shutdown(SHUT_WR)) would have acknowledged the data. Data that was
+already under way when the FIN passed is met in the same way: compare the time between
+the FIN and the data with the response times. After more than a minute the orphaned
+FIN_WAIT_2 may simply have timed out on A.`,
+	Advice: `C13: the protocol lacks an end mark, or A closes before it has read the answer. Let A
+read to the end of file before close(), or shut down only its sending direction. If A is a
+client or proxy that gave up, its own timeout is the cause; compare the time from the
+request to the FIN with it. C14 with all bytes acknowledged costs nothing but may hide that
+TIME_WAIT is being avoided on purpose.`,
+	Settings: `Linux: tcp_fin_timeout (60 s) bounds FIN_WAIT_2 of a closed socket only, and does not
+shorten TIME_WAIT; SO_LINGER with time 0 sends RST at close(); TCP_LINGER2 below 0 drops
+FIN_WAIT_2 at once; tcp_max_orphans resets above its limit.`,
+})
+
+func checkLateDataReset(c *reassembly.Conn, report func(Finding)) {
+	for s := range c.Ends {
+		var late, plain group
+		resets(c, func(r *reset) {
+			side := reassembly.Side(s)
+			fin := finBefore(c, side, r.at)
+			if r.from != side || fin < 0 || !genuine(r.event) || r.origin == foreign || closedBefore(c, r.at) {
+				return
+			}
+			switch data := r.lateData(c, fin); {
+			case data >= 0:
+				late.add(r, fin, data)
+			case (finBefore(c, side.Peer(), r.at) < 0 || unaware(r.event, c.Ends[side.Peer()].FIN)) && late.n == 0:
+				plain.add(r, fin)
+			}
+		})
+		if late.n > 0 {
+			reportLateData(c, &late, report)
+		} else if plain.n > 0 {
+			reportFINThenReset(c, &plain, report)
+		}
+	}
+}
+
+// lateData returns the peer's new data after the FIN that the RST answers, or that
+// was the last before it; -1 if there is none.
+func (r *reset) lateData(c *reassembly.Conn, fin int) int {
+	acked, known := ackedBefore(c, r.from, r.at)
+	fresh := func(e *reassembly.Event) bool {
+		return e.From != r.from && genuine(e) && e.Len > 0 && e.Kind == reassembly.KindData && (!known || e.End.After(acked))
+	}
+	if r.origin == reply && r.trigger > fin && fresh(&c.Events[r.trigger]) {
+		return r.trigger
+	}
+	if r.origin != abort {
+		return -1
+	}
+	// A socket that is still there acknowledges what it throws away, or not; what
+	// counts is that it came just before.
+	if i := last(c, r.at, fresh); i > fin && r.event.At.Sub(c.Events[i].LastAt) <= jitter(c.Ends[r.from].Response) {
+		return i
+	}
+	return -1
+}
+
+func reportLateData(c *reassembly.Conn, g *group, report func(Finding)) {
+	r := g.first
+	by, to := r.from, r.from.Peer()
+	fin := finBefore(c, by, r.at)
+	data := r.lateData(c, fin)
+	f := Finding{
+		Catalogue: "C13", Severity: Warning, Confidence: Certain, Endpoint: Both,
+		Frames: frames(c, g.shown...),
+		Message: fmt.Sprintf("The %s sent data %s after the %s's FIN, and the %s answered with RST after %s: it had closed fully. Lost with the data: %s.",
+			to, span(c.Events[data].At.Sub(c.Events[fin].At)), by, by, span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(unacked(c, to, r.at)), "octet")),
+		Falsify: fmt.Sprintf("An acknowledgment of the data by the %s: then it was read, and the RST has another cause.", by),
+		Reason:  "the RST takes its number from the data's acknowledgment, and the data was never acknowledged",
+	}
+	if r.origin != reply {
+		f.Confidence, f.Reason = Likely, "the RST has the form of a socket's abort; that the late data caused it is read from the time between them"
+	}
+	report(f)
+}
+
+func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
+	r := g.first
+	by, to := r.from, r.from.Peer()
+	fin := finBefore(c, by, r.at)
+	mine, yours := unacked(c, by, r.at), unacked(c, to, r.at)
+	f := Finding{
+		Catalogue: "C14", Severity: Info, Confidence: Certain, Endpoint: Endpoint(by),
+		Frames:  frames(c, append(g.shown, ackOf(c, to, fin, c.Ends[by].FIN))...),
+		Message: fmt.Sprintf("The %s sent a RST %s after its own FIN, before the %s had closed", by, span(r.event.At.Sub(c.Events[fin].At)), to),
+		Falsify: fmt.Sprintf("A FIN or data of the %s that the capture lacks and that the RST answers.", to),
+		Reason:  "both segments are in the capture, and the peer sent neither data nor FIN between them",
+	}
+	if mine+yours > 0 {
+		f.Severity = Warning
+		f.Message += fmt.Sprintf("; unacknowledged were %s of the %s's and %s of the %s's.", plural(int(mine), "octet"), by, plural(int(yours), "octet"), to)
+	} else {
+		f.Message += "; all data had been acknowledged."
+	}
+	switch why := gaps(c); {
+	case inside(c):
+		f.Confidence, f.Reason = Possible, "the capture begins inside the connection: the peer's FIN may have passed before"
+	case why != "":
+		f.Confidence, f.Reason = Likely, why
+	case r.doubt != "":
+		f.Confidence, f.Reason = Likely, r.doubt
+	}
+	report(f)
+}

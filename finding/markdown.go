@@ -1,0 +1,60 @@
+package finding
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Markdown returns the reference of all findings: a table of the rules, a chapter
+// for each, and how far the catalogue is covered.
+func Markdown() []byte {
+	var b strings.Builder
+	b.WriteString(`# Findings
+
+What tcplife says about a connection, how it is known, what else it could be, and what to
+do. This page is printed from the rules themselves (` + "`go test ./finding -update`" + `).
+
+The severity is what a finding costs the user: *error*, *warning*, *info*; a rule's is its
+highest. The confidence is how sure it is: *certain* is proved by the capture alone,
+*likely* has an ordinary explanation beside it, *possible* has a reason to doubt. The
+catalogue number names the variant.
+
+| Finding | Severity | Catalogue | Title |
+| --- | --- | --- | --- |
+`)
+	for _, r := range rules {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s |\n", r.ID, r.ID, r.Severity, strings.Join(r.Catalogue, " "), r.Title)
+	}
+	for _, r := range rules {
+		fmt.Fprintf(&b, "\n## %s\n\n**%s.** Severity up to %s; catalogue %s; RFC %s.\n", r.ID, r.Title, r.Severity, strings.Join(r.Catalogue, ", "), r.RFC)
+		fmt.Fprintf(&b, "\n%s\n\n```\n%s\n```\n", r.Meaning, r.Signature)
+		for _, p := range []struct{ head, text string }{{"What else it could be", r.Alternatives}, {"What to do", r.Advice}, {"Settings", r.Settings}} {
+			if p.text != "" {
+				fmt.Fprintf(&b, "\n### %s\n\n%s\n", p.head, p.text)
+			}
+		}
+	}
+	b.WriteString("\n## Catalogue\n\nThe phenomena of one connection, and the findings that report them.\n")
+	for _, s := range catalogue {
+		fmt.Fprintf(&b, "\n### %s\n\n| Number | Phenomenon | Finding |\n| --- | --- | --- |\n", s.title)
+		for _, e := range s.entries {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", e.number, e.title, coveredBy(e.number))
+		}
+	}
+	return []byte(b.String())
+}
+
+// coveredBy names the rules that report a catalogue number.
+func coveredBy(number string) string {
+	var by []string
+	for _, r := range rules {
+		if slices.Contains(r.Catalogue, number) {
+			by = append(by, r.ID)
+		}
+	}
+	if by == nil {
+		return "not covered yet"
+	}
+	return strings.Join(by, ", ")
+}

@@ -1,0 +1,256 @@
+package finding
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// origin is where a RST comes from, by its form (field guide R01).
+type origin uint8
+
+const (
+	// unclear: it has no form that a host gives it.
+	unclear origin = iota
+	// refusal: RST and ACK of a SYN, from a side that sent nothing else.
+	refusal
+	// reply: without ACK, its number is the acknowledgment of a segment of the peer.
+	// A host builds it from that segment alone, having no socket to ask (RFC 9293
+	// section 3.5.2).
+	reply
+	// abort: RST and ACK with the sender's next number: a socket sent it.
+	abort
+	// foreign: its supposed sender went on as if it had not sent it, or its number
+	// was impossible.
+	foreign
+)
+
+// reset is one RST of a connection, with what can be told of it.
+type reset struct {
+	// at is its index in the log; trigger that of the peer's segment that it
+	// answers, -1 if there is none or a socket sent the RST by itself.
+	at, trigger int
+	event       *reassembly.Event
+	from        reassembly.Side
+	origin      origin
+	// doubt says what speaks against the origin; empty if nothing does.
+	doubt string
+}
+
+// resets calls f for each RST of c, in order.
+func resets(c *reassembly.Conn, f func(r *reset)) {
+	for i := range c.Events {
+		if c.Events[i].Kind == reassembly.KindRST {
+			r := classify(c, i)
+			f(&r)
+		}
+	}
+}
+
+// unaware reports whether a RST says by its own acknowledgment that its sender had
+// not received everything below seq.
+func unaware(rst *reassembly.Event, seq wire.Seq) bool {
+	return rst.Flags&wire.ACK != 0 && rst.Ack.Before(seq)
+}
+
+func classify(c *reassembly.Conn, i int) reset {
+	e := &c.Events[i]
+	r := reset{at: i, trigger: -1, event: e, from: e.From}
+	me, you := e.From, e.From.Peer()
+	bare := e.Flags&wire.ACK == 0
+	answered := -1
+	if bare {
+		answered = c.Trigger(i)
+	}
+	spoke := last(c, i, func(x *reassembly.Event) bool {
+		return x.From == me && x.Kind != reassembly.KindRST && genuine(x)
+	})
+	switch {
+	case goesOn(c, i):
+		r.origin, r.trigger, r.doubt = foreign, answered, fmt.Sprintf("the %s went on afterwards as if it had sent no RST", me)
+		return r
+	case answered >= 0:
+		r.origin, r.trigger = reply, answered
+		if spoke >= 0 && c.Events[spoke].Kind == reassembly.KindSYN || afterNext(c, i) && c.Next.Opener == me {
+			r.doubt = fmt.Sprintf("the %s was opening a connection then: a host without that socket answers in the same way as one whose new SYN met an old acknowledgment", me)
+		}
+	case e.Marks.Has(reassembly.MarkOutside):
+		r.origin, r.doubt = foreign, fmt.Sprintf("its number lies where the %s could not have accepted it", you)
+		return r
+	case !bare && spoke < 0 && refused(c, i) >= 0:
+		r.origin, r.trigger = refusal, refused(c, i)
+	case !bare && spoke >= 0 && genuine(e):
+		r.origin = abort
+		switch was := &c.Events[spoke]; {
+		case e.Window == 0 && was.Window != 0:
+			r.doubt = "its window is 0, while a Linux socket sends the window it had; Windows hosts and many devices send 0"
+		case was.Marks.Has(reassembly.MarkTimestamp) && !e.Marks.Has(reassembly.MarkTimestamp) && was.Kind != reassembly.KindSYN && was.Kind != reassembly.KindSYNACK:
+			r.doubt = "it lacks the time stamps that the sender's other segments carry"
+		default:
+			if sent, ok := sentBefore(c, me, i); ok && e.Seq != sent {
+				r.doubt = "its number is not the one after the last that the capture holds of its sender"
+			}
+		}
+	default:
+		r.doubt = "the capture holds no segment that it could answer"
+	}
+	if spoke >= 0 && otherTTL(c, i) {
+		// One difference may be the path's doing or the stack's; with a second one, or
+		// with a RST of the same kind to the other end, the host is no longer the
+		// likelier sender.
+		if r.doubt != "" && r.origin != reply || toBothEnds(c, i) {
+			r.origin = foreign
+		}
+		r.doubt = fmt.Sprintf("its hop limit is %d, that of the %s's first segment %d", e.TTL, me, c.Ends[me].TTL)
+	}
+	return r
+}
+
+// otherTTL reports whether no other segment of its sender had the hop limit of the
+// RST with index i. Where routes alternate, some had it.
+func otherTTL(c *reassembly.Conn, i int) bool {
+	rst := &c.Events[i]
+	return rst.TTL != c.Ends[rst.From].TTL && next(c, 0, func(e *reassembly.Event) bool {
+		return e.From == rst.From && e.Kind != reassembly.KindRST && e.TTL == rst.TTL
+	}) < 0
+}
+
+// toBothEnds reports whether somebody reset both ends at once: a RST of the other
+// side, with a strange hop limit too, passed within the time of an overtaking.
+func toBothEnds(c *reassembly.Conn, i int) bool {
+	rst := &c.Events[i]
+	twin := next(c, 0, func(e *reassembly.Event) bool {
+		return e.From != rst.From && e.Kind == reassembly.KindRST && e.At.Sub(rst.At).Abs() < overtaken
+	})
+	return twin >= 0 && otherTTL(c, twin)
+}
+
+// refused returns the peer's SYN that the RST with index i acknowledges, -1 if
+// there is none.
+func refused(c *reassembly.Conn, i int) int {
+	rst := &c.Events[i]
+	return last(c, i, func(x *reassembly.Event) bool {
+		// The whole of it or, on stacks that ignore data on a SYN, the flag alone.
+		return x.From != rst.From && x.Kind == reassembly.KindSYN && genuine(x) && (rst.Ack == x.End || rst.Ack == x.Seq.Add(1))
+	})
+}
+
+// goesOn reports whether the sender of the RST with index i sent something new
+// afterwards: new data, or an acknowledgment of more than before. A segment
+// overtaken by the RST, and copies of old ones, carry neither.
+func goesOn(c *reassembly.Conn, i int) bool {
+	rst := &c.Events[i]
+	acked, any := ackedBefore(c, rst.From, i)
+	return next(c, i+1, func(e *reassembly.Event) bool {
+		if e.From != rst.From || e.Kind == reassembly.KindRST || e.Kind == reassembly.KindSYN || !genuine(e) || e.LastAt.Sub(rst.At) < overtaken {
+			return false
+		}
+		// A bare RST that answers an old segment has that segment's number.
+		return consumes(e) && e.End.After(rst.Seq) && e.Marks&reassembly.MarkRepeat == 0 ||
+			any && e.Flags&wire.ACK != 0 && e.Ack.After(acked)
+	}) >= 0
+}
+
+// overtaken is how much later than its sender's RST a segment sent before it may
+// pass the tap: reordering on real paths stays within a few milliseconds (RFC 8985
+// section 3 takes a quarter of the round trip).
+const overtaken = 10 * time.Millisecond
+
+// gone reports whether the RST's sender has shown before that it has no such
+// connection any more, so that this RST says nothing new.
+func (r *reset) gone(c *reassembly.Conn) bool {
+	return last(c, r.at, func(e *reassembly.Event) bool {
+		return e.From == r.from && e.Kind == reassembly.KindRST && genuine(e)
+	}) >= 0
+}
+
+// closedBefore reports whether both FINs had been sent and acknowledged before
+// event i.
+func closedBefore(c *reassembly.Conn, i int) bool {
+	for s := range c.Ends {
+		side := reassembly.Side(s)
+		fin := finBefore(c, side, i)
+		if fin < 0 {
+			return false
+		}
+		if a := ackOf(c, side.Peer(), fin, c.Ends[side].FIN); a < 0 || a >= i {
+			return false
+		}
+	}
+	return true
+}
+
+// unread returns how many octets of the peer's were on their way to the RST's
+// sender or had only just reached it: those that it had not acknowledged when it
+// sent the RST, and those that passed the tap less than its response time before.
+func (r *reset) unread(c *reassembly.Conn) (octets uint32, at int) {
+	at = -1
+	acked, known := ackedBefore(c, r.from, r.at)
+	for j := r.at - 1; j >= 0; j-- {
+		e := &c.Events[j]
+		if e.From == r.from || e.Len == 0 || !genuine(e) {
+			continue
+		}
+		fresh := r.event.At.Sub(e.LastAt) <= max(c.Ends[r.from].Response, justNow)
+		if known && !e.End.After(acked) && !fresh {
+			break
+		}
+		if e.Marks&reassembly.MarkRepeat != 0 && !fresh {
+			continue
+		}
+		if at < 0 {
+			at = j
+		}
+		if known && e.End.After(acked) && e.Seq.Before(acked) {
+			octets += uint32(e.End.Sub(acked))
+		} else {
+			octets += e.Len
+		}
+	}
+	return octets, at
+}
+
+// justNow is how long before its RST an application may have left data unread that
+// the kernel had acknowledged: one scheduling of a process.
+const justNow = 5 * time.Millisecond
+
+// unacked returns how many of a side's octets nobody had acknowledged before event
+// i; FIN and SYN are not counted.
+func unacked(c *reassembly.Conn, side reassembly.Side, i int) uint32 {
+	sent, ok := sentBefore(c, side, i)
+	if !ok {
+		return 0
+	}
+	acked, ok := ackedBefore(c, side.Peer(), i)
+	if !ok || !sent.After(acked) {
+		return 0
+	}
+	n := uint32(sent.Sub(acked))
+	if fin := finBefore(c, side, i); fin >= 0 && n > 0 {
+		n--
+	}
+	return n
+}
+
+// group collects the RSTs of one side that show the same thing.
+type group struct {
+	first *reset
+	n     int
+	shown []int
+}
+
+// groupMax is how many RSTs a finding names: the rest repeats them.
+const groupMax = 8
+
+func (g *group) add(r *reset, also ...int) {
+	if g.n == 0 {
+		one := *r
+		g.first = &one
+	}
+	if g.n++; g.n > groupMax {
+		return
+	}
+	g.shown = append(append(g.shown, r.at, r.trigger), also...)
+}

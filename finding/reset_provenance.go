@@ -1,0 +1,138 @@
+package finding
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+var _ = register(Rule{
+	ID:        "reset-provenance",
+	Catalogue: []string{"R01"},
+	Title:     "Where a RST comes from",
+	Severity:  Info,
+	RFC:       "9293 3.5.2, 3.10.7; 3360; 5961 3",
+	Triggers:  reassembly.SeenRST,
+	Check:     checkResetProvenance,
+	Meaning: `Every RST has a form that tells who made it:
+
+- (a) refused SYN: RST and ACK, number 0, acknowledging the SYN. No listener.
+- (b) reply of a host without that socket: no ACK flag; its number is the acknowledgment of
+  the segment that it answers, which is named too. Nothing but that segment was needed to
+  make it.
+- (c) abort of a socket: RST and ACK at the sender's next number, with its window and time
+  stamps. Only a socket knows them.
+- (d) perhaps not the host at all: its supposed sender goes on afterwards, or the number
+  could not be accepted, or hop limit, window or options are unlike the host's.
+
+RSTs of one side and form are put together in one finding.`,
+	Signature: `    (a)  SYN x        ->   <-  RST, ACK 0, ack x+1
+    (b)  data, ack y  ->   <-  RST, seq y
+    (c)                    <-  RST, ACK, seq = next, ack = rcv_nxt, window as before
+    (d)                    <-  RST ...   <-  data as if nothing had happened`,
+	Alternatives: `The forms are those of Linux and of most stacks; Windows aborts with window 0.
+Devices can copy every field, and then only the time or the other side's capture tells.
+Load balancing over paths changes the hop limit without any device that forges.`,
+	Advice: `Start from the class, then ask the right one: (a) who runs the service, (b) whoever
+restarted that host or keeps state on the path, (c) the application on that side, (d) whoever
+runs the firewalls. The hop limit's distance from a usual initial value (64, 128, 255)
+is the number of hops to the device.`,
+	Settings: `Linux: replies without a socket are not limited in rate; net.ipv4.ip_default_ttl
+(64) is their hop limit.`,
+})
+
+func checkResetProvenance(c *reassembly.Conn, report func(Finding)) {
+	const origins = int(foreign) + 1
+	var groups [2 * origins]group
+	resets(c, func(r *reset) { groups[int(r.from)*origins+int(r.origin)].add(r) })
+	for i := range groups {
+		if g := &groups[i]; g.n > 0 {
+			reportProvenance(c, g, report)
+		}
+	}
+}
+
+func reportProvenance(c *reassembly.Conn, g *group, report func(Finding)) {
+	r := g.first
+	f := Finding{
+		Catalogue: "R01", Severity: Info, Confidence: Certain, Endpoint: Endpoint(r.from),
+		Frames:  frames(c, g.shown...),
+		Falsify: fmt.Sprintf("A capture at the %s that does not hold the RST, or holds it at another time.", r.from),
+		Reason:  "flags and number have this form and no other",
+	}
+	what := ""
+	switch r.origin {
+	case refusal:
+		what = "is a refusal: it acknowledges the SYN, and nothing listens there"
+	case reply:
+		what = fmt.Sprintf("is the reply of a host without that socket to the %s's %s", r.from.Peer(), name(&c.Events[r.trigger]))
+	case abort:
+		what = "is the abort of a socket: it carries the ACK and the number that come next"
+	case foreign:
+		what, f.Confidence = "may come from a device on the path", Likely
+	default:
+		what, f.Confidence = "has no form that tells its origin", Possible
+	}
+	if r.doubt != "" {
+		f.Reason = r.doubt
+		if f.Confidence == Certain {
+			f.Confidence = Likely
+		}
+	}
+	count := "RST"
+	if g.n > 1 {
+		count = fmt.Sprintf("first of %d RSTs of this form,", g.n)
+	}
+	f.Message = fmt.Sprintf("The %s's %s at %s %s (%s).", r.from, count, since(c, r.event.At), what, r.evidence(c))
+	report(f)
+}
+
+// name says what an event is, in a sentence.
+func name(e *reassembly.Event) string {
+	switch e.Kind {
+	case reassembly.KindData:
+		return "data"
+	case reassembly.KindSYN:
+		return "SYN"
+	case reassembly.KindSYNACK:
+		return "SYN-ACK"
+	case reassembly.KindFIN:
+		return "FIN"
+	}
+	return "ACK"
+}
+
+// evidence lists what can be compared: flags, window, hop limit, IP
+// identification, and the delay against the side's usual one.
+func (r *reset) evidence(c *reassembly.Conn) string {
+	e := r.event
+	var b strings.Builder
+	b.WriteString("without ACK")
+	if e.Flags&wire.ACK != 0 {
+		b.Reset()
+		b.WriteString("with ACK")
+	}
+	fmt.Fprintf(&b, ", window %d, hop limit %d", e.Window, e.TTL)
+	own := &c.Ends[r.from]
+	before := last(c, r.at, func(x *reassembly.Event) bool { return x.From == r.from && x.Kind != reassembly.KindRST })
+	switch {
+	case before < 0:
+		b.WriteString(" and no other segment of that side to compare it with")
+	case e.TTL == own.TTL:
+		b.WriteString(" like its other segments")
+	default:
+		fmt.Fprintf(&b, " where its first segment had %d", own.TTL)
+	}
+	if before >= 0 && (e.IPID == 0) != (c.Events[before].IPID == 0) {
+		fmt.Fprintf(&b, ", IP identification %d after %d", e.IPID, c.Events[before].IPID)
+	}
+	if r.trigger >= 0 {
+		fmt.Fprintf(&b, ", %s after what it answers", span(e.At.Sub(c.Events[r.trigger].LastAt)))
+		if own.Response > 0 {
+			fmt.Fprintf(&b, "; that side's best is %s", span(own.Response))
+		}
+	}
+	return b.String()
+}
