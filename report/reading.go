@@ -202,7 +202,7 @@ func (c *canvas) prose(first, rest, text string) {
 	indent, col, fresh := first, 0, true
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }) {
 		n := columns(word)
-		if !fresh && c.width > 0 && col+1+n > c.width {
+		if !fresh && col+1+n > c.proseWidth() {
 			c.WriteByte('\n')
 			indent, fresh = rest, true
 		}
@@ -217,6 +217,17 @@ func (c *canvas) prose(first, rest, text string) {
 		col, fresh = col+n, false
 	}
 	c.WriteByte('\n')
+}
+
+// proseColumns is where sentences wrap when the width is not limited: lines longer
+// than that are hard to read.
+const proseColumns = 100
+
+func (c *canvas) proseWidth() int {
+	if c.width > 0 {
+		return c.width
+	}
+	return proseColumns
 }
 
 // left and right pad s to n columns.

@@ -367,9 +367,36 @@ func (p *printer) findings() {
 			p.linef("%s... and %s more", blanks(11), number(more))
 		}
 		if f.Rule.Advice != "" {
-			p.prose(blanks(11)+"What to do: ", blanks(13), f.Rule.Advice)
+			p.prose(blanks(11)+"What to do: ", blanks(13), opening(f.Rule.Advice)+" More: tcplife explain "+f.Rule.ID)
 		}
 	}
+}
+
+// adviceLength is the most of a rule's advice that the report prints: what fits on
+// three or four lines. The rest is a command away.
+const adviceLength = 320
+
+// opening returns the first sentences of a text, at least one.
+func opening(text string) string {
+	end := 0
+	for i := 0; i < len(text); {
+		j := strings.IndexAny(text[i:], ".;")
+		if j < 0 {
+			return text
+		}
+		i += j + 1
+		if i < len(text) && text[i] != ' ' && text[i] != '\n' {
+			continue // inside a number or a name
+		}
+		if text[i-1] == ';' && end > 0 {
+			continue
+		}
+		if end > 0 && i > adviceLength {
+			break
+		}
+		end = i
+	}
+	return strings.TrimSuffix(text[:end], ";")
 }
 
 func capital(s string) string {
