@@ -57,6 +57,12 @@ type inference struct {
 	// cands, lacks are event indices.
 	cands, lacks []int
 	fins         [2]finInfo
+	// unordered: whether the endpoint sent its FIN before or after it received the
+	// peer's cannot be told.
+	unordered bool
+	// vague: which of several copies of the peer's FIN arrived first cannot be told;
+	// copies: nor does it matter but for when.
+	vague, copies bool
 }
 
 // run fills in both timelines of c.
@@ -67,7 +73,7 @@ func (in *inference) run(c *Conn, p *Profile) {
 	}
 	for side := range c.Ends {
 		in.me = Side(side)
-		in.list = in.list[:0]
+		in.list, in.unordered, in.vague, in.copies = in.list[:0], false, false, false
 		in.opening()
 		in.closing()
 		in.resets()
@@ -140,9 +146,15 @@ func (in *inference) received(by Stimulus, proof int) int {
 		if proof >= 0 {
 			h.evidence, h.proof = Acked, ev[proof].Frame
 		}
-		// What was sent without knowing it was sent before it arrived.
+		// What was sent without knowing it was sent before it arrived, and so was what
+		// followed it too soon to be sent after.
 		for _, l := range in.lacks {
 			if l > cause && (proof < 0 || l < proof) {
+				h.pos = max(h.pos, posCrossed(l))
+			}
+		}
+		for l := cause + 1; l < len(ev) && (proof < 0 || l < proof) && ev[l].At.Sub(ev[cause].At) < in.tooSoon(); l++ {
+			if ev[l].From == in.me && genuine(&ev[l]) {
 				h.pos = max(h.pos, posCrossed(l))
 			}
 		}
@@ -154,6 +166,10 @@ func (in *inference) received(by Stimulus, proof int) int {
 	}
 	return cause
 }
+
+// tooSoon is how long after a segment passed the endpoint cannot have sent anything
+// that knows of it: its best response time, less what paths vary.
+func (in *inference) tooSoon() time.Duration { return in.end().Response * 3 / 4 }
 
 // refutes reports whether an own segment shows that candidate c had not arrived:
 // it was sent late enough to know, and does not.
@@ -173,8 +189,8 @@ func (in *inference) opening() {
 	synack := in.first(me, 0, isKind(KindSYNACK))
 	yourSYN := in.first(you, 0, isKind(KindSYN))
 	yourSYNACK := in.first(you, 0, isKind(KindSYNACK))
-	talk := in.first(me, max(syn, synack, 0), plain)
-	yourTalk := in.first(you, max(yourSYN, yourSYNACK, 0), plain)
+	talk := in.first(me, in.opened(syn, synack), plain)
+	yourTalk := in.first(you, in.opened(yourSYN, yourSYNACK), plain)
 	ev := in.c.Events
 	if synack < 0 && yourSYN >= 0 && syn > yourSYN && in.acksBefore(syn) {
 		// A split handshake: the SYN,ACK came in two segments.
@@ -187,6 +203,9 @@ func (in *inference) opening() {
 	}
 	if syn >= 0 {
 		in.did(syn, sndSYN)
+		if synack >= 0 && synack < syn { // overtaken on the way to the tap
+			in.list[len(in.list)-1].pos = posBefore(0)
+		}
 	} else if yourSYNACK >= 0 && synack < 0 && yourSYN < 0 {
 		// The SYN is not in the capture; its answer is.
 		in.list = append(in.list, happening{pos: posBefore(yourSYNACK), cause: yourSYNACK, by: sndSYN, at: ev[yourSYNACK].At, frame: ev[yourSYNACK].Frame, evidence: Assumed})
@@ -203,7 +222,7 @@ func (in *inference) opening() {
 			}
 			h.at, h.frame, h.proof, h.evidence, h.rewritten = ev[cause].At, ev[cause].Frame, ev[synack].Frame, Acked, cause != yourSYN
 			h.pos, h.cause = posReceived(cause), cause
-			if syn > cause { // simultaneous open: the SYNs crossed
+			if syn > cause && syn < synack { // simultaneous open: the SYNs crossed
 				h.pos = posCrossed(syn)
 			}
 		}
@@ -221,7 +240,11 @@ func (in *inference) opening() {
 	if syn >= 0 || yourSYNACK >= 0 {
 		in.cands = in.gather(in.cands[:0], you, 0, isKind(KindSYNACK))
 		in.lacks = in.gather(in.lacks[:0], me, 0, isKind(KindSYN))
-		if talk >= 0 || synack < 0 && !in.unanswered() {
+		switch {
+		case synack >= 0 && len(in.cands) == 0: // the peer completes with an ACK
+		case synack >= 0 && talk >= 0:
+			in.received(rcvSYNACK, in.provesEstablished(synack, talk))
+		case talk >= 0 || synack < 0 && !in.unanswered():
 			in.received(rcvSYNACK, talk)
 		}
 	}
@@ -238,6 +261,15 @@ func (in *inference) opening() {
 			in.list[made].evidence = Passed
 		}
 	}
+}
+
+// opened returns where in the log a side's own part of the opening begins: its
+// SYN-ACK, or its SYN where it sent none.
+func (in *inference) opened(syn, synack int) int {
+	if synack >= 0 {
+		return synack
+	}
+	return max(syn, 0)
 }
 
 // acksBefore reports whether the endpoint acknowledged something before event i.
@@ -278,8 +310,15 @@ func (in *inference) maybeStateless(synack, proof int) bool {
 // ACK to have arrived. After a Fast Open a server may send before that, so there
 // only an acknowledgment beyond the SYN's data does.
 func (in *inference) provesEstablished(from, talk int) int {
-	if talk < 0 || !in.fastOpen() {
+	if talk < 0 {
 		return talk
+	}
+	if !in.fastOpen() {
+		// In SYN-RECEIVED too a SYN that comes again is answered with a bare ACK, so one
+		// that passed before any ACK towards the endpoint proves nothing.
+		return in.first(in.me, talk, func(e *Event) bool {
+			return plain(e) && (e.Kind != KindACK || len(in.cands) > 0 && in.c.Events[in.cands[0]].At <= e.At)
+		})
 	}
 	synack := &in.c.Events[from]
 	return in.first(in.me, from, func(e *Event) bool { return plain(e) && e.Ack.After(synack.Ack) })

@@ -24,7 +24,9 @@ func (in *inference) findFIN(s Side) finInfo {
 	e := &in.c.Ends[s]
 	f := finInfo{first: in.first(s, 0, isKind(KindFIN)), shown: -1, end: e.FIN}
 	if f.first < 0 {
-		f.hiddenFIN(in, s)
+		if f.hiddenFIN(in, s); !f.hidden {
+			f.stepOver(in, s)
+		}
 		return f
 	}
 	f.shown = f.first
@@ -88,6 +90,32 @@ func (f *finInfo) hiddenFIN(in *inference, s Side) {
 	}
 }
 
+// stepOver looks for the other trace of a FIN that the capture missed: a bare ACK of
+// the side whose number is one beyond all that it is known to have sent, after
+// which it sent nothing beyond. As above, one octet of data leaves the same.
+func (f *finInfo) stepOver(in *inference, s Side) {
+	e := &in.c.Ends[s]
+	if !e.HasHole || e.HasFIN {
+		return
+	}
+	i := in.first(s, 0, func(v *Event) bool {
+		return v.Kind == KindACK && v.Marks&MarkGap != 0 && v.Seq == e.Next && v.Count == 1
+	})
+	if i < 0 {
+		return
+	}
+	var top wire.Seq
+	known := false
+	for j := range in.c.Events[:i] {
+		if v := &in.c.Events[j]; v.From == s && genuine(v) && (!known || v.End.After(top)) {
+			top, known = v.End, true
+		}
+	}
+	if known && e.Next == top+1 {
+		f.shown, f.end, f.hidden = i, e.Next, true
+	}
+}
+
 // closing finds the endpoint's FIN, the arrival of its ACK and that of the peer's.
 func (in *inference) closing() {
 	me, you := in.me, in.me.Peer()
@@ -99,17 +127,27 @@ func (in *inference) closing() {
 	}
 	h := happening{pos: posSent(fin.shown), cause: fin.shown, by: sndFIN, at: ev[fin.shown].At, frame: ev[fin.shown].Frame, evidence: Sent}
 	switch {
-	case fin.hidden:
+	case fin.hidden && ev[fin.shown].From == you:
 		h.pos, h.evidence = posBefore(fin.shown), Assumed
+	case fin.hidden || fin.shown < fin.first:
+		// An own segment with the number behind the FIN passed before any copy of
+		// it.
+		h.pos = posSent(fin.shown) - 1
+		if fin.hidden {
+			h.evidence = Assumed
+		}
+		if gotFIN >= 0 && gotFIN < fin.shown && !in.acknowledged(in.fins[you].end, fin.shown) {
+			// It is also the first that acknowledges the peer's FIN. If it answers
+			// that, the own FIN came before; if it answers something later, who knows.
+			theirs := max(in.fins[you].first, 0)
+			if next := in.first(you, theirs+1, func(*Event) bool { return true }); next < 0 || next > fin.shown {
+				h.pos = posBefore(gotFIN)
+			} else {
+				in.unordered = true
+			}
+		}
 	case alien(in.c, &ev[fin.shown]):
 		h.evidence = Passed
-	case fin.shown < fin.first:
-		// An own segment with the number behind the FIN passed before any copy of
-		// it: the FIN was sent before that segment's cause arrived.
-		h.pos = posSent(fin.shown) - 1
-		if gotFIN >= 0 && gotFIN < fin.shown {
-			h.pos = posBefore(gotFIN)
-		}
 	}
 	in.list = append(in.list, h)
 	covers := func(e *Event) bool {
@@ -131,14 +169,39 @@ func (in *inference) closing() {
 		}
 	}
 	n := len(in.list)
-	if in.received(rcvACKofFIN, proof) >= 0 && gotFIN >= 0 && ev[gotFIN].From == you && covers(&ev[gotFIN]) {
-		// The peer's FIN brought the ACK too, if nothing did before.
-		for _, g := range in.list[:n] {
-			if g.by == rcvFIN && g.pos < in.list[n].pos {
-				in.list[n].pos, in.list[n].cause = g.pos, g.cause
+	ack := in.received(rcvACKofFIN, proof)
+	if ack >= 0 && in.vague && in.fins[you].first < ack && in.list[n].evidence == Acked {
+		// An earlier copy of the peer's FIN may have come before the ACK: then it was
+		// CLOSING, not FIN_WAIT_2.
+		in.list[n].evidence = Passed
+	}
+	if ack < 0 || gotFIN < 0 || ev[gotFIN].From != you || !covers(&ev[gotFIN]) {
+		return
+	}
+	// The peer's FIN brought the ACK too, if nothing did before; and if only its
+	// copies did, it was the copy that arrived.
+	for _, g := range in.list[:n] {
+		if g.by != rcvFIN {
+			continue
+		}
+		h := &in.list[n]
+		if g.pos < h.pos || ev[ack].Kind == KindFIN {
+			h.pos, h.cause = g.pos, g.cause
+		}
+		if ev[ack].Kind == KindFIN {
+			h.at, h.frame, h.evidence, h.rewritten = g.at, g.frame, g.evidence, g.rewritten
+			if in.copies && h.evidence == Acked {
+				h.evidence = Passed
 			}
 		}
 	}
+}
+
+// acknowledged reports whether the endpoint acknowledged everything below seq before
+// event i.
+func (in *inference) acknowledged(seq wire.Seq, i int) bool {
+	j := in.first(in.me, 0, func(e *Event) bool { return e.Kind != KindSYN && e.Flags&wire.ACK != 0 && !e.Ack.Before(seq) })
+	return j >= 0 && j < i
 }
 
 // current reports whether an own event belongs to this life of the tuple: its
@@ -178,13 +241,20 @@ func (in *inference) receivedFIN() int {
 	if proof < 0 && in.holeBelow(fin.end) {
 		return -1
 	}
-	if !in.answersFirst(proof) {
-		in.cands = in.cands[len(in.cands)-1:]
+	original := -1
+	if len(in.cands) > 0 {
+		original = in.cands[0]
 	}
+	in.vague = in.chooseCopy(proof)
 	n := len(in.list)
 	cause := in.received(rcvFIN, proof)
+	if cause >= 0 && original >= 0 && ev[cause].From == you {
+		in.list[n].rewritten = cause != original
+	}
 	switch {
 	case cause < 0:
+	case in.vague && in.list[n].evidence == Acked:
+		in.list[n].evidence = Passed
 	case fin.hidden:
 		in.list[n].evidence = Assumed
 		if own := in.fins[me]; own.shown >= 0 && own.shown < cause && !own.hidden && ev[cause].At.Sub(ev[own.shown].At) > in.end().Response {
@@ -198,14 +268,43 @@ func (in *inference) receivedFIN() int {
 	return cause
 }
 
-// answersFirst reports whether the proof of the FIN's arrival may answer its first
-// copy. A FIN is acknowledged at once, and a second copy to a stack with SACK with
-// a D-SACK (RFC 2883), so a proof that follows a repetition promptly and has none
-// answers the repetition: the first copy had died behind the tap. in.cands is cut
-// to what passed before the proof.
-func (in *inference) answersFirst(proof int) bool {
+// chooseCopy cuts in.cands to the copies of the FIN that the proof of its arrival
+// may answer, and reports whether the choice is no more than likely.
+//
+// A FIN is acknowledged at once, and a second copy, by a stack with SACK, with a
+// D-SACK (RFC 2883). So a bare ACK that follows a repetition and has none answers
+// that repetition: the earlier copies had died behind the tap. One with a D-SACK
+// says that two had arrived. Anything else leaves open which copy it was.
+func (in *inference) chooseCopy(proof int) (vague bool) {
 	ev := in.c.Events
-	if proof < 0 || len(in.cands) < 2 || ev[proof].Marks&MarkDSACK != 0 {
+	if proof < 0 {
+		return false
+	}
+	n := 0
+	for n < len(in.cands) && in.cands[n] < proof && ev[proof].At.Sub(ev[in.cands[n]].At) >= in.tooSoon() {
+		n++
+	}
+	for n > 0 && (ev[in.cands[n-1]].Kind != KindFIN || ev[in.cands[n-1]].Marks&MarkRepeat == 0) {
+		n-- // only a repeated FIN makes the choice
+	}
+	first := 0
+	for first < n-1 && in.refutes(in.cands[first], proof) {
+		first++
+	}
+	own := in.fins[in.me]
+	switch {
+	case n-first < 2:
+		return false
+	case own.shown >= 0 && own.shown < proof && !own.forged && !ev[in.cands[0]].Ack.Before(own.end):
+		// It led to TIME_WAIT, which sends no D-SACK and lasts: the first copy will do.
+		in.copies = true
+		return false
+	case ev[proof].Marks&MarkDSACK != 0:
+		in.cands = in.cands[n-2:]
+		return n-first > 2
+	}
+	in.cands = in.cands[n-1:]
+	if ev[proof].Kind != KindACK {
 		return true
 	}
 	for s := range in.c.Ends {
@@ -213,14 +312,6 @@ func (in *inference) answersFirst(proof int) bool {
 			return true
 		}
 	}
-	n := 0
-	for n < len(in.cands) && in.cands[n] < proof && ev[proof].At.Sub(ev[in.cands[n]].At) >= in.end().Response*3/4 {
-		n++
-	}
-	if n < 2 || ev[in.cands[n-1]].Kind != KindFIN || ev[in.cands[n-1]].Marks&MarkRepeat == 0 {
-		return true
-	}
-	in.cands = in.cands[:n]
 	return false
 }
 
@@ -252,6 +343,9 @@ func (in *inference) doubt() {
 		before = f.shown
 	}
 	me, you := in.mayHaveClosed(in.me, len(in.c.Events)), in.mayHaveClosed(in.me.Peer(), before)
+	if in.unordered {
+		me, you = true, true
+	}
 	if !me && !you {
 		return
 	}

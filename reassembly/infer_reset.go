@@ -1,6 +1,7 @@
 package reassembly
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tcplife/tcplife/wire"
@@ -10,9 +11,16 @@ import (
 func (in *inference) resets() {
 	me, you := in.me, in.me.Peer()
 	ev := in.c.Events
+	for i := range ev {
+		// Also one whose number is old: it answers an old segment, and only a host
+		// without the socket answers that with a RST.
+		if e := &ev[i]; e.From == me && e.Kind == KindRST && e.Marks&MarkOther == 0 && e.Flags&wire.ACK == 0 && !in.goesOn(i) {
+			in.neverArrived(i)
+			break
+		}
+	}
 	for i := in.first(me, 0, isKind(KindRST)); i >= 0; i = in.first(me, i+1, isKind(KindRST)) {
 		if !in.goesOn(i) {
-			in.neverArrived(i)
 			in.did(i, sndRST)
 			if alien(in.c, &ev[i]) {
 				in.list[len(in.list)-1].evidence = Passed
@@ -85,20 +93,17 @@ func (in *inference) acceptable(i int) bool {
 
 // neverArrived takes back what the RST with index i shows to have found no socket:
 // a bare RST answers a segment for which there is none (RFC 9293 section 3.5.2), so
-// the segment changed no state, whatever it passed the tap for.
+// the segment changed no state, whatever it passed the tap for. But the ACK that
+// ends LAST_ACK leaves no socket behind it: a copy of it meets a RST too.
 func (in *inference) neverArrived(i int) {
-	c := in.c
-	t := c.Trigger(i)
-	if t < 0 || c.Events[i].Flags&wire.ACK != 0 {
+	t := in.c.Trigger(i)
+	if t < 0 {
 		return
 	}
-	kept := in.list[:0]
-	for _, h := range in.list {
-		if h.cause < t || h.evidence != Passed {
-			kept = append(kept, h)
-		}
-	}
-	in.list = kept
+	lastACK := slices.ContainsFunc(in.list, func(h happening) bool { return h.by == rcvFIN && (h.cause < t || h.evidence != Passed) })
+	in.list = slices.DeleteFunc(in.list, func(h happening) bool {
+		return h.cause >= t && h.evidence == Passed && !(h.by == rcvACKofFIN && lastACK)
+	})
 }
 
 // alien reports whether a segment's hop limit differs from that of all others of
