@@ -7,37 +7,50 @@ import (
 	"github.com/tcplife/tcplife/reassembly"
 )
 
-// Set is a choice of rules, ready to run. It holds no state of the connections it
-// was run on and may be used by several goroutines.
+// Set is a choice of rules, ready to run. What a connection has seen selects the
+// rules, so that a clean one runs none. It is not safe for concurrent use.
 type Set struct {
 	rules    []*Rule
 	triggers reassembly.Seen // of all rules together
+	// running is the rule at work and found what there is so far; add takes what
+	// it reports, made once because a function made for each rule and connection
+	// would have to be allocated.
+	running *Rule
+	found   []Finding
+	add     func(Finding)
 }
 
 // NewSet returns the set of the given rules.
 func NewSet(rules []*Rule) *Set {
-	s := &Set{rules: slices.Clone(rules)}
+	s := &Set{rules: rules}
 	for _, r := range rules {
 		s.triggers |= r.Triggers
+	}
+	s.add = func(f Finding) {
+		f.Rule = s.running
+		s.found = append(s.found, f)
 	}
 	return s
 }
 
 // Check returns the findings on c: the gravest first, then by first frame and ID.
-// What c has seen selects the rules, so that a clean connection runs none.
-func (s *Set) Check(c *reassembly.Conn) (found []Finding) {
+// The caller may keep them.
+func (s *Set) Check(c *reassembly.Conn) []Finding {
 	if c.Seen&s.triggers == 0 {
 		return nil
 	}
+	clear(s.found)
+	s.found = s.found[:0]
 	for _, r := range s.rules {
-		if c.Seen&r.Triggers == 0 {
-			continue
+		if c.Seen&r.Triggers != 0 {
+			s.running = r
+			r.Check(c, s.add)
 		}
-		r.Check(c, func(f Finding) {
-			f.Rule = r
-			found = append(found, f)
-		})
 	}
+	if len(s.found) == 0 {
+		return nil
+	}
+	found := slices.Clone(s.found)
 	slices.SortStableFunc(found, func(a, b Finding) int {
 		if a.Severity != b.Severity {
 			return cmp.Compare(b.Severity, a.Severity)

@@ -1,10 +1,6 @@
 package reassembly
 
-import (
-	"slices"
-
-	"github.com/tcplife/tcplife/wire"
-)
+import "github.com/tcplife/tcplife/wire"
 
 // incarnationsMax bounds how many lives of one tuple are held at once. Two are
 // ordinary (a new connection while old duplicates are about); more means that
@@ -139,7 +135,7 @@ func (t *Tracker) reopen(rec uint32, s *wire.Segment, hash uint64, swapped bool)
 		t.settle(oldest, EndedReused, s.At)
 		// Settling an older one leaves the table as it is.
 	}
-	t.table.remove(at, t.hashOf)
+	t.table.remove(at)
 	fresh := t.open(s, key, hash, swapped)
 	r, f := t.recs.at(rec), t.recs.at(fresh)
 	f.older, r.newer = rec, fresh
@@ -161,47 +157,79 @@ func (t *Tracker) superseded(rec uint32, answer wire.FrameID, now wire.Time) {
 	}
 }
 
-// encapsMax bounds in how many encapsulation paths the other direction of a
-// connection is looked for. Taps that tag each direction differently have two or
-// three; a mirror of a whole data centre is beyond it, and there the tags tell
-// connections apart.
-const encapsMax = 8
-
 // otherWay finds the connection that a segment answers when its two directions are
 // encapsulated differently: a tap that tags by port or direction, labels and
 // tunnel identifiers that each receiver chooses for itself. Only the direction that
 // the connection has not been seen to send in, with numbers that answer the other,
-// is taken for its own.
+// is taken for its own. Of several connections of the tuple the one without
+// encapsulation is asked, then the newest with one: enough for taps, and what is
+// found depends on the tuple's own history alone.
 func (t *Tracker) otherWay(s *wire.Segment, key wire.Tuple, tuple uint64, swapped bool) uint32 {
-	if len(t.encaps) < encapsMax && !slices.Contains(t.encaps, key.Encap) {
-		t.encaps = append(t.encaps, key.Encap)
-	}
-	if len(t.encaps) < 2 {
-		return 0
-	}
 	own := key.Encap
-	for _, e := range t.encaps {
-		if e == own {
-			continue
-		}
-		key.Encap = e
-		t.lookup = key
-		rec, _ := t.table.find(slotHash(tuple, e), t.sameKey)
-		if rec == 0 {
-			continue
-		}
-		r := t.recs.at(rec)
-		from := r.side(swapped)
-		switch f, p := &r.half[from], &r.half[from.Peer()]; {
-		case f.packets > 0:
-			if r.otherEncap == own && r.hasOtherEncap && r.otherFrom == from {
-				return rec
-			}
-		case s.Flags&wire.ACK != 0 && p.has(hasNext) && s.Ack.After(p.first) && !s.Ack.After(p.next),
-			s.Flags&wire.RST != 0 && p.has(hasNext):
-			r.otherEncap, r.otherFrom, r.hasOtherEncap = own, from, true
+	key.Encap = 0
+	t.lookup = key
+	if own != 0 {
+		if rec, _ := t.table.find(tuple, t.sameKey); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
 			return rec
 		}
 	}
+	if t.tagged.count == 0 {
+		return 0
+	}
+	if rec, _ := t.tagged.find(tuple, t.sameTuple); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
+		return rec
+	}
 	return 0
 }
+
+// answeredBy reports whether a segment under another encapsulation is the other
+// direction of the connection, and remembers that.
+func (r *record) answeredBy(s *wire.Segment, encap wire.EncapID, swapped bool) bool {
+	if r.key.Encap == encap {
+		return false
+	}
+	from := r.side(swapped)
+	f, p := &r.half[from], &r.half[from.Peer()]
+	switch {
+	case f.packets > 0:
+		return r.hasOtherEncap && r.otherEncap == encap && r.otherFrom == from
+	case s.Flags&wire.ACK != 0 && p.has(hasNext) && s.Ack.After(p.first) && !s.Ack.After(p.next),
+		s.Flags&wire.RST != 0 && p.has(hasNext):
+		r.otherEncap, r.otherFrom, r.hasOtherEncap = encap, from, true
+		return true
+	}
+	return false
+}
+
+// tag files a record with an encapsulation under its tuple alone, in place of an
+// older one.
+func (t *Tracker) tag(rec uint32) {
+	key := t.recs.at(rec).key
+	if key.Encap == 0 {
+		return
+	}
+	key.Encap = 0
+	t.lookup = key
+	hash := t.recs.at(rec).tupleHash()
+	if _, at := t.tagged.find(hash, t.sameTuple); at >= 0 && t.tagged.slots[at].rec != 0 {
+		t.tagged.slots[at].rec = rec
+		return
+	}
+	t.tagged.insert(hash, rec)
+}
+
+// untag takes a record out of that index, if it is the one filed there.
+func (t *Tracker) untag(rec uint32) {
+	key := t.recs.at(rec).key
+	if key.Encap == 0 {
+		return
+	}
+	key.Encap = 0
+	t.lookup = key
+	if found, at := t.tagged.find(t.recs.at(rec).tupleHash(), t.sameTuple); found == rec {
+		t.tagged.remove(at)
+	}
+}
+
+// tupleHash is the hash that the tuple has without its encapsulation.
+func (r *record) tupleHash() uint64 { return r.hash - slotHash(0, r.key.Encap) }

@@ -234,6 +234,9 @@ func (in *inference) opening() {
 		if talk >= 0 && (shown < 0 || talk < shown) {
 			shown = talk
 		}
+		if shown < yourSYN {
+			break // a SYN that comes after all that has nothing to do with it
+		}
 		in.list = append(in.list, happening{pos: posReceived(yourSYN), cause: yourSYN, by: sndSYNACK, at: ev[yourSYN].At, frame: ev[yourSYN].Frame, proof: ev[shown].Frame, evidence: Acked})
 	}
 
@@ -299,11 +302,7 @@ func (in *inference) maybeStateless(synack, proof int) bool {
 	if proof >= 0 {
 		until = ev[proof].At
 	}
-	from := ev[synack].At
-	if len(in.cands) > 0 && ev[in.cands[0]].At < until {
-		from = ev[in.cands[0]].At
-	}
-	return until.Sub(from) > synackRTO && len(in.lacks) <= 1
+	return until.Sub(ev[synack].At) > synackRTO && len(in.lacks) <= 1
 }
 
 // provesEstablished returns the first own event that shows the handshake's last
@@ -343,6 +342,7 @@ func (in *inference) inside(talk, yourTalk int) {
 // apply puts the happenings in order, drives the table with them, and adds what
 // timers must have done.
 func (in *inference) apply(p *Profile) {
+	in.synchronizedFirst()
 	slices.SortStableFunc(in.list, func(a, b happening) int {
 		if a.pos != b.pos {
 			return a.pos - b.pos
@@ -372,6 +372,23 @@ func (in *inference) apply(p *Profile) {
 	}
 	in.timers(p, state, at)
 	in.doubt()
+}
+
+// synchronizedFirst lets nothing that needs a synchronized connection happen before
+// the endpoint got there: a FIN may pass the tap before the segment that shows that
+// the missing SYN-ACK had arrived.
+func (in *inference) synchronizedFirst() {
+	at := -1
+	for _, h := range in.list {
+		if h.by == rcvSYNACK || h.by == rcvACKofSYN {
+			at = max(at, h.pos)
+		}
+	}
+	for i := range in.list {
+		if h := &in.list[i]; h.by == rcvFIN || h.by == rcvACKofFIN {
+			h.pos = max(h.pos, at)
+		}
+	}
 }
 
 // order is that of RFC 9293 section 3.10.7.4 inside one segment, with the ACK of

@@ -140,7 +140,14 @@ func (in *inference) closing() {
 			// It is also the first that acknowledges the peer's FIN. If it answers
 			// that, the own FIN came before; if it answers something later, who knows.
 			theirs := max(in.fins[you].first, 0)
-			if next := in.first(you, theirs+1, func(*Event) bool { return true }); next < 0 || next > fin.shown {
+			if fin.first >= 0 && ev[fin.first].At.Sub(ev[fin.shown].At) < goesOnAfter {
+				// Hardly a repetition: the FIN itself was overtaken on its way to the tap, and
+				// says what its sender knew.
+				in.unordered = true
+				if ev[fin.first].Ack.Before(in.fins[you].end) {
+					h.pos = posBefore(gotFIN)
+				}
+			} else if next := in.first(you, theirs+1, func(*Event) bool { return true }); next < 0 || next > fin.shown {
 				h.pos = posBefore(gotFIN)
 			} else {
 				in.unordered = true
@@ -170,6 +177,13 @@ func (in *inference) closing() {
 	}
 	n := len(in.list)
 	ack := in.received(rcvACKofFIN, proof)
+	if ack >= 0 && gotFIN >= 0 {
+		for _, g := range in.list[:n] {
+			if h := &in.list[n]; g.by == rcvFIN && h.cause > g.cause {
+				h.pos = max(h.pos, g.pos) // sent after the FIN, it arrived after it
+			}
+		}
+	}
 	if ack >= 0 && in.vague && in.fins[you].first < ack && in.list[n].evidence == Acked {
 		// An earlier copy of the peer's FIN may have come before the ACK: then it was
 		// CLOSING, not FIN_WAIT_2.
@@ -189,7 +203,7 @@ func (in *inference) closing() {
 			h.pos, h.cause = g.pos, g.cause
 		}
 		if ev[ack].Kind == KindFIN {
-			h.at, h.frame, h.evidence, h.rewritten = g.at, g.frame, g.evidence, g.rewritten
+			h.at, h.frame, h.proof, h.evidence, h.rewritten = g.at, g.frame, g.proof, g.evidence, g.rewritten
 			if in.copies && h.evidence == Acked {
 				h.evidence = Passed
 			}
@@ -306,6 +320,14 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 	in.cands = in.cands[n-1:]
 	if ev[proof].Kind != KindACK {
 		return true
+	}
+	if own.shown >= 0 && !own.forged {
+		// Had the first copy arrived, an ACK of the own FIN would have led to TIME_WAIT
+		// before the last: no D-SACK then either.
+		a := in.first(in.me.Peer(), own.shown, func(e *Event) bool { return plain(e) && e.Flags&wire.ACK != 0 && !e.Ack.Before(own.end) })
+		if a >= 0 && a < proof {
+			return true
+		}
 	}
 	for s := range in.c.Ends {
 		if e := &in.c.Ends[s]; !e.HasSYN || !e.SYN.Set.Has(wire.OptSACKPerm) {

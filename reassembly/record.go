@@ -30,6 +30,7 @@ type record struct {
 	// wheelPrev and wheelNext link the records of one wheel slot.
 	wheelPrev, wheelNext uint32
 	wheelSlot            int32 // -1: in none
+	wheelAt              int64 // the second of the slot's turn
 
 	logHead, logTail uint32 // blocks
 	logLen           uint32 // events

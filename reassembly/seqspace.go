@@ -130,7 +130,11 @@ func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment) (m Marks) {
 			if f.ext != 0 {
 				filled = t.extents.at(f.ext).missing.Remove(s.Seq, known)
 			}
-			fresh = filled + uint32(max(0, end.Sub(f.next)))
+			payloadEnd := end
+			if s.Flags&wire.FIN != 0 {
+				payloadEnd--
+			}
+			fresh = filled + uint32(max(0, payloadEnd.Sub(f.next)))
 			if again := uint32(known - s.Seq); filled < again {
 				m |= MarkRepeat
 				f.rexmits++

@@ -146,7 +146,9 @@ func (w *world) secondLeg(p *packet) {
 	}
 	w.schedule(w.arrival(p.from, 1, w.path.leg[p.from.Peer()]), func() {
 		p.delivered = w.now
-		w.in(w.between(20*time.Microsecond, 80*time.Microsecond), func() { w.hosts[p.from.Peer()].receive(p) })
+		h := w.hosts[p.from.Peer()]
+		h.busy = max(w.now.Add(w.between(20*time.Microsecond, 80*time.Microsecond)), h.busy+1)
+		w.schedule(h.busy, func() { h.receive(p) })
 	})
 }
 
@@ -219,6 +221,7 @@ type host struct {
 	challenged         wire.Time
 	id                 uint16
 	eof                bool
+	busy               wire.Time // until then it works on what it received
 }
 
 // sent is a segment until it is acknowledged.
@@ -245,14 +248,14 @@ type held struct {
 const (
 	mss        = 1000
 	ackDelay   = 40 * time.Millisecond
-	minRTO     = 200 * time.Millisecond
+	leastRTO   = 200 * time.Millisecond
 	twoMSL     = 60 * time.Second
 	orphanTime = 60 * time.Second
 	rateLimit  = 500 * time.Millisecond
 )
 
 func (h *host) rto() time.Duration {
-	d := (minRTO + 2*(h.w.path.leg[0]+h.w.path.leg[1])) << h.backoff
+	d := (leastRTO + 2*(h.w.path.leg[0]+h.w.path.leg[1])) << h.backoff
 	return min(d, 120*time.Second)
 }
 
@@ -380,6 +383,7 @@ func (h *host) laterAck() {
 
 // open is the active OPEN.
 func (h *host) open() {
+	h.una, h.nxt = h.iss, h.iss+1
 	h.become(SynSent)
 	h.send(syn, h.iss, 0, 0)
 	h.synTimer(0)
@@ -459,10 +463,7 @@ func (h *host) finish(how ending) {
 
 func (h *host) shutdown() {
 	switch h.state {
-	case Established, SynReceived:
-		if h.request {
-			return
-		}
+	case Established:
 		h.finQueued = true
 		h.become(FinWait1)
 		h.transmit()
@@ -477,6 +478,9 @@ func (h *host) close() {
 	if h.state == SynSent {
 		h.become(Closed)
 		return
+	}
+	if h.state == SynReceived {
+		return // rare, and of no interest here
 	}
 	h.orphan = true
 	if h.state == FinWait2 {
@@ -889,8 +893,8 @@ func newWorld(seed uint64, p path) *world {
 		s.listens = false
 	case w.chance(0.04): // simultaneous open
 		s.listens = false
-		rtt := w.path.leg[0] + w.path.leg[1]
-		w.in(w.between(0, 2*rtt), func() {
+		way := w.path.leg[0] + w.path.leg[1]
+		w.in(w.between(0, way-1), func() {
 			if s.state == Closed && len(s.steps) == 0 {
 				s.open()
 			}

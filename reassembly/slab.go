@@ -10,8 +10,9 @@ type slab[T any] struct {
 	used   uint32 // highest number handed out so far
 }
 
+// A chunk is small because a capture has many shards, and each holds at least one.
 const (
-	slabShift = 9
+	slabShift = 6
 	slabChunk = 1 << slabShift
 )
 

@@ -12,7 +12,6 @@ type tombs struct {
 	queue []uint32
 	head  int
 	same  func(uint32) bool
-	hash  func(uint32) uint64
 }
 
 type tomb struct {
@@ -35,7 +34,6 @@ type tombEnd struct {
 func (ts *tombs) init(t *Tracker) {
 	ts.t = t
 	ts.same = func(i uint32) bool { return ts.slab.at(i).key == t.lookup }
-	ts.hash = func(i uint32) uint64 { return ts.slab.at(i).hash }
 }
 
 func (ts *tombs) find(key wire.Tuple, hash uint64) (uint32, int) {
@@ -47,7 +45,7 @@ func (ts *tombs) find(key wire.Tuple, hash uint64) (uint32, int) {
 func (ts *tombs) bury(r *record, now wire.Time) {
 	if old, at := ts.find(r.key, r.hash); old != 0 {
 		ts.slab.at(old).replaced = true
-		ts.table.remove(at, ts.hash)
+		ts.table.remove(at)
 	}
 	i := ts.slab.get()
 	b := ts.slab.at(i)
@@ -60,7 +58,7 @@ func (ts *tombs) bury(r *record, now wire.Time) {
 		}
 		b.ends[side] = tombEnd{from, h.next, h.has(hasNext)}
 	}
-	ts.table.insert(r.hash, i, ts.hash)
+	ts.table.insert(r.hash, i)
 	ts.queue = append(ts.queue, i)
 }
 
@@ -89,7 +87,7 @@ func (ts *tombs) drop(i uint32, b *tomb) {
 	}
 	if !b.replaced {
 		if _, at := ts.find(b.key, b.hash); at >= 0 {
-			ts.table.remove(at, ts.hash)
+			ts.table.remove(at)
 		}
 	}
 	ts.slab.put(i)

@@ -38,6 +38,7 @@ type Tracker struct {
 	blocks  slab[block]
 	extents slab[extent]
 	table   table
+	tagged  table // the newest record of each tuple that has an encapsulation
 	wheel   wheel
 	tombs   tombs
 	clock   wire.Time // the largest time that Advance was given
@@ -45,13 +46,12 @@ type Tracker struct {
 	started bool
 	opened  uint64
 
-	sameKey func(rec uint32) bool // looks for lookup; made once, so that it costs no allocation
-	hashOf  func(rec uint32) uint64
-	lookup  wire.Tuple
-	encaps  []wire.EncapID
-	rest    []uint32 // records that Flush has still to hand out
-	conn    Conn     // handed to Settled
-	infer   inference
+	sameKey   func(rec uint32) bool // looks for lookup; made once, so that it costs no allocation
+	sameTuple func(rec uint32) bool // the same for tagged
+	lookup    wire.Tuple
+	rest      []uint32 // records that Flush has still to hand out
+	conn      Conn     // handed to Settled
+	infer     inference
 }
 
 // New returns an empty tracker.
@@ -68,7 +68,11 @@ func New(cfg Config) *Tracker {
 	}
 	t := &Tracker{cfg: cfg}
 	t.sameKey = func(rec uint32) bool { return t.recs.at(rec).key == t.lookup }
-	t.hashOf = func(rec uint32) uint64 { return t.recs.at(rec).hash }
+	t.sameTuple = func(rec uint32) bool {
+		k := t.recs.at(rec).key
+		k.Encap = 0
+		return k == t.lookup
+	}
 	t.tombs.init(t)
 	return t
 }
@@ -82,7 +86,7 @@ func (t *Tracker) Feed(s *wire.Segment) { t.FeedHashed(s, t.cfg.Seed.Hash(&s.Tup
 // FeedHashed is Feed for callers that know Seed.Hash of the tuple already.
 func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 	if !t.started {
-		t.started = true
+		t.started, t.fed, t.clock = true, s.At, s.At
 		t.wheel.start(s.At)
 	}
 	if s.At > t.fed {
@@ -186,7 +190,8 @@ func (t *Tracker) open(s *wire.Segment, key wire.Tuple, hash uint64, swapped boo
 		r.state = stateOpen
 	}
 	r.previous = t.tombs.neighbourOf(key, hash)
-	t.table.insert(hash, rec, t.hashOf)
+	t.table.insert(hash, rec)
+	t.tag(rec)
 	r.stamp = t.cfg.Opened()
 	return rec
 }
@@ -216,12 +221,10 @@ func roles(s *wire.Segment) (sender Side, by RoleBy) {
 // has come leave.
 func (t *Tracker) Advance(now wire.Time) {
 	if !t.started {
-		t.started, t.fed = true, now
+		t.started, t.fed, t.clock = true, now, now
 		t.wheel.start(now)
 	}
-	if now > t.clock {
-		t.clock = now
-	}
+	t.clock = max(t.clock, now)
 	t.wheel.advance(t, t.clock)
 	t.tombs.expire(t.clock)
 }
@@ -273,12 +276,15 @@ func (t *Tracker) settle(rec uint32, why Ended, now wire.Time) {
 	} else {
 		t.lookup = r.key
 		if _, at := t.table.find(r.hash, t.sameKey); at >= 0 {
-			t.table.remove(at, t.hashOf)
+			t.table.remove(at)
 		}
 	}
+	t.untag(rec)
 	t.wheel.remove(t, rec)
 	t.emit(rec, why, now)
-	t.tombs.bury(r, max(now, t.clock))
+	// By the clock and not by now, which differs from connection to connection: the
+	// queue of tombs must not depend on who shares the shard.
+	t.tombs.bury(r, t.clock)
 	t.release(rec)
 }
 

@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
 )
 
-// rules is what scenarios are checked with: every registered rule.
-var rules Check = finding.NewSet(finding.All()).Check
+// rules is what scenarios are checked with: every registered rule. They run side by
+// side, so each has a set of its own.
+func rules(c *reassembly.Conn) []finding.Finding { return finding.NewSet(finding.All()).Check(c) }
 
 // TestRulesHaveScenarios demands of every rule a script in which it fires and a
 // near miss in which it must not.

@@ -64,14 +64,14 @@ func rewrite(t *testing.T, s *Script) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Compare(seen, rules != nil)) == 0 {
+	if len(s.Compare(seen, true)) == 0 {
 		return
 	}
 	text, err := os.ReadFile(s.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := s.Update(text, seen, rules != nil)
+	out, err := s.Update(text, seen, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,191 @@
+package pipeline
+
+import (
+	"sync"
+
+	"github.com/tcplife/tcplife/report"
+	"github.com/tcplife/tcplife/wire"
+)
+
+const (
+	// shardBits of the tuple's hash choose the shard. More shards than anybody has
+	// cores, and small enough tables that doubling one does not stall.
+	shardBits  = 6
+	shardCount = 1 << shardBits
+	// batchSegments is an epoch: small enough that a batch stays in a core's cache
+	// on its way, large enough that handing it over costs little for each segment.
+	// It must not depend on anything, or the output would.
+	batchSegments = 1024
+	// batchesInFlight lets the reader run ahead of the workers and these ahead of
+	// the merger. The output depends on it, as the reader learns the number of open
+	// connections by it.
+	batchesInFlight = 8
+)
+
+// batch is one epoch on its way from the reader through the workers to the merger
+// and back.
+type batch struct {
+	n        int
+	segments [batchSegments]wire.Segment
+	hashes   [batchSegments]uint64
+	// base is the number of segments before this batch.
+	base uint64
+	// clock is the largest time so far; valid if started.
+	clock   wire.Time
+	started bool
+	encaps  [][]string
+	// last: no segments come after this batch, and the merger is to lay into
+	// portions below which stamps the flush is to be cut.
+	last     bool
+	portions []uint64
+	// flush, if not 0, says that the input has ended: connections with a lower stamp
+	// are to be handed out.
+	flush uint64
+	// open is the number of connections that were open when the merger had this
+	// batch last, and seen the number of segments up to its end.
+	open, seen uint64
+
+	pending sync.WaitGroup
+	results []result // by worker
+}
+
+func newBatch(jobs int) *batch {
+	b := &batch{results: make([]result, jobs)}
+	for i := range b.results {
+		b.results[i].keep = max(keepSettled/jobs, 64)
+		b.results[i].text.keep = max(keepChunks/jobs, 1)
+	}
+	return b
+}
+
+func (b *batch) reset(base uint64) {
+	b.n, b.base, b.flush, b.last = 0, base, 0, false
+	for i := range b.results {
+		b.results[i].reset()
+	}
+}
+
+// openAtMost returns a bound of the connections open after the given number of
+// segments, from what the merger knew when it had this batch last: each segment
+// since then may have opened one.
+func (b *batch) openAtMost(segments uint64) uint64 { return b.open + segments - b.seen }
+
+// layers returns the layers of an encapsulation path. The batch holds all that the
+// reader had met by its end, but for the one that paths beyond wire.MaxEncaps share.
+func (b *batch) layers(id wire.EncapID) []string {
+	if uint64(id) < uint64(len(b.encaps)) {
+		return b.encaps[id]
+	}
+	return otherEncap
+}
+
+// otherEncap is the path that all paths beyond wire.MaxEncaps share.
+var otherEncap = []string{"other"}
+
+// result is what one worker found in a batch. Its memory is used again.
+type result struct {
+	opened  []opening
+	settled []settled
+	text    arena
+	late    []report.Late
+	keep    int // the length of settled to keep
+}
+
+// An epoch in which a second's worth of a flood settles needs a thousand times the
+// memory of an ordinary one. So much is kept of it, for all workers of a batch
+// together.
+const (
+	keepSettled = 2 * batchSegments
+	keepChunks  = 32
+)
+
+// opening says that a connection began with the segment at position at.
+type opening struct {
+	at    uint16
+	shard uint8
+}
+
+// settled is a connection that left, encoded but for its number.
+type settled struct {
+	shard  uint8
+	opened uint64 // its number in the shard
+	digest report.Digest
+	buf    report.Buffer
+}
+
+func (r *result) reset() {
+	r.opened, r.settled, r.late = r.opened[:0], r.settled[:0], r.late[:0]
+	r.text.reset()
+	if cap(r.settled) > r.keep {
+		r.settled = nil
+	}
+	if cap(r.late) > r.keep {
+		r.late = nil
+	}
+}
+
+// next returns a place for one more settled connection, valid until the following
+// call. Its buffer is empty and writes into the arena.
+func (r *result) next() *settled {
+	if n := len(r.settled); n < cap(r.settled) {
+		r.settled = r.settled[:n+1]
+	} else {
+		r.settled = append(r.settled, settled{})
+	}
+	s := &r.settled[len(r.settled)-1]
+	s.buf.Reset()
+	s.buf.B = r.text.room()
+	return s
+}
+
+// done takes note of what was written into the buffer of the place returned last.
+func (r *result) done() { r.text.take(r.settled[len(r.settled)-1].buf.B) }
+
+// arena holds encoded connections one behind the other. A buffer for each would
+// end up as large as the largest connection that ever fell into its place.
+type arena struct {
+	chunks [][]byte
+	used   int // chunks before the one being filled
+	keep   int // chunks that outlive a reset
+}
+
+const (
+	chunkSize = 64 << 10
+	// chunkSpare is left over at the end of a chunk rather than given to a buffer:
+	// an ordinary connection needs less, and a larger one gets memory of its own.
+	chunkSpare = 6 << 10
+)
+
+// room returns an empty slice with room behind it.
+func (a *arena) room() []byte {
+	if a.used < len(a.chunks) {
+		if c := a.chunks[a.used]; cap(c)-len(c) >= chunkSpare {
+			return c[len(c):]
+		}
+		a.used++
+	}
+	if a.used == len(a.chunks) {
+		a.chunks = append(a.chunks, make([]byte, 0, chunkSize))
+	}
+	return a.chunks[a.used]
+}
+
+// take says that b has grown out of what room returned last. If it has outgrown
+// the chunk it lives elsewhere, and the room is still free.
+func (a *arena) take(b []byte) {
+	c := a.chunks[a.used]
+	if len(b) > 0 && len(b) <= cap(c)-len(c) && &b[0] == &c[len(c) : len(c)+1][0] {
+		a.chunks[a.used] = c[:len(c)+len(b)]
+	}
+}
+
+func (a *arena) reset() {
+	if len(a.chunks) > a.keep {
+		clear(a.chunks[a.keep:])
+		a.chunks = a.chunks[:a.keep]
+	}
+	for i := range a.chunks[:min(a.used+1, len(a.chunks))] {
+		a.chunks[i] = a.chunks[i][:0]
+	}
+	a.used = 0
+}

@@ -1,0 +1,189 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"github.com/tcplife/tcplife/capture"
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/report"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Config says how to run.
+type Config struct {
+	// Source is what to read; Name stands for it in the report. Run closes the
+	// source when it stops before the end; a caller closes it in any case.
+	Source capture.Source
+	Name   string
+	// Jobs is the number of tracking goroutines; 0 is one for each core. It never
+	// changes the output.
+	Jobs int
+	// MergeEncap leaves encapsulation out of a connection's identity.
+	MergeEncap bool
+	Profile    reassembly.Profile
+	// Rules are run on every connection; nil stands for all.
+	Rules  []*finding.Rule
+	Format report.Format
+	Report report.Options
+	Output io.Writer
+	// Each, if set, is called with every connection and its number before it is
+	// written, in that order, on the goroutine that called Run. d is valid until
+	// the call returns.
+	Each func(id uint64, d *report.Digest)
+}
+
+func (c *Config) ruleSet() *finding.Set {
+	if c.Rules == nil {
+		return finding.NewSet(finding.All())
+	}
+	return finding.NewSet(c.Rules)
+}
+
+// Run reads the source to its end, or until ctx is cancelled, and writes the
+// report. Damage of the input is no error: it stands in the summary's Input. An
+// error is one of writing. A panic of any stage, a rule's or a format's too, comes
+// out of Run on the caller's goroutine.
+func Run(ctx context.Context, cfg *Config) (*report.Summary, error) {
+	// Addresses and ports are the sender's choice: with a seed that is known, a
+	// capture could be made whose connections all fall into one shard and one slot.
+	return run(ctx, cfg, reassembly.Seed{A: rand.Uint64(), B: rand.Uint64()})
+}
+
+func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summary, error) {
+	jobs := cfg.Jobs
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	jobs = min(jobs, shardCount)
+
+	// Encode may read what Begin sets, so no worker runs before.
+	m := newMerger(cfg)
+	if err := cfg.Format.Begin(cfg.Output, &cfg.Report); err != nil {
+		return m.summary, err
+	}
+
+	// stop ends the reading early. A Next that waits for a pipe cannot look at a
+	// channel; closing its source sets it free.
+	stop := make(chan struct{})
+	stopReading := sync.OnceFunc(func() {
+		close(stop)
+		cfg.Source.Close()
+	})
+	defer context.AfterFunc(ctx, func() { cfg.Source.Close() })()
+	f := &failure{stop: stopReading}
+
+	// Every channel has room for all batches, so that a send never waits.
+	free := make(chan *batch, batchesInFlight)
+	for range batchesInFlight {
+		free <- newBatch(jobs)
+	}
+	toMerge := make(chan *batch, batchesInFlight)
+	in := make([]chan *batch, jobs)
+	var wg sync.WaitGroup
+	for i := range in {
+		w := newWorker(cfg, seed, i, jobs)
+		in[i] = make(chan *batch, batchesInFlight)
+		wg.Go(func() {
+			for b := range in[i] {
+				f.guard(func() { w.work(b) })
+				b.pending.Done()
+			}
+		})
+	}
+	r := &reader{
+		cfg: cfg, seed: seed, dec: wire.Decoder{MergeEncap: cfg.MergeEncap}, free: free, stop: stop,
+		send: func(b *batch) {
+			b.pending.Add(jobs)
+			for _, c := range in {
+				c <- b
+			}
+			toMerge <- b
+		},
+	}
+	wg.Go(func() {
+		f.guard(func() { r.run(ctx) })
+		for _, c := range in {
+			close(c)
+		}
+		close(toMerge)
+	})
+
+	for b := range toMerge {
+		b.pending.Wait()
+		f.guard(func() { m.take(b) })
+		if m.err != nil {
+			stopReading()
+		}
+		free <- b
+	}
+	wg.Wait()
+	f.rethrow()
+	if m.err != nil {
+		return m.summary, m.err
+	}
+	m.summary.Inputs = []report.Input{r.input}
+	m.summary.Interrupted = r.interrupted
+	return m.summary, cfg.Format.End(m.summary)
+}
+
+// failure keeps the first panic of any stage. The stages go on moving batches
+// without looking into them, so that all goroutines come to their end; then the
+// panic goes on where Run was called.
+type failure struct {
+	stop func()
+	mu   sync.Mutex
+	what *crash
+}
+
+// guard calls do, unless a stage has failed already.
+func (f *failure) guard(do func()) {
+	if f.failed() {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			f.mu.Lock()
+			if f.what == nil {
+				f.what = &crash{v, debug.Stack()}
+			}
+			f.mu.Unlock()
+			f.stop()
+		}
+	}()
+	do()
+}
+
+func (f *failure) failed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.what != nil
+}
+
+func (f *failure) rethrow() {
+	if f.what != nil {
+		panic(f.what)
+	}
+}
+
+// crash is what Run panics with: a stage's panic and where it happened, which the
+// stack of Run's caller does not tell.
+type crash struct {
+	value any
+	stack []byte
+}
+
+// Error returns the panic's value and the stack of the goroutine it happened on.
+func (c *crash) Error() string { return fmt.Sprintf("%v\n\nin the stage:\n%s", c.value, c.stack) }
+
+// Unwrap returns the panic's value if it is an error.
+func (c *crash) Unwrap() error {
+	err, _ := c.value.(error)
+	return err
+}

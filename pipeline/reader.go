@@ -1,0 +1,193 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"time"
+
+	"github.com/tcplife/tcplife/capture"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/report"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// reader reads, decodes and cuts into batches.
+type reader struct {
+	cfg  *Config
+	seed reassembly.Seed
+	dec  wire.Decoder
+	// free yields empty batches in the order in which they were merged; send hands
+	// a full one on; stop ends the reading without a flush.
+	free <-chan *batch
+	send func(*batch)
+	stop <-chan struct{}
+
+	input report.Input
+	// interrupted: reading stopped before the input's end, with err from the source
+	// if it was the source that stopped.
+	interrupted bool
+	err         error
+	encaps      [][]string // by EncapID; grows, never changes
+	segments    uint64     // in batches that were sent
+	sealed      wire.Time  // the clock of the batch that was sent last
+}
+
+// run sends everything that there is to send.
+func (r *reader) run(ctx context.Context) {
+	if b, whole := r.read(ctx, r.next()); whole {
+		r.flush(r.submit(b, true))
+	}
+	r.input.Info = r.cfg.Source.Info()
+	r.input.Name = r.cfg.Name
+}
+
+// next waits for a free batch.
+func (r *reader) next() *batch {
+	b := <-r.free
+	b.reset(r.segments)
+	return b
+}
+
+// read fills batches from b on and returns the last one, which is not full.
+// whole is false when what was read is of no more use.
+func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
+	done := ctx.Done()
+	var f wire.Frame
+	for {
+		if err := r.cfg.Source.Next(&f); err != nil {
+			var damage *capture.DamageError
+			switch {
+			case errors.As(err, &damage):
+				// It is noted in Info. The source goes on behind it or says io.EOF.
+				continue
+			case err != io.EOF:
+				// Closed under our hands: by cancelling, or for another stage's sake.
+				r.interrupted, r.err = true, err
+			}
+			return b, !r.stopped()
+		}
+		r.count(&f)
+		s := &b.segments[b.n]
+		if skip := r.dec.Decode(&f, s); skip != wire.SkipNone {
+			r.input.Skipped[skip]++
+		} else {
+			r.input.Segments++
+			b.hashes[b.n] = r.seed.Hash(&s.Tuple)
+			if id := uint64(s.Tuple.Encap); id >= uint64(len(r.encaps)) {
+				r.learn(id)
+			}
+			if b.n++; b.n == batchSegments {
+				r.submit(b, false)
+				b = r.next()
+			}
+		}
+		// Sources that Close does not reach are stopped here.
+		if r.input.Frames%64 == 0 {
+			select {
+			case <-done:
+				r.interrupted = true
+				return b, !r.stopped()
+			case <-r.stop:
+				return b, false
+			default:
+			}
+		}
+	}
+}
+
+func (r *reader) stopped() bool {
+	select {
+	case <-r.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// count takes from a frame what the report says of the input.
+func (r *reader) count(f *wire.Frame) {
+	in := &r.input
+	if in.Frames++; in.Frames == 1 {
+		in.First, in.Last, in.Previous = f.At, f.At, f.At
+	}
+	if f.At < in.Previous {
+		in.Backwards++
+		in.First = min(in.First, f.At)
+	}
+	in.Last = max(in.Last, f.At)
+	in.Previous = f.At
+	if uint64(f.Length) > uint64(len(f.Data)) {
+		in.Snapped++
+	}
+}
+
+// learn keeps the layers of the encapsulation paths up to id where the workers can
+// read them: the decoder's table belongs to the reader alone. The path that all
+// beyond wire.MaxEncaps share has no place here; the workers know its name.
+func (r *reader) learn(id uint64) {
+	for uint64(len(r.encaps)) <= id && len(r.encaps) <= wire.MaxEncaps {
+		r.encaps = append(r.encaps, r.dec.Encap(wire.EncapID(len(r.encaps))))
+	}
+}
+
+// submit sends a batch. If the time leaps while many connections are open, the leap
+// is made in steps, an empty batch each: what settles in one epoch must be held in
+// memory, encoded, to be put in order. It returns the batch that it sent last.
+func (r *reader) submit(b *batch, last bool) *batch {
+	r.segments += uint64(b.n)
+	now := r.input.Last
+	for step := 0; step < stepsMax && b.openAtMost(r.segments) > manyOpen && now.Sub(r.sealed) > stepSpan; step++ {
+		r.post(b, r.sealed.Add(stepSpan))
+		b = r.next()
+	}
+	b.last = last
+	r.post(b, now)
+	return b
+}
+
+const (
+	// stepSpan is what the trackers' own wheels are divided in: finer steps would
+	// settle nothing in between.
+	stepSpan = time.Second
+	// stepsMax steps reach beyond the longest time that a tracker waits for, so
+	// there is nothing left for later ones to settle.
+	stepsMax = 256
+	// manyOpen is the number of connections that may settle in one epoch without
+	// further thought: their encoding takes some 50 MB at the very most.
+	manyOpen = 16 * batchSegments
+)
+
+// post sends a batch with the time up to which it brings the trackers.
+func (r *reader) post(b *batch, now wire.Time) {
+	b.clock, b.started, b.encaps = now, r.input.Frames > 0, r.encaps
+	r.sealed = now
+	r.send(b)
+}
+
+// flush lets the trackers hand out what is left, in the portions that the merger
+// has laid into the last batch when it had seen all of the segments.
+func (r *reader) flush(last *batch) {
+	var idle []*batch
+	for len(idle) == 0 || idle[len(idle)-1] != last {
+		idle = append(idle, r.next())
+	}
+	portions := last.portions
+	last.portions = nil
+	for _, limit := range portions {
+		if r.stopped() {
+			return
+		}
+		if len(idle) == 0 {
+			idle = append(idle, r.next())
+		}
+		b := idle[0]
+		idle = idle[1:]
+		b.flush = limit
+		r.post(b, r.input.Last)
+	}
+}
+
+// everything is the limit below which all stamps lie.
+const everything = math.MaxUint64
