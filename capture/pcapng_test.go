@@ -2,7 +2,6 @@ package capture
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"math/big"
 	"strings"
@@ -254,7 +253,7 @@ func unitsPerSecond(resolution byte) *big.Int {
 func TestClockPerSecond(t *testing.T) {
 	for r, want := range map[byte]uint64{0: 1, 6: 1e6, 19: 1e19, 20: math.MaxUint64, 0x80: 1, 0x80 | 63: 1 << 63, 0xff: math.MaxUint64} {
 		if c := newClock(r, 0); c.perSecond() != want {
-			t.Error(fmt.Sprintf("resolution %#x: %d units a second, want %d", r, c.perSecond(), want))
+			t.Errorf("resolution %#x: %d units a second, want %d", r, c.perSecond(), want)
 		}
 	}
 }

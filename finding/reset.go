@@ -12,8 +12,8 @@ import (
 type origin uint8
 
 const (
-	// unclear: it has no form that a host gives it.
-	unclear origin = iota
+	// The zero value has no form that a host gives it.
+	_ origin = iota
 	// refusal: RST and ACK of a SYN, from a side that sent nothing else.
 	refusal
 	// reply: without ACK, its number is the acknowledgment of a segment of the peer.

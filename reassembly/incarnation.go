@@ -9,7 +9,7 @@ const incarnationsMax = 4
 
 // incarnationOf finds which life of the tuple a segment belongs to, and begins a
 // new one if it is a SYN that none of them sent. rec is the newest.
-func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, hash uint64, swapped bool) uint32 {
+func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, swapped bool) uint32 {
 	r := t.recs.at(rec)
 	if s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
 		for i := rec; i != 0; i = t.recs.at(i).older {
@@ -17,7 +17,7 @@ func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, hash uint64, swappe
 				return i
 			}
 		}
-		return t.reopen(rec, s, hash, swapped)
+		return t.reopen(rec, s, swapped)
 	}
 	if r.older == 0 || r.plausible(s, r.side(swapped)) {
 		return rec
@@ -122,10 +122,10 @@ func (r *record) distance(s *wire.Segment, swapped bool) uint32 {
 }
 
 // reopen begins a new incarnation of a tuple whose last one is still held.
-func (t *Tracker) reopen(rec uint32, s *wire.Segment, hash uint64, swapped bool) uint32 {
+func (t *Tracker) reopen(rec uint32, s *wire.Segment, swapped bool) uint32 {
 	t.lookup = t.recs.at(rec).key
 	key := t.lookup
-	hash = t.recs.at(rec).hash // the segment's own may be that of the other way
+	hash := t.recs.at(rec).hash // the segment's own may be that of the other way
 	_, at := t.table.find(hash, t.sameKey)
 	n, oldest := 1, rec
 	for ; t.recs.at(oldest).older != 0; n++ {

@@ -8,16 +8,18 @@ type tombs struct {
 	t     *Tracker
 	slab  slab[tomb]
 	table table
-	// queue holds tombs in the order of their expiry, which is that of burying.
-	queue []uint32
-	head  int
-	same  func(uint32) bool
+	// queue holds tombs in the order in which they are forgotten, which is that of
+	// burying; those from fresh on were buried since the clock was last told.
+	queue       []uint32
+	head, fresh int
+	same        func(uint32) bool
 }
 
 type tomb struct {
 	key      wire.Tuple
 	hash     uint64
-	expires  wire.Time
+	expires  wire.Time // what comes later is not late any more
+	gone     wire.Time // when the tomb is forgotten: no sooner
 	life     incarnation
 	previous incarnation
 	ends     [2]tombEnd
@@ -41,8 +43,12 @@ func (ts *tombs) find(key wire.Tuple, hash uint64) (uint32, int) {
 	return ts.table.find(hash, ts.same)
 }
 
-// bury remembers a connection that leaves. The newest of a tuple counts.
+// bury remembers a connection that leaves. The newest of a tuple counts. What is
+// late goes by the connection's own end, not by when somebody noticed it.
 func (ts *tombs) bury(r *record, now wire.Time) {
+	if r.deadline != 0 {
+		now = min(now, r.deadline)
+	}
 	if old, at := ts.find(r.key, r.hash); old != 0 {
 		ts.slab.at(old).replaced = true
 		ts.table.remove(at)
@@ -62,12 +68,17 @@ func (ts *tombs) bury(r *record, now wire.Time) {
 	ts.queue = append(ts.queue, i)
 }
 
-// expire forgets the tombs whose time is over and tells what came late.
+// expire forgets the tombs whose time is over and tells what came late. A tomb's
+// time counts from the clock, which is the same for all shards: when its group is
+// told must not depend on whose tombs stand before it.
 func (ts *tombs) expire(now wire.Time) {
+	for ; ts.fresh < len(ts.queue); ts.fresh++ {
+		ts.slab.at(ts.queue[ts.fresh]).gone = now.Add(ts.t.cfg.Profile.FINRetrySpan)
+	}
 	for ts.head < len(ts.queue) {
 		i := ts.queue[ts.head]
 		b := ts.slab.at(i)
-		if b.expires > now {
+		if b.gone > now {
 			break
 		}
 		ts.drop(i, b)
@@ -77,6 +88,7 @@ func (ts *tombs) expire(now wire.Time) {
 	// half of the array is behind it, a constant cost per tomb.
 	if ts.head > 1024 && ts.head*2 > len(ts.queue) {
 		ts.queue = append(ts.queue[:0], ts.queue[ts.head:]...)
+		ts.fresh -= ts.head
 		ts.head = 0
 	}
 }
@@ -97,7 +109,7 @@ func (ts *tombs) flush() {
 	for _, i := range ts.queue[ts.head:] {
 		ts.drop(i, ts.slab.at(i))
 	}
-	ts.queue, ts.head = nil, 0
+	ts.queue, ts.head, ts.fresh = nil, 0, 0
 }
 
 // owns reports whether a segment's numbers lie in the buried connection.
@@ -126,7 +138,7 @@ func (ts *tombs) claim(s *wire.Segment, key wire.Tuple, hash uint64, swapped boo
 	if b.life.clientIsSrc != swapped {
 		from = Client
 	}
-	if s.Flags&wire.SYN != 0 && s.Seq != b.ends[from].from || !b.owns(s, from) {
+	if s.At > b.expires || s.Flags&wire.SYN != 0 && s.Seq != b.ends[from].from || !b.owns(s, from) {
 		return false
 	}
 	l := &b.late

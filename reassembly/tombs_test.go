@@ -21,12 +21,12 @@ func TestTombs(t *testing.T) {
 			told += l.Packets[0] + l.Packets[1]
 		}})
 		type grave struct {
-			isn     wire.Seq
-			expires wire.Time
+			isn           wire.Seq
+			expires, gone wire.Time // gone is 0 until the clock is told
 		}
-		newest := map[uint16]grave{}
+		newest := map[uint16]*grave{}
 		tr.Advance(scriptStart)
-		var all []wire.Time
+		var all []*grave
 		now := scriptStart
 		segment := func(t *rapid.T) wire.Segment {
 			s := newScript().client(psh, 0, 0).segs[0]
@@ -44,17 +44,21 @@ func TestTombs(t *testing.T) {
 				h.isn, h.next = s.Seq, s.Seq+100
 				h.flags |= hasISN | hasNext
 				tr.settle(rec, EndedSettled, now)
-				newest[s.Tuple.SrcPort] = grave{s.Seq, now.Add(Linux.FINRetrySpan)}
-				all = append(all, now.Add(Linux.FINRetrySpan))
+				g := &grave{isn: s.Seq, expires: now.Add(Linux.FINRetrySpan)}
+				newest[s.Tuple.SrcPort] = g
+				all = append(all, g)
 			},
 			"claim": func(t *rapid.T) {
 				s := segment(t)
 				s.Flags = wire.PSH | rapid.SampledFrom([]wire.Flags{0, wire.FIN, wire.RST, wire.SYN}).Draw(t, "flags")
 				offset := rapid.SampledFrom([]int32{-200, -1, 0, 50, 100, 101}).Draw(t, "offset")
 				g, ok := newest[s.Tuple.SrcPort]
+				if !ok {
+					g = &grave{}
+				}
 				s.Seq = g.isn + wire.Seq(offset)
 				key, swapped := s.Tuple.Key()
-				want := ok && offset >= 0 && offset <= 100 && (s.Flags&wire.SYN == 0 || offset == 0)
+				want := ok && now <= g.expires && offset >= 0 && offset <= 100 && (s.Flags&wire.SYN == 0 || offset == 0)
 				if got := tr.tombs.claim(&s, key, tr.cfg.Seed.Hash(&key), swapped); got != want {
 					t.Fatalf("claimed %v, want %v (offset %d, flags %v)", got, want, offset, s.Flags)
 				}
@@ -65,12 +69,17 @@ func TestTombs(t *testing.T) {
 			"expire": func(t *rapid.T) {
 				now = now.Add(time.Duration(rapid.Int64Range(0, int64(90*time.Second)).Draw(t, "by")))
 				tr.Advance(now)
+				for _, g := range all {
+					if g.gone == 0 {
+						g.gone = now.Add(Linux.FINRetrySpan)
+					}
+				}
 				for p, g := range newest {
-					if g.expires <= now {
+					if g.gone <= now {
 						delete(newest, p)
 					}
 				}
-				for len(all) > 0 && all[0] <= now {
+				for len(all) > 0 && all[0].gone <= now {
 					all = all[1:]
 				}
 			},

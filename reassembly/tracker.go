@@ -111,7 +111,7 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 			return
 		}
 		rec = t.open(s, key, hash, swapped)
-	} else if of := t.incarnationOf(rec, s, hash, swapped); of != rec {
+	} else if of := t.incarnationOf(rec, s, swapped); of != rec {
 		if o := t.recs.at(of); o.replaced && s.Span() > 0 {
 			// What an old life still has on the way is an event of the new one too.
 			r := t.recs.at(rec)
@@ -282,9 +282,7 @@ func (t *Tracker) settle(rec uint32, why Ended, now wire.Time) {
 	t.untag(rec)
 	t.wheel.remove(t, rec)
 	t.emit(rec, why, now)
-	// By the clock and not by now, which differs from connection to connection: the
-	// queue of tombs must not depend on who shares the shard.
-	t.tombs.bury(r, t.clock)
+	t.tombs.bury(r, now)
 	t.release(rec)
 }
 
