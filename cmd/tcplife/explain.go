@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcplife/tcplife/finding"
+)
+
+// explainWidth is the width of explained text in columns: what fits everywhere and
+// is read easily.
+const explainWidth = 80
+
+func newExplain() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [FINDING | " + strings.Join(topicNames(), " | ") + "]",
+		Short: "Say what a finding, a state or another word of the reports means",
+		Long: `Without an argument, lists every finding that tcplife knows: its ID, the highest
+severity it is given, its numbers in the catalogue, and its title. With an ID or a
+catalogue number, says what the finding means, what on the wire shows it, what
+else could look like it, and what to do. With the name of one of the closed lists
+of words that reports use, says what each word means.`,
+		Example: `  tcplife explain
+  tcplife explain lost-final-ack
+  tcplife explain C05b
+  tcplife explain states
+  tcplife explain close-reasons`,
+		Annotations: map[string]string{exitNote: printExit},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("explain takes one finding or list; %d were given", len(args))
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			all := ruleCompletions()
+			for _, t := range topics {
+				all = append(all, cobra.CompletionWithDesc(t.name, t.title))
+			}
+			return all, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			w := c.OutOrStdout()
+			if len(args) == 0 {
+				listRules(w)
+				return nil
+			}
+			return explain(w, args[0])
+		},
+	}
+}
+
+func listRules(w io.Writer) {
+	all := finding.All()
+	var id, numbers int
+	for _, r := range all {
+		id, numbers = max(id, len(r.ID)), max(numbers, len(strings.Join(r.Catalogue, " ")))
+	}
+	for _, r := range all {
+		fmt.Fprintf(w, "%-*s  %-7s  %-*s  %s\n", id, r.ID, r.Severity, numbers, strings.Join(r.Catalogue, " "), r.Title)
+	}
+}
+
+func explain(w io.Writer, name string) error {
+	if r := finding.Lookup(strings.ToLower(name)); r != nil {
+		explainRule(w, r)
+		return nil
+	}
+	for _, t := range topics {
+		if t.name == strings.ToLower(name) {
+			t.print(w)
+			return nil
+		}
+	}
+	found := false
+	for _, r := range finding.All() {
+		if slices.ContainsFunc(r.Catalogue, func(n string) bool { return strings.EqualFold(n, name) }) {
+			if found {
+				fmt.Fprintln(w)
+			}
+			explainRule(w, r)
+			found = true
+		}
+	}
+	if found {
+		return nil
+	}
+	return usage("explain: there is no finding %q%s ('tcplife explain' lists them)", name, didYouMean(name, append(ruleIDs(), topicNames()...)))
+}
+
+// explainRule prints everything that a rule says about itself.
+func explainRule(w io.Writer, r *finding.Rule) {
+	title := r.ID + ": " + r.Title
+	fmt.Fprintln(w, fill(title, "", explainWidth))
+	facts := fmt.Sprintf("Severity %s", r.Severity)
+	if r.Severity > finding.Info {
+		facts += " at most"
+	}
+	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(r.Catalogue, " ")+", RFC "+r.RFC, "", explainWidth))
+	for _, p := range []struct{ heading, text string }{
+		{"What it is", r.Meaning},
+		{"What shows it", r.Signature},
+		{"What else it could be", r.Alternatives},
+		{"What to do", r.Advice},
+		{"Settings", r.Settings},
+	} {
+		if p.text != "" {
+			fmt.Fprintf(w, "\n%s\n%s\n", p.heading, fill(p.text, "  ", explainWidth))
+		}
+	}
+}
+
+// fill breaks text into lines of at most width columns, indented. It reads the
+// little Markdown that rules are written in: an empty line parts paragraphs, "- "
+// begins an item, whose further lines are indented by two, and a line indented by
+// four is part of a drawing and stays as it is.
+func fill(text, indent string, width int) string {
+	var out, words []string
+	hang := ""
+	flush := func() {
+		line := indent
+		for i, w := range words {
+			if i > 0 && len(line)+1+len(w) > width {
+				out = append(out, line)
+				line = indent + hang
+			} else if i > 0 {
+				line += " "
+			}
+			line += w
+		}
+		if len(words) > 0 {
+			out = append(out, line)
+		}
+		words, hang = nil, ""
+	}
+	for l := range strings.Lines(text) {
+		l = strings.TrimRight(l, " \n")
+		drawing, isDrawing := strings.CutPrefix(l, "    ")
+		switch {
+		case l == "":
+			flush()
+			out = append(out, "")
+			continue
+		case isDrawing:
+			flush()
+			out = append(out, indent+drawing)
+			continue
+		case strings.HasPrefix(l, "- "):
+			flush()
+			hang = "  "
+		}
+		words = append(words, strings.Fields(l)...)
+	}
+	flush()
+	return strings.Join(out, "\n")
+}
