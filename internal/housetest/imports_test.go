@@ -1,0 +1,153 @@
+package housetest
+
+import (
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the table of the design, section 2: arrows point towards wire. A
+// package that does not stand here is a new room: put it in, with what it needs.
+var mayImport = map[string][]string{
+	"wire":       {},
+	"capture":    {"wire"},
+	"reassembly": {"wire"},
+	"finding":    {"reassembly", "wire"},
+	// report knows capture for one type, capture.Info: the summary prints what
+	// reading an input showed, and copying it field by field would let them drift.
+	"report":   {"finding", "reassembly", "wire", "capture"},
+	"pipeline": {"report", "finding", "reassembly", "wire", "capture"},
+	// cmd is where everything meets, and scenario stands outside as the judge.
+	"cmd/tcplife":                  {"*"},
+	"internal/scenario":            {"*"},
+	"internal/scenario/mkpcaps":    {"*"},
+	"internal/housetest":           {},
+	"internal/housetest/skipcheck": {},
+}
+
+// whyNot says what would break, by the package imported.
+var whyNot = map[string]string{
+	"wire":       "",
+	"capture":    "frames reach the other rooms as wire.Frame, so that files and interfaces are equal behind capture.Source",
+	"reassembly": "wire and capture come before connections: they know frames and segments only",
+	"finding":    "only those who present findings know rules; tracking must not depend on what is looked for",
+	"report":     "formats are chosen at the end; a room that knows them could not be printed in a new one",
+	"pipeline":   "the pipeline wires the rooms together; a room that knows it closes a circle",
+}
+
+// foreign are the packages that only few files may import, with the reason.
+var foreign = []struct {
+	prefix string
+	may    func(s *source) bool
+	why    string
+}{
+	{"github.com/google/gopacket", func(s *source) bool {
+		return s.path == "wire/fallback.go" || s.dir() == "internal/scenario" || s.test()
+	}, "its types are not those of gopacket/gopacket: each of the two crosses the border in one file (wire/fallback.go), so that no value of one meets the other"},
+	{"github.com/gopacket/gopacket", func(s *source) bool {
+		return s.dir() == "internal/scenario" || s.test() || s.dir() == "capture" && strings.HasPrefix(path.Base(s.path), "live")
+	}, "its types are not those of google/gopacket, and its readers have bugs that capture's own do not (libraries.md); it judges ours in tests and will read AF_PACKET in capture/live*.go"},
+	{"github.com/spf13/", func(s *source) bool { return s.dir() == "cmd/tcplife" },
+		"flags and commands are wiring: a room that reads flags cannot be used by another program"},
+	{"testing", func(s *source) bool { return s.test() || s.dir() == "internal/scenario" },
+		"it registers flags in whatever program links it"},
+	{"unsafe", func(*source) bool { return false }, "input is hostile"},
+	{"C", func(*source) bool { return false }, "CGO_ENABLED=0 always works, and the binary is one static file"},
+}
+
+// bare are the packages that must stay free of the world: same input, same output,
+// to the byte.
+var bare = map[string]map[string]string{
+	"reassembly": {
+		"encoding/json": "the JSON contract is report's; tags on tracked records would make every field of them public",
+		"os":            "no I/O: what it does must follow from the segments alone",
+		"io":            "no I/O: what it does must follow from the segments alone",
+		"net":           "no I/O: what it does must follow from the segments alone",
+		"log":           "it logs nothing: what it noticed stands in the connection",
+		"log/slog":      "it logs nothing: what it noticed stands in the connection",
+		"sync":          "one tracker belongs to one goroutine; a lock would hide that it is shared",
+		"sync/atomic":   "one tracker belongs to one goroutine; an atomic would hide that it is shared",
+		"context":       "nothing in it waits",
+		"math/rand":     "same input, same output: the seed is handed in",
+		"math/rand/v2":  "same input, same output: the seed is handed in",
+		"crypto/rand":   "same input, same output: the seed is handed in",
+	},
+	"wire": {
+		"os":            "decoding does no I/O",
+		"net":           "decoding does no I/O; addresses are net/netip",
+		"sync":          "a Decoder belongs to one goroutine",
+		"encoding/json": "the JSON contract is report's",
+	},
+	"finding": {
+		"os":            "rules are pure functions of a connection",
+		"net":           "rules are pure functions of a connection",
+		"sync":          "rules hold no state",
+		"encoding/json": "the JSON contract is report's",
+	},
+}
+
+func TestImports(t *testing.T) {
+	for _, s := range sources(t) {
+		allowed, known := mayImport[s.dir()]
+		if !known {
+			t.Errorf("%s: the room %s is not in the table of imports: say in imports_test.go (and in the design) what it may know", s.path, s.dir())
+			continue
+		}
+		for _, imported := range s.imports() {
+			checkForeign(t, s, imported)
+			if why, ok := bare[s.dir()][imported]; ok && !s.test() {
+				t.Errorf("%s imports %s: %s", s.path, imported, why)
+			}
+			room, ours := strings.CutPrefix(imported, module+"/")
+			// A test may compare with whatever judges it; what is linked into the
+			// program is the question.
+			if !ours || s.test() || room == s.dir() || allowed == nil || slices.Contains(allowed, "*") || slices.Contains(allowed, room) {
+				continue
+			}
+			why := whyNot[room]
+			if strings.HasPrefix(room, "internal/") || strings.HasPrefix(room, "cmd/") {
+				why = "it is a tool of the tests or the program itself, on which no room may depend"
+			}
+			t.Errorf("%s imports %s, and %s may import only %v: %s", s.path, room, s.dir(), allowed, why)
+		}
+	}
+}
+
+func checkForeign(t *testing.T, s *source, imported string) {
+	t.Helper()
+	for _, f := range foreign {
+		exact := imported == f.prefix || strings.HasPrefix(imported, strings.TrimSuffix(f.prefix, "/")+"/")
+		if exact && f.prefix == "testing" && imported != "testing" {
+			exact = false
+		}
+		if exact && !f.may(s) {
+			t.Errorf("%s imports %s: %s", s.path, imported, f.why)
+		}
+	}
+}
+
+// TestRoomsExist keeps the table of imports honest: what it names must be there,
+// and what go list finds must stand in it.
+func TestRoomsExist(t *testing.T) {
+	list := exec.Command("go", "list", "./...")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Skipf("wants the go command, to list the packages: %v", err)
+	}
+	have := map[string]bool{}
+	for p := range strings.FieldsSeq(string(out)) {
+		room := strings.TrimPrefix(p, module+"/")
+		have[room] = true
+		if _, ok := mayImport[room]; !ok {
+			t.Errorf("package %s is not in the table of imports", room)
+		}
+	}
+	for room := range mayImport {
+		if !have[room] {
+			t.Errorf("the table of imports names %s, which does not exist", room)
+		}
+	}
+}
