@@ -197,8 +197,8 @@ func (in *inference) opening() {
 		syn, synack = -1, syn
 	}
 
-	if syn < 0 && synack < 0 && yourSYN < 0 && yourSYNACK < 0 {
-		in.inside(talk, yourTalk)
+	if syn < 0 && synack < 0 && yourSYN < 0 && yourSYNACK < 0 || in.strayOpening(max(syn, synack, yourSYN, yourSYNACK)) {
+		in.inside(in.first(me, 0, plain), in.first(you, 0, plain))
 		return
 	}
 	if syn >= 0 {
@@ -264,6 +264,12 @@ func (in *inference) opening() {
 			in.list[made].evidence = Passed
 		}
 	}
+}
+
+// strayOpening reports whether the capture began inside the connection and the last
+// of its SYNs, event i, came too late to have been overtaken by what it opened.
+func (in *inference) strayOpening(i int) bool {
+	return in.c.RoleBy >= RoleByPort && in.c.Events[i].At.Sub(in.c.Start) > goesOnAfter
 }
 
 // opened returns where in the log a side's own part of the opening begins: its
@@ -378,15 +384,15 @@ func (in *inference) apply(p *Profile) {
 // the endpoint got there: a FIN may pass the tap before the segment that shows that
 // the missing SYN-ACK had arrived.
 func (in *inference) synchronizedFirst() {
-	at := -1
+	at, cause := -1, -1
 	for _, h := range in.list {
-		if h.by == rcvSYNACK || h.by == rcvACKofSYN {
-			at = max(at, h.pos)
+		if (h.by == rcvSYNACK || h.by == rcvACKofSYN) && h.pos > at {
+			at, cause = h.pos, h.cause
 		}
 	}
 	for i := range in.list {
-		if h := &in.list[i]; h.by == rcvFIN || h.by == rcvACKofFIN {
-			h.pos = max(h.pos, at)
+		if h := &in.list[i]; (h.by == rcvFIN || h.by == rcvACKofFIN) && h.pos <= at {
+			h.pos, h.cause = at, max(h.cause, cause)
 		}
 	}
 }

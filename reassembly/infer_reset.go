@@ -47,8 +47,14 @@ const goesOnAfter = 30 * time.Millisecond
 func (in *inference) goesOn(i int) bool {
 	ev := in.c.Events
 	rst := &ev[i]
+	sent := rst.Seq
+	for j := range ev[:i] {
+		if e := &ev[j]; e.From == rst.From && genuine(e) && e.End.After(sent) {
+			sent = e.End
+		}
+	}
 	return in.first(rst.From, i+1, func(e *Event) bool {
-		return e.Kind != KindRST && (e.LastAt.Sub(rst.At) > goesOnAfter || e.End.After(rst.Seq) && e.End != e.Seq)
+		return e.Kind != KindRST && (e.LastAt.Sub(rst.At) > goesOnAfter || e.End.After(sent))
 	}) >= 0
 }
 
@@ -101,8 +107,11 @@ func (in *inference) neverArrived(i int) {
 		return
 	}
 	lastACK := slices.ContainsFunc(in.list, func(h happening) bool { return h.by == rcvFIN && (h.cause < t || h.evidence != Passed) })
+	ev := in.c.Events
 	in.list = slices.DeleteFunc(in.list, func(h happening) bool {
-		return h.cause >= t && h.evidence == Passed && !(h.by == rcvACKofFIN && lastACK)
+		// An earlier copy of the FIN, which nobody answered, did no better.
+		copied := h.by == rcvFIN && ev[h.cause].From == ev[t].From && ev[h.cause].End == ev[t].End && ev[t].End != ev[t].Seq
+		return (h.cause >= t || copied) && h.evidence == Passed && !(h.by == rcvACKofFIN && lastACK)
 	})
 }
 

@@ -104,6 +104,8 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 		if r := t.recs.at(rec); r.deadline != 0 && r.deadline < s.At {
 			t.settle(rec, EndedSettled, s.At)
 			rec = 0
+		} else if r.older != 0 {
+			t.settleOverdue(r.older, s.At)
 		}
 	}
 	if rec == 0 {
@@ -284,6 +286,24 @@ func (t *Tracker) settle(rec uint32, why Ended, now wire.Time) {
 	t.emit(rec, why, now)
 	t.tombs.bury(r, now)
 	t.release(rec)
+}
+
+// settleOverdue lets the older lives of a tuple go whose time is over, as Advance
+// would have.
+func (t *Tracker) settleOverdue(rec uint32, now wire.Time) {
+	for rec != 0 {
+		r := t.recs.at(rec)
+		older := r.older
+		if r.deadline != 0 && r.deadline < now {
+			why := EndedSettled
+			if r.replaced {
+				why = EndedReused
+			}
+			t.settle(rec, why, now)
+			return // and all older ones with it
+		}
+		rec = older
+	}
 }
 
 // release frees a record and all it holds.

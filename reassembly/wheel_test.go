@@ -118,9 +118,3 @@ func TestWheelLeap(t *testing.T) {
 		t.Error("what was filed again on the way sits in a slot whose turn comes late")
 	}
 }
-
-// skipKnown skips a test that shows a known fault of the package.
-func skipKnown(t *testing.T, why string) {
-	t.Helper()
-	t.Skip("known fault: " + why)
-}
