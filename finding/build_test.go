@@ -135,6 +135,9 @@ func build(t *testing.T, segs []seg) *reassembly.Conn {
 			if e.Kind == reassembly.KindFIN && !me.HasFIN {
 				me.FIN, me.HasFIN = e.End, true
 			}
+			if s.len > 0 && you.HasFIN && s.flags.Has(wire.ACK) && !e.Ack.Before(you.FIN) && e.Marks&reassembly.MarkRepeat == 0 {
+				c.Seen |= reassembly.SeenHalfClose
+			}
 			if s.flags.Has(wire.ACK) && (!you.HasAcked || e.Ack.After(you.Acked)) {
 				you.Acked, you.HasAcked = e.Ack, true
 			}

@@ -12,7 +12,7 @@ var _ = register(Rule{
 	Title:     "One side closed, the other went on sending",
 	Severity:  Info,
 	RFC:       "9293 3.6, 3.6.1",
-	Triggers:  reassembly.SeenFINClient | reassembly.SeenFINServer,
+	Triggers:  reassembly.SeenHalfClose,
 	Check:     checkHalfClose,
 	Meaning: `One side sent its FIN and went on receiving: the peer knew of the FIN, sent more
 data, and the data was acknowledged. That is what shutdown() of the sending direction is

@@ -104,7 +104,8 @@ const (
 	SeenDuplicate
 	SeenOdd
 	SeenOutside
-	SeenOpenFIN // a FIN was not acknowledged when the connection settled
+	SeenOpenFIN   // a FIN was not acknowledged when the connection settled
+	SeenHalfClose // new data that acknowledges the peer's FIN
 )
 
 // SeenRST is a RST of either side.

@@ -175,27 +175,6 @@ func TestNothingDependsOn(t *testing.T) {
 		twice[len(twice)-1].At = segs[len(segs)-1].At
 		same(t, "doubling", segs, twice)
 	}))
-	t.Run("how often time is told", func(t *testing.T) {
-		rapid.Check(t, howOftenTimeIsTold)
-	})
-}
-
-// howOftenTimeIsTold: Advance after each segment or once, the same is told.
-func howOftenTimeIsTold(t *rapid.T) {
-	segs := drawSegments(t)
-	h := &heard{}
-	tr := listener(h)
-	for i := range segs {
-		tr.Feed(&segs[i])
-	}
-	tr.Advance(segs[len(segs)-1].At)
-	tr.Flush()
-	slices.SortFunc(h.conns, func(a, b Conn) int { return int(a.First) - int(b.First) })
-	often := track(segs)
-	slices.SortFunc(often.conns, func(a, b Conn) int { return int(a.First) - int(b.First) })
-	if a, b := told(often), told(h); a != b {
-		t.Fatalf("it makes a difference:\n%s\n%s\nfor\n%s", a, b, ladder(segs, newScript().isn, newScript().tuple))
-	}
 }
 
 // TestHindsight holds small captures against what the hosts' states were: each was

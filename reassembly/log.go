@@ -29,6 +29,9 @@ const foldable = MarkTimestamp
 func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks) {
 	r.see(from, kind, m)
 	f, p := &r.half[from], &r.half[from.Peer()]
+	if s.Len > 0 && p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) && m&(MarkRepeat|MarkKeepalive|MarkOther|MarkOutside) == 0 {
+		r.seen |= SeenHalfClose
+	}
 	closing := f.has(hasFIN) || p.has(hasFIN)
 	if closing && r.sinceFIN < 1<<15 {
 		r.sinceFIN++
