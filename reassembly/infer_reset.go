@@ -152,7 +152,8 @@ func (in *inference) reopened() {
 
 // repeated reports whether an event brings nothing new, as an old duplicate would.
 func (in *inference) repeated(e *Event) bool {
-	return e.Marks&MarkRepeat != 0 || e.End == e.Seq && e.Flags&wire.ACK != 0 && e.Ack.Before(in.c.Ends[e.From.Peer()].Next)
+	peer := &in.c.Ends[e.From.Peer()]
+	return e.Marks&MarkRepeat != 0 || e.End == e.Seq && e.Flags&wire.ACK != 0 && peer.HasNext && e.Ack.Before(peer.Next)
 }
 
 // posAt returns the place of something that happened at a time, behind all events

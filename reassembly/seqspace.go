@@ -69,7 +69,7 @@ func (r *record) judgeRST(s *wire.Segment, f, p *half) Marks {
 	if p.has(hasEdge) && p.edge.After(high) {
 		high = p.edge
 	}
-	if inside(s.Seq, low, high) || s.Seq == 0 && s.Flags&wire.ACK != 0 && !f.has(talked) {
+	if inside(s.Seq, low, high) {
 		return 0
 	}
 	return MarkOutside
