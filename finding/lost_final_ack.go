@@ -157,7 +157,7 @@ func (l *lostAck) judge(report func(Finding)) {
 		l.copies = append(l.copies, i)
 		if l.ack >= 0 && l.ack < i {
 			for a := l.ack; a >= 0 && a < i; a = ackOf(c, you, a, end) {
-				if gap := e.At.Sub(c.Events[a].LastAt); gap > mine && (len(l.acks) == 0 || a > l.acks[len(l.acks)-1]) {
+				if gap := e.At.Sub(c.Events[a].LastAt); gap >= mine && (len(l.acks) == 0 || a > l.acks[len(l.acks)-1]) {
 					l.acks = append(l.acks, a)
 					l.gap = max(l.gap, gap)
 				}
@@ -188,7 +188,7 @@ func (l *lostAck) judge(report func(Finding)) {
 // the first copy, and what it holds is a repetition. -1: there is none.
 func (l *lostAck) missedCopy(response time.Duration) int {
 	a := ackOf(l.c, l.side.Peer(), -1, l.c.Ends[l.side].FIN)
-	if a < 0 || a > l.fin || l.c.Events[l.fin].At.Sub(l.c.Events[a].LastAt) <= response {
+	if a < 0 || a > l.fin || l.c.Events[l.fin].At.Sub(l.c.Events[a].LastAt) < response {
 		return -1
 	}
 	return a

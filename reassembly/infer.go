@@ -175,7 +175,7 @@ func (in *inference) tooSoon() time.Duration { return in.end().Response * 3 / 4 
 // it was sent late enough to know, and does not.
 func (in *inference) refutes(c, proof int) bool {
 	for _, l := range in.lacks {
-		if l > c && (proof < 0 || l < proof) && in.c.Events[l].At.Sub(in.c.Events[c].At) > in.end().Response {
+		if l > c && (proof < 0 || l < proof) && in.c.Events[l].At.Sub(in.c.Events[c].At) >= in.end().Response {
 			return true
 		}
 	}
