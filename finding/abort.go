@@ -40,12 +40,18 @@ TcpExtTCPAbortOnData (linger or data after close) and TcpExtTCPAbortOnClose (unr
 in nstat tell the causes apart on the host.`,
 })
 
+// opened reports whether the connection came about; an attempt that is given up with
+// a RST aborts nothing.
+func opened(c *reassembly.Conn) bool {
+	return c.Handshake.Outcome == reassembly.HandshakeComplete || c.Handshake.Outcome == reassembly.HandshakeUnseen || c.Seen&reassembly.SeenData != 0
+}
+
 func checkAbort(c *reassembly.Conn, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var g group
 		resets(c, func(r *reset) {
-			if r.from == side && r.origin == abort && g.n == 0 && finBefore(c, side, r.at) < 0 && !r.gone(c) && !r.gaveUp(c) {
+			if r.from == side && r.origin == abort && g.n == 0 && opened(c) && finBefore(c, side, r.at) < 0 && !r.gone(c) && !r.gaveUp(c) {
 				g.add(r)
 			}
 		})

@@ -43,11 +43,15 @@ func checkClosedPortReset(c *reassembly.Conn, report func(Finding)) {
 	}
 	r := g.first
 	by, to := r.from, r.from.Peer()
+	port := c.Tuple.DstPort
+	if by == reassembly.Client {
+		port = c.Tuple.SrcPort
+	}
 	report(Finding{
 		Catalogue: "H03", Severity: Warning, Confidence: Certain, Endpoint: Endpoint(by),
 		Frames: frames(c, g.shown...),
-		Message: fmt.Sprintf("The %s refused the %s's SYN by RST after %s (%s): nothing listens on port %d there.",
-			by, to, span(r.event.At.Sub(c.Events[r.trigger].LastAt)), plural(g.n, "RST"), c.Tuple.DstPort),
+		Message: fmt.Sprintf("The %s refused the %s's SYN by RST after %s (%s): no listener on port %d, or a firewall that rejects.",
+			by, to, span(r.event.At.Sub(c.Events[r.trigger].LastAt)), plural(g.n, "RST"), port),
 		Falsify: "The RST comes from a device if the host has a listener on that port, or if its answers on other ports take longer or have another hop limit.",
 		Reason:  "the RST acknowledges the SYN, and the side sent nothing else",
 	})

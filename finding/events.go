@@ -166,9 +166,10 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d >= time.Second:
 		return fmt.Sprintf("%.3f s", d.Seconds())
-	default:
+	case d >= time.Millisecond || d <= 0:
 		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 	}
+	return fmt.Sprintf("%d µs", d.Microseconds())
 }
 
 // times says how often.

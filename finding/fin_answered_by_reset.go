@@ -66,6 +66,8 @@ func checkFINAnsweredByReset(c *reassembly.Conn, report func(Finding)) {
 			switch {
 			case r.origin == reply && r.trigger != fin:
 				return // a repetition's: see lost-final-ack
+			case r.lateData(c, theirs) >= 0:
+				return // data was refused, whatever FIN was with it: see late-data-reset
 			case unaware(r.event, c.Ends[me].FIN):
 				return // it was sent before the FIN arrived: they crossed
 			case r.origin == abort && r.event.At.Sub(c.Events[fin].At) > jitter(c.Ends[r.from].Response):

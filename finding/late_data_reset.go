@@ -71,10 +71,18 @@ func checkLateDataReset(c *reassembly.Conn, report func(Finding)) {
 func (r *reset) lateData(c *reassembly.Conn, fin int) int {
 	acked, known := ackedBefore(c, r.from, r.at)
 	fresh := func(e *reassembly.Event) bool {
-		return e.From != r.from && genuine(e) && e.Len > 0 && e.Kind == reassembly.KindData && (!known || e.End.After(acked))
+		return e.From != r.from && genuine(e) && e.Len > 0 && e.Kind != reassembly.KindRST && (!known || e.Seq.Add(e.Len).After(acked))
 	}
-	if r.origin == reply && r.trigger > fin && fresh(&c.Events[r.trigger]) {
-		return r.trigger
+	if r.origin == reply && r.trigger > fin {
+		if fresh(&c.Events[r.trigger]) {
+			return r.trigger
+		}
+		// The FIN behind the data is what the RST answers, and the data went before.
+		if c.Events[r.trigger].Kind == reassembly.KindFIN {
+			if i := last(c, r.trigger, fresh); i > fin {
+				return i
+			}
+		}
 	}
 	if r.origin != abort {
 		return -1

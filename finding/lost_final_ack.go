@@ -150,6 +150,9 @@ func (l *lostAck) judge(report func(Finding)) {
 		if e.Kind != reassembly.KindFIN || e.End != end || copied(before, e) || knewAcked(c, l.side, i, end) {
 			continue
 		}
+		if you := l.side.Peer(); l.crossed && acknowledges(e, c.Ends[you].FIN) && !acknowledges(before, c.Ends[you].FIN) && e.At.Sub(before.At) < unknownResponse {
+			continue // some stacks acknowledge the peer's FIN by sending theirs once more
+		}
 		if e.At.Sub(before.At) > 4*interval {
 			break
 		}

@@ -1,6 +1,10 @@
 package reassembly
 
-import "github.com/tcplife/tcplife/wire"
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
 
 // finInfo says what is known of a side's FIN.
 type finInfo struct {
@@ -263,7 +267,7 @@ func (in *inference) receivedFIN() int {
 	n := len(in.list)
 	cause := in.received(rcvFIN, proof)
 	if cause >= 0 && original >= 0 && ev[cause].From == you {
-		in.list[n].rewritten = cause != original
+		in.list[n].rewritten = cause != original && !in.vague
 	}
 	switch {
 	case cause < 0:
@@ -298,8 +302,8 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 	for n < len(in.cands) && in.cands[n] < proof && ev[proof].At.Sub(ev[in.cands[n]].At) >= in.tooSoon() {
 		n++
 	}
-	for n > 0 && (ev[in.cands[n-1]].Kind != KindFIN || ev[in.cands[n-1]].Marks&MarkRepeat == 0) {
-		n-- // only a repeated FIN makes the choice
+	for n > 0 && !in.timedOut(in.cands[n-1], in.cands[0]) {
+		n-- // only a FIN that was repeated for want of an ACK makes the choice
 	}
 	first := 0
 	for first < n-1 && in.refutes(in.cands[first], proof) {
@@ -335,6 +339,17 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 		}
 	}
 	return false
+}
+
+// minRTO is the smallest retransmission timeout in common use (Linux TCP_RTO_MIN);
+// RFC 6298 section 2.4 asks for a second.
+const minRTO = 200 * time.Millisecond
+
+// timedOut reports whether event i repeats the FIN of event first because no ACK had
+// come. Some stacks also send their FIN again, at once, to acknowledge the peer's.
+func (in *inference) timedOut(i, first int) bool {
+	e, f := &in.c.Events[i], &in.c.Events[first]
+	return e.Kind == KindFIN && e.Marks&MarkRepeat != 0 && (e.Ack == f.Ack || e.At.Sub(f.At) >= minRTO)
 }
 
 // overtaken reports whether the ACK of the endpoint's own FIN passed between the

@@ -19,8 +19,13 @@ func judge(c *Conn) {
 		c.Outcome = OutcomeUnknown
 	default:
 		switch c.Close.Reason {
-		case CloseOrderly, CloseOrderlyUnconfirmed:
+		case CloseOrderly:
 			c.Outcome = OutcomeSuccess
+		case CloseOrderlyUnconfirmed:
+			// A FIN may have stayed without its ACK, but not data.
+			if c.Outcome = OutcomeSuccess; c.Ends[Client].Unacked() > 1 || c.Ends[Server].Unacked() > 1 {
+				c.Outcome = OutcomeUnknown
+			}
 		case CloseUnknown, CloseOpenAtEnd, CloseHalfClosed, CloseReplaced:
 			c.Outcome = OutcomeUnknown
 		default:
@@ -194,6 +199,8 @@ func closeReason(c *Conn, first int) CloseReason {
 		switch {
 		case c.Ended == EndedReused && c.Replaced:
 			return CloseReplaced
+		case (fins[0] || fins[1]) && past(c, Client) && past(c, Server):
+			return CloseOrderlyUnconfirmed // the other FIN shows only in what followed it
 		case fins[0] || fins[1]:
 			return CloseHalfClosed
 		case first < 0 && (c.Ended == EndedInput || c.Ended == EndedEvicted):
@@ -204,12 +211,27 @@ func closeReason(c *Conn, first int) CloseReason {
 	return resetReason(c, rst)
 }
 
+// past reports whether a side has both sent and received a FIN, by its timeline.
+func past(c *Conn, s Side) bool {
+	t := c.Ends[s].Timeline
+	if len(t) == 0 {
+		return false
+	}
+	switch t[len(t)-1].State {
+	case Closing, LastAck, TimeWait:
+		return true
+	case Closed:
+		return len(t) > 1 && (t[len(t)-2].State == LastAck || t[len(t)-2].State == TimeWait)
+	}
+	return false
+}
+
 // resetReason classes the RST that ended a connection (field guide R01, C11 to
 // C15).
 func resetReason(c *Conn, i int) CloseReason {
 	rst := &c.Events[i]
 	me, you := rst.From, rst.From.Peer()
-	mine, yours := &c.Ends[me], &c.Ends[you]
+	mine := &c.Ends[me]
 	bare := rst.Flags&wire.ACK == 0
 	finBefore := func(s Side) bool {
 		for j := range c.Events[:i] {
@@ -222,16 +244,20 @@ func resetReason(c *Conn, i int) CloseReason {
 	switch {
 	case alien(c, rst):
 		return CloseDeviceReset
-	case mine.HasFIN && yours.HasFIN && finBefore(me):
+	case finBefore(me) && c.lateData(me, i):
+		return CloseLateDataReset
+	case finBefore(me) && finBefore(you):
 		// Both had closed; the RST answers the last FIN or a repetition.
 		return CloseOrderlyUnconfirmed
 	case finBefore(me):
 		return CloseLateDataReset
-	case bare && c.Handshake.Outcome != HandshakeReset:
+	case bare && c.Handshake.Outcome != HandshakeReset && c.Trigger(i) >= 0:
 		return CloseNoSocketReset
+	case bare && c.Handshake.Outcome != HandshakeReset:
+		return CloseUnknown
 	}
-	// Data that had passed towards the sender and that it had not acknowledged, or
-	// that it acknowledged only with the RST: closed with unread data.
+	// Data that had passed towards the sender only just before: closed with unread
+	// data.
 	for j := i - 1; j >= 0 && j >= i-3; j-- {
 		e := &c.Events[j]
 		if e.From == you && e.Kind == KindData && rst.At.Sub(e.LastAt) <= max(mine.Response, time.Millisecond) {
@@ -239,4 +265,34 @@ func resetReason(c *Conn, i int) CloseReason {
 		}
 	}
 	return CloseAbort
+}
+
+// lateData reports whether the peer had sent new data after the side's FIN that the
+// side did not acknowledge before the RST with index i.
+func (c *Conn) lateData(side Side, i int) bool {
+	var acked wire.Seq
+	known, closed := false, false
+	for j := range c.Events[:i] {
+		e := &c.Events[j]
+		switch {
+		case !genuine(e) || e.Kind == KindRST:
+		case e.From == side:
+			closed = closed || e.Kind == KindFIN
+			if e.Flags&wire.ACK != 0 && (!known || e.Ack.After(acked)) {
+				acked, known = e.Ack, true
+			}
+		}
+	}
+	if !closed || !known {
+		return false
+	}
+	since := false
+	for j := range c.Events[:i] {
+		e := &c.Events[j]
+		since = since || e.From == side && e.Kind == KindFIN && genuine(e)
+		if since && e.From != side && genuine(e) && e.Len > 0 && e.Kind != KindRST && e.Seq.Add(e.Len).After(acked) {
+			return true
+		}
+	}
+	return false
 }

@@ -181,6 +181,11 @@ func (r *record) doubled(s *wire.Segment, from Side) bool {
 		// A pure ACK is left out: several with one time stamp are ordinary.
 		window = sureWindow
 	}
+	if s.Flags&(wire.RST|wire.ACK) == wire.RST && window == doubleWindow && r.seen&SeenDuplicate == 0 {
+		// RSTs that answer several segments are alike to the bit. Where nothing else of
+		// the connection was doubled, they are not doubles.
+		return false
+	}
 	for i := range r.recent {
 		if e := &r.recent[i]; e.mark == mark && e.at != 0 {
 			if d := s.At.Sub(e.at); d <= window && d >= -window {

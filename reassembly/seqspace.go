@@ -36,8 +36,11 @@ func (t *Tracker) account(r *record, s *wire.Segment, from Side, kind Kind) (m M
 	} else {
 		f.flags |= talked
 	}
+	if s.Flags&wire.ACK != 0 && f.impossibleAck(p, s) {
+		m |= MarkOutside
+	}
 	if m&MarkOutside == 0 {
-		m |= t.takeSeq(r, f, p, s)
+		m |= t.takeSeq(r, f, p, s, kind)
 	}
 	if s.Flags&wire.ACK != 0 && m&MarkOutside == 0 {
 		m |= t.takeAck(r, f, p, s, kind)
@@ -98,7 +101,7 @@ func (f *half) takeSYN(s *wire.Segment, p *half) Marks {
 }
 
 // takeSeq enters the numbers that a segment uses.
-func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment) (m Marks) {
+func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment, kind Kind) (m Marks) {
 	span, end := s.Span(), s.End()
 	fresh := s.Len
 	if !f.has(hasNext) {
@@ -145,11 +148,25 @@ func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment) (m Marks) {
 		}
 	}
 	f.unique += uint64(fresh)
-	if s.Flags&wire.FIN != 0 && !f.has(hasFIN) {
+	if kind == KindFIN && !f.has(hasFIN) {
 		f.flags |= hasFIN
 		f.fin = end
 	}
 	return m
+}
+
+// impossibleAck reports whether a segment acknowledges what the peer cannot have
+// sent: the receiver ignores all of it (RFC 9293 section 3.10.7.4), so it is looked
+// at before anything is entered.
+func (f *half) impossibleAck(p *half, s *wire.Segment) bool {
+	if p.has(hasAcked) && s.Ack.After(p.acked) && uint32(s.Ack-p.acked) > acceptSpan {
+		return true
+	}
+	if !p.has(hasNext) || !s.Ack.After(p.next) {
+		return false
+	}
+	d := uint32(s.Ack - p.next)
+	return d > acceptSpan || f.has(hasEdge) && s.Ack.After(f.edge) && d > youngSlack
 }
 
 // takeAck enters what a segment acknowledges into the peer's space.
@@ -166,18 +183,11 @@ func (t *Tracker) takeAck(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 			m |= MarkAckUnseen
 		}
 	case s.Ack.After(p.next):
-		d := uint32(s.Ack - p.next)
-		if d > acceptSpan || f.has(hasEdge) && s.Ack.After(f.edge) && d > youngSlack {
-			return MarkOutside
-		}
 		m |= MarkAckUnseen
 		t.extent(p).missing.Add(p.next, s.Ack)
 		p.next = s.Ack
 	}
 	if !p.has(hasAcked) || s.Ack.After(p.acked) {
-		if p.has(hasAcked) && uint32(s.Ack-p.acked) > acceptSpan {
-			return m | MarkOutside
-		}
 		p.acked = s.Ack
 		p.flags |= hasAcked
 	}

@@ -57,6 +57,7 @@ type rung struct {
 	kind             reassembly.Kind
 	marks            reassembly.Marks
 	duplicate        bool
+	line             int // its place among the rungs
 	options          *wire.Options
 	// states are the transitions that this frame caused, by side; findings those
 	// that name it.
@@ -133,6 +134,7 @@ func (d *drawing) place() {
 	at := make(map[wire.FrameID]*rung, len(d.rungs))
 	for i := range d.rungs {
 		r := &d.rungs[i]
+		r.line = i
 		at[r.frame] = r
 		if at[r.lastFrame] == nil {
 			at[r.lastFrame] = r
@@ -140,9 +142,16 @@ func (d *drawing) place() {
 	}
 	for side := range d.c.Ends {
 		tl := d.c.Ends[side].Timeline
+		var above *rung // the line of the side's state before
 		for i := range tl {
 			t := &tl[i]
 			if r := at[t.Frame]; t.Frame != 0 && r != nil {
+				// Segments cross: what caused a state may have passed before what caused
+				// the one before it. The lane shows them in the side's own order.
+				if above != nil && r.line < above.line {
+					r = above
+				}
+				above = r
 				r.states[side] = append(r.states[side], t)
 			} else {
 				d.alone[side] = append(d.alone[side], t)

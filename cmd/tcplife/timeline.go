@@ -234,7 +234,7 @@ func (o *analyzeOptions) resolve(ctx context.Context, path string, sel *selector
 			}
 			return usage("--connection frame:%d: %s has only %d frames", sel.frame, path, sel.frame-p.left)
 		}
-		// Every frame is decoded: one may complete a datagram begun in others.
+		// Every frame is decoded: encapsulation paths are numbered as they appear.
 		skip = dec.Decode(&f, &seg)
 	}
 	if skip != wire.SkipNone {
