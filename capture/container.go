@@ -1,13 +1,13 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
 
-// container is a format that frames are packed in, known by its first octets. A
-// new one (compression is one too: its source reads the container inside) is one
-// file that registers it.
+// container is a format that frames are kept in, known by its first octets. A new
+// one is one file that registers it.
 type container struct {
 	// name is Info.Format.
 	name string
@@ -19,9 +19,9 @@ type container struct {
 	open func(in *input) (Source, error)
 }
 
-// headLen is how many octets containers are told apart by. Every container known
-// is longer, so waiting for them never holds back a frame.
-const headLen = 4
+// headLen is how many octets containers and packings are told apart by. Each of
+// them has more, so waiting for them never holds back a frame.
+const headLen = 8
 
 var containers []container
 
@@ -32,12 +32,12 @@ func registerContainer(c container) struct{} {
 	return struct{}{}
 }
 
-// newSource looks at the first octets of in and opens the container they name.
+// newSource looks at the first octets of in and opens the container they name,
+// unpacking it if they name a packing.
 func newSource(in *input) (Source, error) {
 	if !in.need(headLen) && in.err != io.EOF {
-		err := fmt.Errorf("read %s: %w", in.name, in.err)
-		in.Close()
-		return nil, err
+		defer in.Close()
+		return nil, unreadable(in)
 	}
 	head := in.rest()
 	for _, c := range containers {
@@ -45,10 +45,15 @@ func newSource(in *input) (Source, error) {
 			return c.open(in)
 		}
 	}
+	for i := range packings {
+		if p := &packings[i]; p.match(head) {
+			return openPacked(p, in)
+		}
+	}
 	defer in.Close()
-	if len(head) < headLen {
+	if len(head) < shortest {
 		e := &DamageError{
-			Name: in.name, Frame: 1, What: "the input is empty", Err: io.ErrUnexpectedEOF,
+			Name: in.name, Frame: 1, Packing: packedIn(in.packing), What: "the input is empty", Err: io.ErrUnexpectedEOF,
 			Remedy: "see whether the capturing program wrote anything: it may lack rights or traffic",
 		}
 		if len(head) > 0 {
@@ -56,10 +61,46 @@ func newSource(in *input) (Source, error) {
 		}
 		return nil, e
 	}
-	// A foreign format may need more octets to be named than one of ours; the
-	// input cannot be followed anyhow, so waiting for them costs nothing.
-	in.need(foreignHead)
+	// A foreign format may need more octets to be named than one of ours. On a pipe
+	// only a few are waited for: the user waits too.
+	if in.waits {
+		in.need(64)
+	} else {
+		in.need(foreignHead)
+	}
 	head = in.rest()
 	what, remedy := nameForeign(head[:min(len(head), foreignHead)])
-	return nil, fmt.Errorf("open %s: neither pcap nor pcapng, but %s (%s)", in.name, what, remedy)
+	if len(in.packing) > 0 {
+		what = packedIn(in.packing) + " around " + what
+	}
+	return nil, &FormatError{in.name, what, remedy}
+}
+
+// FormatError says that an input is no capture of a format that can be read.
+type FormatError struct {
+	// Name is the input, What it is instead: "text".
+	Name, What string
+	// Remedy says what can be done.
+	Remedy string
+}
+
+// Error returns "open a.txt: not a capture that tcplife reads, but text (...)".
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("open %s: not a capture that tcplife reads, but %s (%s)", e.Name, e.What, e.Remedy)
+}
+
+// shortest is the number of octets below which an input is no file of any format,
+// but what is left of one.
+const shortest = 4
+
+// unreadable returns why in yields no octets from the start.
+func unreadable(in *input) error {
+	var packed *packError
+	if !errors.As(in.err, &packed) {
+		return fmt.Errorf("read %s: %w", in.name, in.err)
+	}
+	if errors.Is(packed, errWindow) {
+		return fmt.Errorf("open %s: %w", in.name, packed)
+	}
+	return &DamageError{Name: in.name, Frame: 1, Packing: packedIn(in.packing), What: packed.Error(), Remedy: copyAgain, Err: packed.err}
 }

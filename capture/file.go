@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -19,11 +20,42 @@ func openFile(name string) (Source, error) {
 	if err != nil {
 		return nil, openError(name, err)
 	}
-	if st, err := f.Stat(); err == nil && st.IsDir() {
+	st, err := f.Stat()
+	if err == nil && st.IsDir() {
 		f.Close()
 		return nil, fmt.Errorf("open %s: is a directory (name the capture files in it)", name)
 	}
-	return newSource(newInput(f, f, name))
+	in := newInput(f, f, name)
+	in.waits = err != nil || !st.Mode().IsRegular()
+	in.file = opened(f)
+	return newSource(in)
+}
+
+// openedFile is a regular file that is read while others may write to it.
+type openedFile struct {
+	f    *os.File
+	size int64
+}
+
+// opened returns nil for anything but a regular file.
+func opened(f *os.File) *openedFile {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return nil
+	}
+	return &openedFile{f, st.Size()}
+}
+
+// sizes returns how long the file was and is, in octets.
+func (o *openedFile) sizes() (before, now int64) {
+	if o == nil {
+		return 0, 0
+	}
+	st, err := o.f.Stat()
+	if err != nil {
+		return o.size, o.size // closed, or gone in a way that reading has told of
+	}
+	return o.size, st.Size()
 }
 
 // openError strips the path that os repeats and adds the remedy.
@@ -38,6 +70,8 @@ func openError(name string, err error) error {
 		remedy = " (check the path)"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = " (run as a user who may read it, or change its mode)"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		remedy = " (raise the limit of open files, see ulimit -n, or join files first: mergecap -w ALL FILE...)"
 	}
 	return fmt.Errorf("open %s: %w%s", name, err, remedy)
 }

@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// foreignHead is how many octets nameForeign likes to see.
-const foreignHead = 64
+// foreignHead is how many octets nameForeign likes to see: a tar archive says late
+// what it is.
+const foreignHead = 512
 
 const (
 	unpackFirst  = "unpack it first, for example: %s FILE | tcplife analyze -"
@@ -19,21 +20,18 @@ const (
 // foreign lists what people hand to a reader of captures and what is not one that
 // it reads, by first octets: a name is worth more than "unknown magic".
 var foreign = []struct{ magic, what, remedy string }{
-	{"\x1f\x8b", "compressed with gzip", fmt.Sprintf(unpackFirst, "gzip -dc")},
-	{"\x28\xb5\x2f\xfd", "compressed with zstd", fmt.Sprintf(unpackFirst, "zstd -dc")},
-	{"\xfd7zXZ\x00", "compressed with xz", fmt.Sprintf(unpackFirst, "xz -dc")},
-	{"\x04\x22\x4d\x18", "compressed with lz4", fmt.Sprintf(unpackFirst, "lz4 -dc")},
-	{"BZh", "compressed with bzip2", fmt.Sprintf(unpackFirst, "bzip2 -dc")},
 	{"PK\x03\x04", "a zip archive", fmt.Sprintf(unpackFirst, "unzip -p")},
 	{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", fmt.Sprintf(unpackFirst, "7z x -so")},
-	{"\xa1\xb2\xcd\x34", "pcap as modified by Kuznetsov (magic a1b2cd34)", convertFirst},
-	{"\x34\xcd\xb2\xa1", "pcap as modified by Kuznetsov (magic a1b2cd34)", convertFirst},
-	{"snoop\x00\x00\x00", "a snoop capture", convertFirst},
 	{"GMBU", "a Microsoft Network Monitor 2 capture", convertFirst},
 	{"RTSS", "a Microsoft Network Monitor 1 capture", convertFirst},
 	{"XCP\x00", "a NetXRay or Windows Sniffer capture", convertFirst},
 	{"TRSNIFF data", "a DOS Sniffer capture", convertFirst},
 	{"iptrace ", "an AIX iptrace capture", convertFirst},
+	{"btsnoop\x00", "a Bluetooth capture (btsnoop)", "it holds no TCP"},
+	{"\x54\x52\x00", "a nettl trace of HP-UX", convertFirst},
+	{"ObserverPktBuffe", "an Observer capture", convertFirst},
+	{"\x05VNF", "a Visual Networks capture", convertFirst},
+	{"\xaa\xaa\xaa\xaa", "a 5View capture", convertFirst},
 	// The pcapng draft (section 4.1) chose the first block's type so that a
 	// text-mode transfer cannot leave it whole.
 	{"\r\n\r\r\r\n", "pcapng that a text-mode transfer has changed", binaryMode},
@@ -51,7 +49,10 @@ func nameForeign(head []byte) (what, remedy string) {
 			return f.what, f.remedy
 		}
 	}
-	if isText(head) {
+	if len(head) >= 262 && string(head[257:262]) == "ustar" {
+		return "a tar archive", fmt.Sprintf(unpackFirst, "tar -xO CAPTURE -f")
+	}
+	if isText(head[:min(len(head), 64)]) {
 		return "text", "write packets rather than print them, with tcpdump -w or tshark -w, and name that file"
 	}
 	return fmt.Sprintf("something that begins with octets %x", head[:min(len(head), 8)]),

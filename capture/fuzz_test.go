@@ -26,9 +26,18 @@ func FuzzReader(f *testing.F) {
 		f.Add(w.shb(1, 2).idb(276, 0).epb(0, 1<<63, octets(5)).epb(0, 1, nil).Bytes())
 		f.Add(append(pcapHead(o, pcapMagicMicro, 2, 4, 0, 0x30000001), pcapRec(o, 1, 5e6, 9, 8, octets(9))...))
 	}
+	for _, b := range pcapVariants() {
+		f.Add(b)
+		f.Add(append(b[:150:150], b[130:]...))
+	}
+	s := containerSamples()["snoop"].whole
+	f.Add(append(s[:150:150], s[130:]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		frames, damage, info, err := fuzzRead(t, bytes.NewReader(b), len(b))
-		frames1, damage1, info1, err1 := fuzzRead(t, struct{ io.Reader }{iotest.OneByteReader(bytes.NewReader(b))}, len(b))
+		if packedBy(b) != nil {
+			return // see FuzzPacked
+		}
+		frames, damage, info, plain, err := fuzzRead(t, bytes.NewReader(b), len(b))
+		frames1, damage1, info1, _, err1 := fuzzRead(t, iotest.OneByteReader(bytes.NewReader(b)), len(b))
 		if d := cmp.Diff(frames, frames1); d != "" {
 			t.Fatalf("octet by octet other frames are read:\n%s", d)
 		}
@@ -38,7 +47,7 @@ func FuzzReader(f *testing.F) {
 		if d := cmp.Diff(info, info1); d != "" {
 			t.Fatalf("octet by octet Info differs:\n%s", d)
 		}
-		if err != nil || damage != nil || info.Passed[blockStatistics] > 0 {
+		if err != nil || damage != nil || !plain || info.Passed[blockStatistics] > 0 {
 			return
 		}
 		if want, err := pcapgoRead(b); err == nil && aligned(b, info) {
@@ -76,14 +85,55 @@ func aligned(b []byte, info Info) bool {
 	return true
 }
 
-// fuzzRead reads r to its end, and fails when that takes more steps than a whole
-// reader would need.
-func fuzzRead(t *testing.T, r io.Reader, size int) (frames []kept, damage []string, info Info, err error) {
-	src, err := NewReader(r, "fuzz")
+// FuzzPacked reads any octets behind the head of a packing: it ends, and what it
+// hands out can be.
+func FuzzPacked(f *testing.F) {
+	for _, b := range packedSample(f) {
+		f.Add(b)
+		f.Add(b[:len(b)-3])
+		f.Add(pack(f, "gzip", b))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if packedBy(b) == nil {
+			return
+		}
+		src, err := NewReader(bytes.NewReader(b), "fuzz")
+		if err != nil {
+			return
+		}
+		defer src.Close()
+		var frame wire.Frame
+		// A small input may unpack to very much: the first of it will do.
+		for range 1000 {
+			if err := src.Next(&frame); err == io.EOF {
+				return
+			} else if err != nil && !errors.As(err, new(*DamageError)) {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// packedBy returns the packing of b, or nil.
+func packedBy(b []byte) *packing {
+	for i := range packings {
+		if packings[i].match(b[:min(len(b), headLen)]) {
+			return &packings[i]
+		}
+	}
+	return nil
+}
+
+// fuzzRead reads r, which does not wait, to its end, and fails when that takes more
+// steps than a whole reader would need. plain is false for the variants of pcap.
+func fuzzRead(t *testing.T, r io.Reader, size int) (frames []kept, damage []string, info Info, plain bool, err error) {
+	src, err := newSource(newInput(r, nil, "fuzz"))
 	if err != nil {
-		return nil, nil, info, err
+		return nil, nil, info, true, err
 	}
 	defer src.Close()
+	p, ok := src.(*pcapReader)
+	plain = !ok || p.head == pcapRecordLen && p.exchanged == never
 	var f wire.Frame
 	total := 0
 	for range size/blockMin + 3 {
@@ -96,7 +146,7 @@ func fuzzRead(t *testing.T, r io.Reader, size int) (frames []kept, damage []stri
 				t.Fatalf("%d octets read of %d", info.Bytes, size)
 			}
 			info.Damage = nil // compared by its text
-			return frames, damage, info, nil
+			return frames, damage, info, plain, nil
 		case errors.As(err, &d):
 			damage = append(damage, d.Error())
 			if d.Offset < 0 || d.Offset > int64(size) {

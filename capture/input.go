@@ -23,6 +23,14 @@ const (
 // full of octets that really came, whatever a header claims.
 type input struct {
 	name string
+	// packing names what the octets were unpacked from, the outermost first.
+	packing []string
+	// waits is set when the octets come as they are made: nothing may be held back
+	// for the sake of what has not come yet.
+	waits bool
+	// file is what the octets come from in the end, and how long it was when it was
+	// opened; nil where the length says nothing.
+	file *openedFile
 	src  io.Reader
 	// own is closed by Close; nil when the reader belongs to someone else.
 	own io.Closer
@@ -30,15 +38,17 @@ type input struct {
 	buf  []byte
 	r, w int
 	base int64
-	// full is set when the last read filled the buffer.
-	full bool
+	// full is set when the last read filled the buffer; limit is then what it grows
+	// to.
+	full  bool
+	limit int
 	// err is why src yields no more; io.EOF at the end.
 	err    error
 	closed atomic.Bool
 }
 
 func newInput(src io.Reader, own io.Closer, name string) *input {
-	return &input{name: name, src: src, own: own, buf: make([]byte, bufferStart)}
+	return &input{name: name, src: src, own: own, buf: make([]byte, bufferStart), limit: bufferSize}
 }
 
 // rest returns the octets that are read and not consumed.
@@ -56,8 +66,8 @@ func (in *input) end() int64 { return in.base + int64(in.w) }
 func (in *input) need(n int) bool { return in.w-in.r >= n || in.fill(n) }
 
 func (in *input) fill(n int) bool {
-	if in.full && len(in.buf) < bufferSize {
-		in.move(bufferSize)
+	if in.full && len(in.buf) < in.limit {
+		in.move(in.limit)
 	} else if in.r > 0 {
 		// What is left is part of one record, and moves once at most while the
 		// rest of that record trickles in.
@@ -65,7 +75,7 @@ func (in *input) fill(n int) bool {
 	}
 	for idle := 0; in.w < n && in.err == nil; {
 		if in.w == len(in.buf) {
-			in.move(max(bufferSize, min(2*len(in.buf), n)))
+			in.move(max(in.limit, min(2*len(in.buf), n)))
 		}
 		k, err := in.src.Read(in.buf[in.w:])
 		in.w += k
@@ -104,6 +114,25 @@ func (in *input) skip(n int64) bool {
 	}
 	in.r += int(n)
 	return true
+}
+
+// Read makes the input the source of an unpacker, which takes what was looked at
+// and then reads past the buffer.
+func (in *input) Read(b []byte) (int, error) {
+	if in.r < in.w {
+		n := copy(b, in.rest())
+		in.r += n
+		return n, nil
+	}
+	if in.err != nil {
+		return 0, in.err
+	}
+	in.base += int64(in.r)
+	in.buf, in.r, in.w = nil, 0, 0
+	n, err := in.src.Read(b)
+	in.base += int64(n)
+	in.err = err
+	return n, err
 }
 
 // Close may be called from any goroutine, any number of times.

@@ -51,15 +51,7 @@ func TestOpenErrors(t *testing.T) {
 
 func TestForeignFormats(t *testing.T) {
 	for head, want := range map[string]string{
-		"\x1f\x8b\x08\x08....":      "compressed with gzip (unpack it first, for example: gzip -dc FILE | tcplife analyze -)",
-		"\x28\xb5\x2f\xfd....":      "compressed with zstd",
-		"\xfd7zXZ\x00....":          "compressed with xz",
-		"\x04\x22\x4d\x18....":      "compressed with lz4",
-		"BZh91AY":                   "compressed with bzip2",
-		"snoop\x00\x00\x00....":     "a snoop capture (convert it first: editcap",
 		"GMBU\x00\x00":              "a Microsoft Network Monitor 2 capture",
-		"\x34\xcd\xb2\xa1\x02":      "pcap as modified by Kuznetsov",
-		"\xa1\xb2\xcd\x34\x00":      "pcap as modified by Kuznetsov",
 		"12:00:00.1 IP a > b: é":    "text (write packets rather than print them",
 		"12:00:00.1 IP a > b: \xc3": "text",
 		"\n\r\n\x00":                "pcapng that a text-mode transfer has changed",
@@ -70,7 +62,7 @@ func TestForeignFormats(t *testing.T) {
 			"whole": strings.NewReader(head), "by octet": iotest.OneByteReader(strings.NewReader(head)),
 		} {
 			_, err := NewReader(r, "f")
-			if err == nil || !strings.HasPrefix(err.Error(), "open f: neither pcap nor pcapng, but "+want) || errors.As(err, new(*DamageError)) {
+			if err == nil || !strings.HasPrefix(err.Error(), "open f: not a capture that tcplife reads, but "+want) || errors.As(err, new(*DamageError)) {
 				t.Errorf("%s: %v\nwant %s", name, err, want)
 			}
 		}
@@ -81,8 +73,8 @@ func TestUnreadableVersions(t *testing.T) {
 	o := binary.LittleEndian
 	w := &ng{order: o}
 	for want, b := range map[string][]byte{
-		"open f: pcap of version 2.3, and only 2.4 can be read (convert it first":     pcapHead(o, pcapMagicMicro, 2, 3, 0, 1),
-		"open f: pcap of version 3.0, and only 2.4 can be read (the header may be":    pcapHead(o, pcapMagicMicro, 3, 0, 0, 1),
+		"open f: pcap of version 2.5, and only up to 2.4 can be read (the header may": pcapHead(o, pcapMagicMicro, 2, 5, 0, 1),
+		"open f: pcap of version 1.0, and only up to 2.4 can be read (the header may": pcapHead(o, pcapMagicMicro, 1, 0, 0, 1),
 		"open f: pcapng of version 1.1, and only 1.0 can be read (convert it first: ": w.shb(1, 1).Bytes(),
 	} {
 		_, err := NewReader(bytes.NewReader(b), "f")
@@ -156,7 +148,7 @@ func TestClaimsAreDisjoint(t *testing.T) {
 			if k.match(c.whole[:headLen]) {
 				n++
 			}
-			for i := range headLen {
+			for i := range shortest {
 				if k.match(c.whole[:i]) {
 					t.Errorf("%s claims %x", k.name, c.whole[:i])
 				}

@@ -15,6 +15,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -106,7 +107,31 @@ func wireTime(at time.Time, nano bool) wire.Time {
 
 func wireLink(l layers.LinkType) wire.LinkType { return wire.LinkType(l) }
 
-// corpus calls visit with each capture of a folder of the shared corpus, unpacked.
+// unpacked returns what a capture of the corpus was packed from, or itself.
+func unpacked(b []byte) []byte {
+	var r io.Reader
+	switch {
+	case bytes.HasPrefix(b, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return b
+		}
+		r = z
+	case bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return b
+		}
+		defer z.Close()
+		r = z
+	default:
+		return b
+	}
+	inside, _ := io.ReadAll(r)
+	return inside
+}
+
+// corpus calls visit with each capture of a folder of the shared corpus.
 func corpus(t *testing.T, visit func(t *testing.T, name string, b []byte)) {
 	for _, folder := range []string{"pcap", "no-tcp", "malformed", "synthetic"} {
 		dir := filepath.Join("..", "..", "shared", "corpus", folder)
@@ -118,11 +143,6 @@ func corpus(t *testing.T, visit func(t *testing.T, name string, b []byte)) {
 			b, err := os.ReadFile(filepath.Join(dir, file.Name()))
 			if err != nil {
 				t.Fatal(err)
-			}
-			if bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
-				if r, err := gzip.NewReader(bytes.NewReader(b)); err == nil {
-					b, _ = io.ReadAll(r)
-				}
 			}
 			t.Run(folder+"/"+file.Name(), func(t *testing.T) { visit(t, folder+"/"+file.Name(), b) })
 		}

@@ -3,19 +3,27 @@ package capture
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 
 	"github.com/tcplife/tcplife/wire"
 )
 
-// Block types (draft-ietf-opsawg-pcapng section 11.1). All others are passed over.
+// Block types (draft-ietf-opsawg-pcapng section 11.1). Those that hold no packet and say
+// nothing of interfaces are passed over, as all others.
 const (
 	blockInterface  = 1
 	blockPacket     = 2 // obsolete
 	blockSimple     = 3
+	blockNames      = 4
 	blockStatistics = 5
 	blockEnhanced   = 6
+	blockJournal    = 9 // of systemd
+	blockSecrets    = 10
 	blockSection    = 0x0a0d0d0a // the same in both byte orders
+	// A custom block, and one that programs which change the file must drop.
+	blockCustom       = 0xbad
+	blockCustomNoCopy = 0x40000bad
 )
 
 // Lengths of blocks without frame and options, in octets; blockMin is that of any.
@@ -53,7 +61,7 @@ var _ = registerContainer(container{
 //
 // A block is handed out or passed over only when both its lengths agree: the
 // second one is what tells a block of wrong content, behind which reading goes on,
-// from lengths that lead nowhere.
+// from lengths that lead nowhere, behind which the next block is looked for.
 type pcapngReader struct {
 	stream
 	big bool
@@ -63,6 +71,11 @@ type pcapngReader struct {
 	// the draft (section 4.1) has its blocks passed over.
 	version    string
 	unreadable bool
+	// opened is set behind the first section's header.
+	opened bool
+	// unnumbered is set behind damage in which the section may have described
+	// interfaces: later descriptions get a number, but not a certain one.
+	unnumbered bool
 	// last is the time of the frame before, which an untimed frame inherits.
 	last wire.Time
 }
@@ -79,6 +92,27 @@ type ngInterface struct {
 	// broken stands for a description that could not be read, so that the numbers
 	// of those behind it stay right.
 	broken bool
+	// counted is set by statistics, which know more than lost: the sum of what the
+	// packets say was lost before each of them. frames is how many there were.
+	counted      bool
+	frames, lost uint64
+}
+
+// Info adds what the packets say of frames lost.
+func (p *pcapngReader) Info() Info {
+	p.sumUp()
+	return p.stream.Info()
+}
+
+// sumUp carries over what the section's packets say of frames lost, where no
+// statistics do.
+func (p *pcapngReader) sumUp() {
+	for k := range p.ifaces {
+		if i := &p.ifaces[k]; i.lost > 0 && !i.counted && i.listed >= 0 {
+			to := &p.info.Interfaces[i.listed]
+			to.Received, to.Dropped, to.Counted = i.frames+i.lost, i.lost, true
+		}
+	}
 }
 
 // openPcapng reads the first section's header. What is wrong with it makes the
@@ -98,6 +132,7 @@ func openPcapng(in *input) (Source, error) {
 		in.Close()
 		return nil, err
 	}
+	p.opened = true
 	return p, nil
 }
 
@@ -121,7 +156,7 @@ func (p *pcapngReader) Next(f *wire.Frame) error {
 		case typ == blockSection:
 			err = p.section(in.offset())
 		case total < blockMin:
-			err = p.fatal(in.offset(), fmt.Sprintf("block claims a length of %d octets, less than any block has", total), damagedLength)
+			err = p.lost(in.offset(), fmt.Sprintf("block claims a length of %d octets, less than any block has", total))
 		case p.unreadable:
 			p.passed(typ)
 			err = p.pass(total)
@@ -182,8 +217,36 @@ func (p *pcapngReader) enhanced(f *wire.Frame, total uint32) (bool, error) {
 		return false, err
 	}
 	p.last = at
+	if options := packetFixed + int(padded(caplen)); int(total)-4-options >= 4 || p.u32(in.buf[in.r:]) == blockPacket {
+		i.lost += p.lostBefore(in.buf[in.r:in.r+int(padded(total))-4], options)
+	}
 	p.handOut(f, i, total, packetFixed, caplen, length)
 	return true, nil
+}
+
+// lostBefore returns how many frames the interface lost between this packet and the
+// one before, from a field of the obsolete packet block or the option epb_dropcount
+// (draft-ietf-opsawg-pcapng section 4.3.1). The options begin at the place given.
+func (p *pcapngReader) lostBefore(block []byte, options int) uint64 {
+	order := byteOrder(p.big)
+	if p.u32(block) == blockPacket {
+		if n := order.Uint16(block[10:]); n != math.MaxUint16 { // which means unknown
+			return uint64(n)
+		}
+		return 0
+	}
+	for b := block[min(options, len(block)):]; len(b) >= 4; {
+		code, n := order.Uint16(b), int(order.Uint16(b[2:]))
+		b = b[4:]
+		if code == 0 || n > len(b) {
+			return 0
+		}
+		if code == 4 && n == 8 {
+			return order.Uint64(b)
+		}
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return 0
 }
 
 // simple reads a simple packet block (draft-ietf-opsawg-pcapng section 4.4). It
@@ -226,6 +289,7 @@ func (p *pcapngReader) simple(f *wire.Frame, total uint32) (bool, error) {
 // octets in.
 func (p *pcapngReader) handOut(f *wire.Frame, i *ngInterface, total uint32, skip int, caplen, length uint32) {
 	in := p.in
+	i.frames++
 	p.info.Frames++
 	f.ID = wire.FrameID(p.info.Frames)
 	f.At = p.last
@@ -247,18 +311,23 @@ func (p *pcapngReader) section(at int64) error {
 	case binary.BigEndian.Uint32(magic) == byteOrderMagic:
 		p.big = true
 	default:
-		return p.fatal(at, fmt.Sprintf("section header whose byte order magic is %x", magic[:4]), binaryMode)
+		what := fmt.Sprintf("section header whose byte order magic is %x", magic[:4])
+		if !p.opened {
+			return p.fatal(at, what, binaryMode)
+		}
+		return p.lost(at, what)
 	}
 	total := p.u32(in.buf[in.r+4:])
 	if total < sectionMin {
-		return p.fatal(at, fmt.Sprintf("section header of %d octets, less than it needs", total), damagedLength)
+		return p.lost(at, fmt.Sprintf("section header of %d octets, less than it needs", total))
 	}
 	if !in.need(sectionMin) {
 		return p.short(at, "section header", int64(total))
 	}
 	order := byteOrder(p.big)
 	major, minor := order.Uint16(in.buf[in.r+12:]), order.Uint16(in.buf[in.r+14:])
-	p.ifaces = p.ifaces[:0]
+	p.sumUp()
+	p.ifaces, p.unnumbered = p.ifaces[:0], false
 	// Writers of 1.2 exist; the draft has it read as 1.0.
 	p.unreadable = major != 1 || minor != 0 && minor != 2
 	p.version = fmt.Sprintf("%d.%d", major, minor)
@@ -278,6 +347,10 @@ func (p *pcapngReader) describe(total uint32) error {
 	at := in.offset()
 	if len(p.ifaces) == maxSectionInterfaces {
 		return p.wrong(total, fmt.Sprintf("section with more than %d interfaces", maxSectionInterfaces))
+	}
+	if p.unnumbered {
+		p.ifaces = append(p.ifaces, ngInterface{broken: true})
+		return p.wrong(total, "description of an interface behind damage that may have held others: its number is not known")
 	}
 	if total < interfaceMin || total > maxOptions {
 		p.ifaces = append(p.ifaces, ngInterface{broken: true})
@@ -357,6 +430,7 @@ func (p *pcapngReader) statistics(total uint32) error {
 		return nil
 	}
 	if i := &p.info.Interfaces[p.ifaces[id].listed]; counted {
+		p.ifaces[id].counted = true
 		i.Received, i.Dropped, i.Counted = received, ifdrop+osdrop, true
 	}
 	return nil
@@ -368,7 +442,7 @@ func (p *pcapngReader) whole(total uint32) error {
 	in := p.in
 	n := int(padded(total))
 	if in.w-in.r < n && !in.fill(n) {
-		return p.short(in.offset(), "block", int64(total))
+		return p.cut(total)
 	}
 	if second := p.u32(in.buf[in.r+n-4:]); second != total {
 		return p.disagree(in.offset(), total, second)
@@ -376,10 +450,22 @@ func (p *pcapngReader) whole(total uint32) error {
 	return nil
 }
 
-// pass consumes the block at the input's head, of any length, without keeping it.
+// pass consumes the block at the input's head. One that the buffer holds anyhow is
+// looked at as a whole first, so that if its length is damaged nothing behind its
+// begin is lost; of a longer one nothing is kept.
 func (p *pcapngReader) pass(total uint32) error {
 	in := p.in
 	at := in.offset()
+	if total > blockMax || total > maxOptions && !known(p.u32(in.buf[in.r:])) {
+		return p.lost(at, fmt.Sprintf("block claims %d octets, more than any block has", total))
+	}
+	if total <= bufferSize {
+		if err := p.whole(total); err != nil {
+			return err
+		}
+		in.r += int(padded(total))
+		return nil
+	}
 	if !in.skip(int64(padded(total))-4) || !in.need(4) {
 		return p.short(at, "block", int64(total))
 	}
@@ -394,7 +480,7 @@ func (p *pcapngReader) pass(total uint32) error {
 func (p *pcapngReader) wrong(total uint32, what string) error {
 	at := p.in.offset()
 	if total < blockMin {
-		return p.fatal(at, what, damagedLength)
+		return p.lost(at, what)
 	}
 	if err := p.pass(total); err != nil {
 		return err
@@ -403,7 +489,7 @@ func (p *pcapngReader) wrong(total uint32, what string) error {
 }
 
 func (p *pcapngReader) disagree(at int64, first, second uint32) error {
-	return p.fatal(at, fmt.Sprintf("block claims %d octets at its begin and %d at its end", first, second), damagedLength)
+	return p.lost(at, fmt.Sprintf("block claims %d octets at its begin and %d at its end", first, second))
 }
 
 // padded rounds a block's length up to whole words. The draft (section 3.1) wants

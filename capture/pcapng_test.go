@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/big"
 	"strings"
@@ -48,7 +49,7 @@ func TestPcapngSections(t *testing.T) {
 		Name: "mem", Format: "pcapng", Frames: 6, Untimed: 2, Bytes: int64(a.Len() + b.Len()),
 		Interfaces: []Interface{
 			{Link: 1, SnapLen: 40, Name: "eth0", Description: "uplink", Resolution: 1e6, Received: 100, Dropped: 7, Counted: true},
-			{Link: 113, Resolution: 1e9},
+			{Link: 113, Resolution: 1e9, Received: 2 + 7, Dropped: 7, Counted: true},
 			{Link: 276, Resolution: 1 << 20},
 		},
 		Passed: map[uint32]uint64{4: 1, 10: 1, 0xbad: 2, blockStatistics: 1},
@@ -105,8 +106,8 @@ func TestPcapngBrokenInterface(t *testing.T) {
 	}
 }
 
-// Lengths that lead nowhere end the reading.
-func TestPcapngStops(t *testing.T) {
+// Behind lengths that lead nowhere the next block is found.
+func TestPcapngFindsBlocks(t *testing.T) {
 	for name, o := range orders {
 		for _, c := range []struct {
 			want string
@@ -117,16 +118,17 @@ func TestPcapngStops(t *testing.T) {
 			{"block claims 60 octets at its begin and 64 at its end", func(w *ng) { w.raw(99, 60, octets(48), 64) }},
 			{"block claims 72 octets at its begin and 0 at its end", func(w *ng) { w.raw(blockEnhanced, 72, w.epbBody(0, 0, 40, 40, octets(40)), 0) }},
 			{"block claims 72 octets at its begin and 0 at its end", func(w *ng) { w.raw(blockEnhanced, 72, w.epbBody(7, 0, 40, 40, octets(40)), 0) }},
-			{"block of 4294967295 octets cut off after 188", func(w *ng) { w.raw(99, 1<<32-1, octets(60), 72) }},
+			{"block claims 4294967295 octets, more than any block has", func(w *ng) { w.raw(99, 1<<32-1, octets(60), 72) }},
 			{"section header whose byte order magic is 00000000", func(w *ng) { w.block(blockSection, make([]byte, 16)) }},
 			{"section header of 16 octets", func(w *ng) { w.block(blockSection, w.AppendUint32(nil, byteOrderMagic)) }},
 		} {
 			w := newNG(o).idb(1, 0).epb(0, now*1e6, octets(60))
 			at := w.Len()
 			c.bad(w)
-			w.idb(101, 0).epb(1, now*1e6, octets(61))
+			next := w.Len()
+			w.epb(0, now*1e6, octets(61)).epb(0, now*1e6, octets(62))
 			frames, damage, _ := read(t, w.Bytes())
-			if len(frames) != 1 || len(damage) != 1 || damage[0].Offset != int64(at) || !strings.HasPrefix(damage[0].What, c.want) {
+			if len(frames) != 3 || !strings.HasSuffix(damage[0].What, fmt.Sprintf("; %d octets are passed over, and reading goes on with the block at byte %d", next-at, next)) || len(damage) != 1 || damage[0].Offset != int64(at) || !strings.HasPrefix(damage[0].What, c.want) {
 				t.Errorf("%s: %d frames, damage %v, want %q at %d", name, len(frames), damage, c.want, at)
 			}
 		}

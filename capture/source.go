@@ -1,11 +1,12 @@
 // Package capture is where frames come from: capture files, standard input and
-// network interfaces. It reads containers (pcap, pcapng); what is inside a frame
-// is the business of package wire.
+// network interfaces. It reads containers (pcap, pcapng), compressed or not; what is
+// inside a frame is the business of package wire.
 package capture
 
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -31,8 +32,11 @@ type Info struct {
 	Name string
 	// Format is "pcap" or "pcapng"; empty before the first octets were read.
 	Format string
+	// Packing names the compressions around the container, the outermost first:
+	// "gzip", "zstd", "lz4", "xz", "bzip2". Usually there is none.
+	Packing []string
 	// Frames and Bytes count the frames handed out and the octets read, headers
-	// and other blocks included.
+	// and other blocks included; of a compressed input, those that it unpacks to.
 	Frames uint64
 	Bytes  int64
 	// Interfaces lists the capture's interfaces in the order of their appearance;
@@ -43,6 +47,9 @@ type Info struct {
 	// Untimed counts the frames whose record bears no time (pcapng simple packet
 	// blocks); they carry the time of the frame before them.
 	Untimed uint64
+	// Grew is by how many octets the file was longer at the end of the reading than
+	// when it was opened: somebody is still writing it. Valid after io.EOF.
+	Grew int64
 	// Damage is what was wrong with the input; nil when it was whole. A hostile
 	// input is damaged in every record, so only the first 100 places are kept.
 	Damage []*DamageError
@@ -73,8 +80,10 @@ type DamageError struct {
 	// frames handed out before, plus one).
 	Frame uint64
 	// Offset is where the damaged record or block begins, in octets from the start
-	// of the input.
+	// of the input; of a compressed one, from the start of what it unpacks to.
 	Offset int64
+	// Packing names the compressions of the input, in words; empty for none.
+	Packing string
 	// What describes the damage: "record of 96 octets cut off after 40".
 	What string
 	// Remedy says what can be done, or is empty.
@@ -83,9 +92,14 @@ type DamageError struct {
 	Err error
 }
 
-// Error returns "a.pcap: frame 812 at byte 90211: ...".
+// Error returns "a.pcap: frame 812 at byte 90211: ...", for a compressed input
+// "a.pcap.gz: frame 812 at byte 90211 unpacked from gzip: ...".
 func (e *DamageError) Error() string {
-	s := fmt.Sprintf("%s: frame %d at byte %d: %s", e.Name, e.Frame, e.Offset, e.What)
+	s := fmt.Sprintf("%s: frame %d at byte %d", e.Name, e.Frame, e.Offset)
+	if e.Packing != "" {
+		s += " unpacked from " + e.Packing
+	}
+	s += ": " + e.What
 	if e.Remedy != "" {
 		s += " (" + e.Remedy + ")"
 	}
@@ -95,8 +109,8 @@ func (e *DamageError) Error() string {
 // Unwrap returns the cause.
 func (e *DamageError) Unwrap() error { return e.Err }
 
-// Open opens a capture file, or standard input for "-". The format is known by
-// content, not by name. An error says what was tried, on what, why it failed and
+// Open opens a capture file, or standard input for "-". The format, and whether it
+// is compressed, is known by content, not by name. An error says what was tried, on what, why it failed and
 // what to do; it is never a *DamageError unless the file header itself is damaged:
 // an input that is empty or ends inside its header is damaged (frame 1 at byte 0),
 // anything else, such as a file that is missing, unreadable or of another format,
@@ -115,17 +129,24 @@ func Open(name string) (Source, error) {
 
 // NewReader reads a capture from r; name is used in messages. The reader hands out
 // each frame as soon as it is complete: it never waits for more input than the
-// frame needs, so that a pipe can be followed while it is open. NewReader itself
-// waits for the container's header. Its errors are those of Open.
+// frame needs, so that a pipe can be followed while it is open; only behind damage
+// does it wait for what shows that a record was found. NewReader itself waits for
+// the container's header. Its errors are those of Open.
 //
 // Close does not close r, which belongs to the caller. A Next that waits for r is
 // set free all the same; the abandoned Read ends when r yields something.
 func NewReader(r io.Reader, name string) (Source, error) {
 	if neverWaits(r) {
-		return newSource(newInput(r, nil, name))
+		in := newInput(r, nil, name)
+		if f, ok := r.(*os.File); ok {
+			in.file = opened(f)
+		}
+		return newSource(in)
 	}
 	p := newPatient(r)
-	return newSource(newInput(p, p, name))
+	in := newInput(p, p, name)
+	in.waits = true
+	return newSource(in)
 }
 
 // opener is a kind of source that Open knows by its argument. A new kind is one

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -50,7 +51,7 @@ type stream struct {
 }
 
 func newStream(in *input, format string) stream {
-	return stream{in: in, info: Info{Name: in.name, Format: format}}
+	return stream{in: in, info: Info{Name: in.name, Format: format, Packing: in.packing}}
 }
 
 // Info copies what may still change, so that the caller may keep it. Like Next it
@@ -65,6 +66,10 @@ func (s *stream) Info() Info {
 }
 
 func (s *stream) Close() error { return s.in.Close() }
+
+// limitBuffer says what the buffer may grow to, in octets, unless a frame needs
+// more: for a source that is one of very many.
+func (s *stream) limitBuffer(octets int) { s.in.limit = octets }
 
 // ended returns the error of a Next that must not read: after Close, or behind
 // the end.
@@ -81,7 +86,7 @@ func (s *stream) ended() error {
 // damage records and returns a place of damage: the record or block at offset at.
 func (s *stream) damage(at int64, what, remedy string, cause error) error {
 	e := &DamageError{
-		Name: s.in.name, Frame: s.info.Frames + 1, Offset: at,
+		Name: s.in.name, Frame: s.info.Frames + 1, Offset: at, Packing: packedIn(s.in.packing),
 		What: what, Remedy: remedy, Err: cause,
 	}
 	s.info.Damaged++
@@ -97,6 +102,8 @@ func (s *stream) fatal(at int64, what, remedy string) error {
 	return s.damage(at, what, remedy, nil)
 }
 
+const copyAgain = "if the original is longer, copy it again"
+
 // short is called when the input yields fewer octets than the unit (a "record", a
 // "block") at offset at has, want. It says why, and ends the source; between two
 // units that is the regular end.
@@ -107,15 +114,24 @@ func (s *stream) short(at int64, unit string, want int64) error {
 	s.over = true
 	have := s.in.end() - at
 	s.in.r = s.in.w
-	switch {
-	case s.in.err != io.EOF:
-		return s.damage(at, fmt.Sprintf("reading failed at byte %d: %v", at+have, s.in.err), "", s.in.err)
-	case have == 0:
-		return io.EOF
+	remedy := copyAgain
+	before, now := s.in.file.sizes()
+	if s.info.Grew = max(now-before, 0); s.info.Grew > 0 {
+		remedy = fmt.Sprintf("somebody is writing the file, which grew from %d to %d octets meanwhile: read it when it is complete, or follow it with tail -c +1 -f FILE | tcplife analyze -", before, now)
 	}
-	remedy := "if the original is longer, copy it again"
 	if s.info.Frames > 0 {
 		remedy = "the frames before it are whole; " + remedy
+	}
+	var packed *packError
+	switch {
+	case errors.As(s.in.err, &packed):
+		return s.damage(at, packed.Error(), remedy, packed.err)
+	case s.in.err != io.EOF:
+		return s.damage(at, fmt.Sprintf("reading failed at byte %d: %v", at+have, s.in.err), "", s.in.err)
+	case now < before && s.in.end() < before && len(s.in.packing) == 0:
+		return s.damage(at, fmt.Sprintf("the file shrank from %d to %d octets while it was read", before, now), "", io.ErrUnexpectedEOF)
+	case have == 0:
+		return io.EOF
 	}
 	return s.damage(at, fmt.Sprintf("%s of %d octets cut off after %d", unit, want, have), remedy, io.ErrUnexpectedEOF)
 }

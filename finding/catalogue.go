@@ -9,7 +9,8 @@ type catalogueSection struct {
 	entries []catalogued
 }
 
-// catalogue is what this program shall recognise in one connection, by number. A
+// catalogue is what this program shall recognise in one connection, and in the capture
+// that holds it, by number. A
 // number never changes its meaning; findings carry it.
 var catalogue = []catalogueSection{
 	{"Handshake", []catalogued{
@@ -113,5 +114,21 @@ var catalogue = []catalogueSection{
 		{"R08", "Quick RST after request"},
 		{"R09", "RST from conntrack INVALID"},
 		{"R10", "Overlapping data with different bytes"},
+	}},
+	{"The capture itself", []catalogued{
+		{"K01", "Capture starts mid-connection"},
+		{"K02", "Capture ends"},
+		{"K03", "Capture loss"},
+		{"K04", "One-way tap or asymmetric route"},
+		{"K05", "Duplicate frames"},
+		{"K06", "Timestamp disorder"},
+		{"K07", "Offload"},
+		{"K08", "Snap length"},
+		{"K09", "Control-only capture"},
+		{"K10", "NAT inside the capture"},
+		{"K11", "Proxy or balancer in front"},
+		{"K12", "SYN proxy"},
+		{"K13", "ECMP or route flap"},
+		{"K14", "Overlapping address space"},
 	}},
 }

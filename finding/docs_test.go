@@ -39,6 +39,29 @@ func TestRulesAreDocumented(t *testing.T) {
 			known[e.number] = true
 		}
 	}
+	given := map[string]bool{}
+	for _, r := range All() {
+		for _, n := range r.Catalogue {
+			given[n] = true
+		}
+	}
+	for _, r := range AllCapture() {
+		given[r.Catalogue] = true
+		if !known[r.Catalogue] {
+			t.Errorf("%s: the catalogue has no %q", r.ID, r.Catalogue)
+		}
+		documented(t, r.ID, map[string]string{"meaning": r.Meaning, "effect": r.Effect, "alternatives": r.Alternatives, "advice": r.Advice})
+	}
+	for n := range known {
+		if given[n] == (NotGiven(n) != "") {
+			t.Errorf("%s: reported by a rule: %t; said not to be: %q", n, given[n], NotGiven(n))
+		}
+	}
+	for _, o := range notGiven {
+		if !known[o.number] {
+			t.Errorf("the catalogue has no %q", o.number)
+		}
+	}
 	for _, r := range All() {
 		if r.Settings == "" {
 			t.Errorf("%s: no settings", r.ID)
@@ -54,16 +77,23 @@ func TestRulesAreDocumented(t *testing.T) {
 		if !slices.IsSorted(r.Catalogue) {
 			t.Errorf("%s: catalogue numbers out of order", r.ID)
 		}
-		for name, text := range map[string]string{"meaning": r.Meaning, "alternatives": r.Alternatives, "advice": r.Advice, "settings": r.Settings} {
-			for _, line := range strings.Split(text, "\n") {
-				if len(line) > 100 || strings.HasSuffix(line, " ") || strings.Contains(line, "\t") {
-					t.Errorf("%s: %s: a line is too long, or has tabs or blanks at its end: %q", r.ID, name, line)
-				}
+		documented(t, r.ID, map[string]string{"meaning": r.Meaning, "alternatives": r.Alternatives, "advice": r.Advice, "settings": r.Settings})
+	}
+}
+
+// documented checks the layout of a rule's paragraphs, and that its file is named
+// after it.
+func documented(t *testing.T, id string, paragraphs map[string]string) {
+	t.Helper()
+	for name, text := range paragraphs {
+		for _, line := range strings.Split(text, "\n") {
+			if len(line) > 100 || strings.HasSuffix(line, " ") || strings.Contains(line, "\t") {
+				t.Errorf("%s: %s: a line is too long, or has tabs or blanks at its end: %q", id, name, line)
 			}
 		}
-		if file := strings.ReplaceAll(r.ID, "-", "_") + ".go"; !exists(file) {
-			t.Errorf("%s: has no file %s", r.ID, file)
-		}
+	}
+	if file := strings.ReplaceAll(id, "-", "_") + ".go"; !exists(file) {
+		t.Errorf("%s: has no file %s", id, file)
 	}
 }
 

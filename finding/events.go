@@ -215,3 +215,69 @@ func gaps(c *reassembly.Conn) string {
 func inside(c *reassembly.Conn) bool {
 	return c.RoleBy == reassembly.RoleByPort || c.RoleBy == reassembly.RoleByGuess
 }
+
+// firstOf returns a side's first event of a kind, at or after i.
+func firstOf(c *reassembly.Conn, side reassembly.Side, kind reassembly.Kind, i int) int {
+	return next(c, i, func(e *reassembly.Event) bool { return e.From == side && e.Kind == kind && genuine(e) })
+}
+
+// transmissions appends event i and its repetitions: what the same side sent again
+// from the same number on, but for the network's own copies.
+func transmissions(c *reassembly.Conn, i int) []int {
+	first := &c.Events[i]
+	all := []int{i}
+	for j := i + 1; j < len(c.Events); j++ {
+		e := &c.Events[j]
+		if e.From != first.From || e.Kind != first.Kind || e.Seq != first.Seq || !genuine(e) ||
+			copied(&c.Events[all[len(all)-1]], e) || e.At.Sub(c.Events[all[len(all)-1]].At) < shortestRTO {
+			continue
+		}
+		all = append(all, j)
+	}
+	return all
+}
+
+// shortestRTO is the shortest time after which a timer sends a segment again: 200 ms
+// on Linux (TCP_RTO_MIN), less what a path may take out of it. What comes sooner is
+// another copy, or a fast retransmission.
+const shortestRTO = 150 * time.Millisecond
+
+// progress reports whether a side acknowledged, from event i on, anything beyond seq.
+func progress(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) int {
+	return next(c, i, func(e *reassembly.Event) bool {
+		return e.From == side && genuine(e) && e.Kind != reassembly.KindRST && e.Flags&wire.ACK != 0 && e.Ack.After(seq)
+	})
+}
+
+// quietBefore returns how long the connection had been silent before the segments
+// that a side has not answered: whatever it sent came before the silence.
+func quietBefore(c *reassembly.Conn, silent reassembly.Side, i int) time.Duration {
+	q := &c.Quiet
+	if q.For == 0 || c.Events[i].LastAt < q.At {
+		return 0
+	}
+	heard := last(c, i, func(e *reassembly.Event) bool { return e.From == silent && e.LastAt >= q.At })
+	if heard >= 0 {
+		return 0
+	}
+	return q.For
+}
+
+// silence returns for how long before event i nothing passed in either direction.
+func silence(c *reassembly.Conn, i int) time.Duration {
+	if i == 0 {
+		return 0
+	}
+	return c.Events[i].At.Sub(c.Events[i-1].LastAt)
+}
+
+// doubted lowers a finding's confidence to at most to, for a reason; without one it
+// leaves it.
+func doubted(f *Finding, to Confidence, why string) {
+	if why != "" && f.Confidence > to {
+		f.Confidence, f.Reason = to, why
+	}
+}
+
+// first returns up to n of the indices.
+func first(all []int, n int) []int { return all[:min(n, len(all))] }

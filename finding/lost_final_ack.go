@@ -36,7 +36,8 @@ retries run out, and holds memory so long; no data is lost.
     | ACK ------------------|----------------------> |  from TIME_WAIT; B: CLOSED
     | RST ------------------|----------------------> |  or C05c: TIME_WAIT is gone`,
 	Alternatives: `A FIN that is already under way when its ACK passes (they cross) is no loss: it
-follows the ACK by less than the sender's response time, and is left out. A segment that
+follows the ACK by less than the sender's response time, and is left out, unless the ACK
+was prompt and the time is short by less than a quarter. A segment that
 the network duplicated has the IP identification or time stamp of the first copy, or
 comes after its sender is known to have had the ACK; it is left out too. An ACK held up
 for longer than the retransmission timeout looks like a lost one. For C05a: the capture
@@ -122,10 +123,6 @@ const unknownResponse = 200 * time.Millisecond
 func (l *lostAck) judge(report func(Finding)) {
 	c, you := l.c, l.side.Peer()
 	end := c.Ends[l.side].FIN
-	mine := c.Ends[l.side].Response
-	if mine == 0 {
-		mine = unknownResponse
-	}
 	l.copies, l.reset = []int{l.fin}, -1
 	answers := map[int]int{} // RSTs of the peer's host without a socket, by what they answer
 	resets(c, func(r *reset) {
@@ -135,7 +132,7 @@ func (l *lostAck) judge(report func(Finding)) {
 	})
 	unseen := 0
 	interval := staleFIN / 4
-	if a := l.missedCopy(mine); a >= 0 {
+	if a := l.missedCopy(); a >= 0 {
 		l.acks, l.gap = []int{a}, c.Events[l.fin].At.Sub(c.Events[a].LastAt)
 	}
 	for i := l.fin + 1; i < len(c.Events); i++ {
@@ -160,7 +157,7 @@ func (l *lostAck) judge(report func(Finding)) {
 		l.copies = append(l.copies, i)
 		if l.ack >= 0 && l.ack < i {
 			for a := l.ack; a >= 0 && a < i; a = ackOf(c, you, a, end) {
-				if gap := e.At.Sub(c.Events[a].LastAt); gap >= mine && (len(l.acks) == 0 || a > l.acks[len(l.acks)-1]) {
+				if gap := e.At.Sub(c.Events[a].LastAt); !l.mayCross(a, i) && (len(l.acks) == 0 || a > l.acks[len(l.acks)-1]) {
 					l.acks = append(l.acks, a)
 					l.gap = max(l.gap, gap)
 				}
@@ -189,12 +186,22 @@ func (l *lostAck) judge(report func(Finding)) {
 // missedCopy returns the peer's ACK of the FIN that passed before any copy of it was
 // captured, if it did so too early to cross the copy that was: the capture missed
 // the first copy, and what it holds is a repetition. -1: there is none.
-func (l *lostAck) missedCopy(response time.Duration) int {
+func (l *lostAck) missedCopy() int {
 	a := ackOf(l.c, l.side.Peer(), -1, l.c.Ends[l.side].FIN)
-	if a < 0 || a > l.fin || l.c.Events[l.fin].At.Sub(l.c.Events[a].LastAt) < response {
+	if a < 0 || a > l.fin || l.mayCross(a, l.fin) {
 		return -1
 	}
 	return a
+}
+
+// mayCross reports whether a copy of the FIN may have been under way when the ACK
+// passed.
+func (l *lostAck) mayCross(ack, again int) bool {
+	c := l.c
+	if c.Ends[l.side].Response == 0 {
+		return c.Events[again].At.Sub(c.Events[ack].LastAt) < unknownResponse
+	}
+	return c.MayCross(ack, again)
 }
 
 // where is the endpoint's state while it waits for the ACK.
@@ -231,6 +238,8 @@ func (l *lostAck) lostBehind(report func(Finding)) {
 		f.Confidence, f.Reason = Likely, "the capture missed the FIN's first copy; that there was one shows only in its ACK"
 	case best == 0:
 		f.Confidence, f.Reason = Likely, fmt.Sprintf("the %s's response time is unknown, so an ACK that crossed the repeated FIN cannot be ruled out", l.side)
+	case l.gap < best:
+		f.Confidence, f.Reason = Likely, fmt.Sprintf("the FIN followed its ACK by %s, and the %s answers in %s at best; but the ACK was as prompt as ever, and a retransmission timer is longer than a round trip", span(l.gap), l.side, span(best))
 	case l.gap <= jitter(best):
 		f.Confidence, f.Reason = Likely, fmt.Sprintf("the FIN followed its ACK by %s; the %s answers in %s at best, and a slow path might let the two cross", span(l.gap), l.side, span(best))
 	}

@@ -35,7 +35,8 @@ catalogue number names the variant.
 			}
 		}
 	}
-	b.WriteString("\n## Catalogue\n\nThe phenomena of one connection, and the findings that report them.\n")
+	writeCaptureRules(&b)
+	b.WriteString("\n## Catalogue\n\nThe phenomena of one connection and of a capture, and the findings that report them.\n")
 	for _, s := range catalogue {
 		fmt.Fprintf(&b, "\n### %s\n\n| Number | Phenomenon | Finding |\n| --- | --- | --- |\n", s.title)
 		for _, e := range s.entries {
@@ -43,6 +44,31 @@ catalogue number names the variant.
 		}
 	}
 	return []byte(b.String())
+}
+
+// writeCaptureRules appends the findings about the capture as a whole.
+func writeCaptureRules(b *strings.Builder) {
+	b.WriteString(`
+# Findings about the capture
+
+What the capture itself shows of how it was made. They stand in the summary and in the
+text report's lines on capture quality, and tell how far the rest can be trusted. They
+change no finding on a connection, and ` + "`--fail-on`" + ` heeds them by their ID only, not by
+severity.
+
+| Finding | Severity | Catalogue | Title |
+| --- | --- | --- | --- |
+`)
+	for _, r := range captureRules {
+		fmt.Fprintf(b, "| [%s](#%s) | %s | %s | %s |\n", r.ID, r.ID, r.Severity, r.Catalogue, r.Title)
+	}
+	for _, r := range captureRules {
+		fmt.Fprintf(b, "\n## %s\n\n**%s.** Severity up to %s; catalogue %s.\n", r.ID, r.Title, r.Severity, r.Catalogue)
+		fmt.Fprintf(b, "\n%s\n\n```\n%s\n```\n", r.Meaning, r.Signature)
+		for _, p := range []struct{ head, text string }{{"What it does to other findings", r.Effect}, {"What else it could be", r.Alternatives}, {"What to do", r.Advice}} {
+			fmt.Fprintf(b, "\n### %s\n\n%s\n", p.head, p.text)
+		}
+	}
 }
 
 // coveredBy names the rules that report a catalogue number.
@@ -53,8 +79,13 @@ func coveredBy(number string) string {
 			by = append(by, r.ID)
 		}
 	}
+	for _, r := range captureRules {
+		if r.Catalogue == number {
+			by = append(by, r.ID)
+		}
+	}
 	if by == nil {
-		return "not covered yet"
+		return "not given: " + NotGiven(number)
 	}
 	return strings.Join(by, ", ")
 }

@@ -8,7 +8,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "no-socket-reset",
-	Catalogue: []string{"D10"},
+	Catalogue: []string{"C19", "D10"},
 	Title:     "A host did not know its own connection any more",
 	Severity:  Warning,
 	RFC:       "9293 3.5.1 figure 10, 3.5.2",
@@ -18,7 +18,11 @@ var _ = register(Rule{
 number is the acknowledgment of that segment. So answers a host that has no such socket:
 it restarted, or its socket was closed by a RST that did not reach the peer (or was sent to
 it by somebody else), or packets now reach another host behind the same address. The
-segment's data is lost and the application sees ECONNRESET.`,
+segment's data is lost and the application sees ECONNRESET.
+
+- D10: the first segment after the side's last one met the RST.
+- C19: segments were sent in vain before, and repeated: the host was away for that time, which the
+  message bounds, and then came back without memory of the connection.`,
 	Signature: `    A                               B
     |  established, data both ways   |
     |            (silence)          X|  B restarts, or lost the socket
@@ -60,6 +64,11 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 			Falsify: fmt.Sprintf("A RST or FIN that the %s sent earlier and the capture lacks, or a device on the path that answers in its name.", side),
 			Reason:  "the form shows that whoever answered had no socket, not why it had none",
 		}
+		if vain := inVain(c, side, spoke, r.trigger); len(vain) > 1 {
+			f.Catalogue = "C19"
+			f.Frames = frames(c, append(g.shown, first(vain, groupMax)...)...)
+			f.Message += fmt.Sprintf(", after %d segments that met no answer from %s on: it was away and came back without the connection", len(vain), since(c, c.Events[vain[0]].At))
+		}
 		if n := unacked(c, you, r.at); n > 0 {
 			f.Message += fmt.Sprintf("; %s were not acknowledged.", plural(int(n), "octet"))
 		} else {
@@ -72,6 +81,18 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 		}
 		report(f)
 	}
+}
+
+// inVain returns the peer's segments that need an answer, between the last of a
+// side and the one that its RST answers.
+func inVain(c *reassembly.Conn, side reassembly.Side, spoke, trigger int) (all []int) {
+	for i := spoke + 1; i < trigger; i++ {
+		e := &c.Events[i]
+		if e.From != side && genuine(e) && (consumes(e) || e.Marks.Has(reassembly.MarkKeepalive)) && c.Events[trigger].At.Sub(e.At) >= shortestRTO {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 // forgot reports whether the RST shows that its sender lost a connection that it

@@ -18,7 +18,7 @@ func register(r Rule) *Rule {
 		panic(fmt.Sprintf("finding: rule %s is not documented", r.ID))
 	case len(r.Catalogue) == 0 || r.Triggers == 0 || r.Check == nil:
 		panic(fmt.Sprintf("finding: rule %s cannot find anything", r.ID))
-	case Lookup(r.ID) != nil:
+	case Lookup(r.ID) != nil || LookupCapture(r.ID) != nil:
 		panic(fmt.Sprintf("finding: rule %s is registered twice", r.ID))
 	}
 	rules = append(rules, &r)

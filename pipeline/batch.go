@@ -28,6 +28,8 @@ type batch struct {
 	n        int
 	segments [batchSegments]wire.Segment
 	hashes   [batchSegments]uint64
+	// errors are the ICMP errors among them; rare, so they take room of their own.
+	errors []quoted
 	// base is the number of segments before this batch.
 	base uint64
 	// clock is the largest time so far; valid if started.
@@ -60,6 +62,7 @@ func newBatch(jobs int) *batch {
 
 func (b *batch) reset(base uint64) {
 	b.n, b.base, b.flush, b.last = 0, base, 0, false
+	b.errors = b.errors[:0]
 	for i := range b.results {
 		b.results[i].reset()
 	}
@@ -82,9 +85,17 @@ func (b *batch) layers(id wire.EncapID) []string {
 // otherEncap is the path that all paths beyond wire.MaxEncaps share.
 var otherEncap = []string{"other"}
 
+// quoted is an ICMP error that came before the segment at position before.
+type quoted struct {
+	before int
+	hash   uint64 // of the quoted tuple
+	icmp   wire.ICMP
+}
+
 // result is what one worker found in a batch. Its memory is used again.
 type result struct {
 	opened  []opening
+	splits  []uint16 // positions at which a stream of Wireshark begins within a connection
 	settled []settled
 	text    arena
 	late    []report.Late
@@ -103,6 +114,9 @@ const (
 type opening struct {
 	at    uint16
 	shard uint8
+	// joins: Wireshark has it in the stream of the shard's connection of.
+	joins bool
+	of    uint64
 }
 
 // settled is a connection that left, encoded but for its number.
@@ -114,7 +128,7 @@ type settled struct {
 }
 
 func (r *result) reset() {
-	r.opened, r.settled, r.late = r.opened[:0], r.settled[:0], r.late[:0]
+	r.opened, r.splits, r.settled, r.late = r.opened[:0], r.splits[:0], r.settled[:0], r.late[:0]
 	r.text.reset()
 	if cap(r.settled) > r.keep {
 		r.settled = nil

@@ -8,6 +8,7 @@ import (
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
+	"github.com/tcplife/tcplife/rosetta"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -29,7 +30,7 @@ func Lives(cfg *Config, tuple wire.Tuple, encap []string, limit int, want func(u
 	p := passage{cfg: cfg, encap: encap, limit: limit, want: want, rules: cfg.ruleSet(), ladders: map[uint64]*ladder{}}
 	p.key, _ = tuple.Key()
 	p.key.Encap = 0
-	p.tracker = reassembly.New(reassembly.Config{Profile: cfg.Profile, Observed: p.observed, Settled: p.settled})
+	p.tracker = reassembly.New(reassembly.Config{Profile: cfg.Profile, Networks: cfg.Networks, Observed: p.observed, Settled: p.settled, Watch: &p.peers})
 
 	// The reader's batches go through here and nowhere else, one at a time. So the
 	// epochs, and with them the times at which the tracker hears the clock, are
@@ -67,6 +68,7 @@ type passage struct {
 	limit   int
 	want    func(uid string) bool
 	tracker *reassembly.Tracker
+	peers   rosetta.Watcher
 	rules   *finding.Set
 	names   names
 	batch   *batch
@@ -92,9 +94,13 @@ func (p *passage) take(b *batch) {
 		p.started = true
 		p.tracker.Advance(b.clock)
 	}
+	errors := b.errors
 	for i := range b.n {
 		if b.hashes[i] != p.hash {
 			continue
+		}
+		for ; len(errors) > 0 && errors[0].before <= i; errors = errors[1:] {
+			p.quoted(&errors[0])
 		}
 		s := &b.segments[i]
 		k, _ := s.Tuple.Key()
@@ -105,11 +111,22 @@ func (p *passage) take(b *batch) {
 			p.tracker.FeedHashed(s, p.hash)
 		}
 	}
+	for i := range errors {
+		p.quoted(&errors[i])
+	}
 	if b.started {
 		p.tracker.Advance(b.clock)
 	}
 	if b.flush != 0 {
 		p.tracker.FlushBefore(b.flush)
+	}
+}
+
+func (p *passage) quoted(q *quoted) {
+	k, _ := q.icmp.Tuple.Key()
+	k.Encap = 0
+	if k == p.key {
+		p.tracker.QuotedHashed(&q.icmp, q.hash)
 	}
 }
 
@@ -129,6 +146,7 @@ func (p *passage) observed(s *wire.Segment, opened uint64, from reassembly.Side,
 func (p *passage) settled(c *reassembly.Conn, opened uint64) {
 	l := p.ladders[opened]
 	delete(p.ladders, opened)
+	peers := p.peers.Views(c)
 	layers := p.batch.layers(c.Tuple.Encap)
 	if !slices.Equal(layers, p.encap) {
 		return
@@ -140,5 +158,7 @@ func (p *passage) settled(c *reassembly.Conn, opened uint64) {
 	}
 	v.Conn = c.Clone()
 	v.Findings = p.rules.Check(v.Conn)
+	peers.Zeek.History = slices.Clone(peers.Zeek.History)
+	v.Peers = &peers
 	p.lives = append(p.lives, numberedLife{opened, Life{v, l.steps, l.left}})
 }

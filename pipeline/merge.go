@@ -13,12 +13,17 @@ type merger struct {
 	cfg     *Config
 	summary *report.Summary
 	numbers numbers
-	// openers has, by position in the batch, 1 + the shard of the connection that
-	// began there.
-	openers [batchSegments]uint8
+	// openers has, by position in the batch, what began there.
+	openers [batchSegments]opener
 	order   []numbered
 	late    []*report.Late
 	err     error // of writing; nothing is written after it
+}
+
+// opener says what began with a segment: a connection, or only a stream of Wireshark.
+type opener struct {
+	opened *opening
+	split  bool
 }
 
 // numbered is a settled connection with its number. The number stands beside the
@@ -50,15 +55,24 @@ func (m *merger) take(b *batch) {
 // number gives the batch's new connections their numbers, by first segment.
 func (m *merger) number(b *batch) {
 	for i := range b.results {
-		for _, o := range b.results[i].opened {
-			m.openers[o.at] = o.shard + 1
+		r := &b.results[i]
+		for j := range r.opened {
+			m.openers[r.opened[j].at].opened = &r.opened[j]
+		}
+		for _, at := range r.splits {
+			m.openers[at].split = true
 		}
 	}
-	for at, o := range m.openers[:b.n] {
-		if o != 0 {
-			m.openers[at] = 0
-			m.numbers.add(o-1, b.base+uint64(at))
+	for at := range m.openers[:b.n] {
+		switch o := m.openers[at]; {
+		case o.opened != nil:
+			m.numbers.add(o.opened, b.base+uint64(at))
+		case o.split:
+			m.numbers.split()
+		default:
+			continue
 		}
+		m.openers[at] = opener{}
 	}
 }
 
@@ -69,7 +83,9 @@ func (m *merger) write(b *batch) error {
 		r := &b.results[i]
 		for j := range r.settled {
 			s := &r.settled[j]
-			m.order = append(m.order, numbered{m.numbers.take(s.shard, s.opened), s})
+			id, stream := m.numbers.take(s.shard, s.opened)
+			s.buf.Stream, s.digest.Stream = stream, stream
+			m.order = append(m.order, numbered{id, s})
 		}
 		for j := range r.late {
 			m.late = append(m.late, &r.late[j])

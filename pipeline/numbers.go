@@ -14,6 +14,9 @@ type numbers struct {
 	// ages has the open connections counted, in the order of their numbers.
 	ages window[agePage]
 	left uint64 // connections that have left
+	// streams counts Wireshark's streams: one for each connection, and one for each
+	// other that it begins in the middle of one.
+	streams uint64
 }
 
 const (
@@ -27,8 +30,9 @@ const (
 // idPage holds the numbers of connections that opened in a shard one after the
 // other, and how many of them are still to leave.
 type idPage struct {
-	left int
-	ids  [idPageSize]uint64
+	left    int
+	ids     [idPageSize]uint64
+	streams [idPageSize]uint64 // the number of the first stream, from 0
 }
 
 // agePage counts the open connections among agePageSize with successive numbers.
@@ -43,8 +47,8 @@ func newNumbers() numbers { return numbers{} }
 func (n *numbers) open() uint64 { return n.given - n.left }
 
 // add gives the next number to the connection that opened in a shard.
-func (n *numbers) add(shard uint8, stamp uint64) {
-	s := &n.shards[shard]
+func (n *numbers) add(o *opening, stamp uint64) {
+	s := &n.shards[o.shard]
 	page := s.end()
 	if s.count%idPageSize == 0 {
 		if k := len(n.spare); k > 0 {
@@ -61,15 +65,25 @@ func (n *numbers) add(shard uint8, stamp uint64) {
 	n.given++
 	n.ages.count++
 	page.ids[s.count%idPageSize] = n.given
+	if o.joins {
+		// The other one is still open, so its page is there.
+		page.streams[s.count%idPageSize] = s.at(o.of / idPageSize).streams[o.of%idPageSize]
+	} else {
+		page.streams[s.count%idPageSize] = n.streams
+		n.streams++
+	}
 	s.count++
 }
 
-// take returns the number of the connection that opened as the shard's nth (from
-// 0) and has left now. It can be asked for once.
-func (n *numbers) take(shard uint8, nth uint64) uint64 {
+// split takes the number of a stream that begins in the middle of a connection.
+func (n *numbers) split() { n.streams++ }
+
+// take returns the numbers of the connection that opened as the shard's nth (from 0)
+// and has left now: its own, and that of its first stream. It can be asked for once.
+func (n *numbers) take(shard uint8, nth uint64) (id, stream uint64) {
 	s := &n.shards[shard]
 	page := s.at(nth / idPageSize)
-	id := page.ids[nth%idPageSize]
+	id, stream = page.ids[nth%idPageSize], page.streams[nth%idPageSize]
 	if page.left--; page.left == 0 {
 		s.drop(nth / idPageSize)
 		if len(n.spare) < shardCount {
@@ -83,7 +97,7 @@ func (n *numbers) take(shard uint8, nth uint64) uint64 {
 	} else {
 		a.left--
 	}
-	return id
+	return id, stream
 }
 
 // portions cuts the open connections, in the order of their opening, into portions

@@ -46,16 +46,16 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 	stamp := uint64(0)
-	for round, opening := range []float64{0.9, 0.1, 0.6, 0.4, 0.01, 0.9, 0.5} {
+	for round, growth := range []float64{0.9, 0.1, 0.6, 0.4, 0.01, 0.9, 0.5} {
 		for range 30000 {
-			if rng.Float64() < opening {
+			if rng.Float64() < growth {
 				stamp += 1 + rng.Uint64N(3)
 				// Few shards, so that pages fill up; and one hardly ever used.
 				shard := uint8(rng.IntN(3))
 				if rng.IntN(500) == 0 {
 					shard = 63
 				}
-				n.add(shard, stamp)
+				n.add(&opening{shard: shard}, stamp)
 				open = append(open, conn{place{shard, opened[shard]}, n.given, stamp})
 				opened[shard]++
 			} else if len(open) > 0 {
@@ -64,7 +64,7 @@ func TestNumbers(t *testing.T) {
 				if round == 4 && c.id < 100 {
 					continue // lives for ever
 				}
-				if id := n.take(c.shard, c.nth); id != c.id {
+				if id, _ := n.take(c.shard, c.nth); id != c.id {
 					t.Fatalf("the %dth of shard %d has number %d, want %d", c.nth, c.shard, id, c.id)
 				}
 				open[i] = open[len(open)-1]
@@ -74,7 +74,7 @@ func TestNumbers(t *testing.T) {
 		check()
 	}
 	for _, c := range open {
-		if id := n.take(c.shard, c.nth); id != c.id {
+		if id, _ := n.take(c.shard, c.nth); id != c.id {
 			t.Fatalf("number %d, want %d", id, c.id)
 		}
 	}
@@ -86,10 +86,10 @@ func TestNumbers(t *testing.T) {
 // octets for each thousand.
 func TestNumbersForget(t *testing.T) {
 	n := newNumbers()
-	n.add(0, 0)
+	n.add(&opening{}, 0)
 	const many = 1 << 20
 	for i := range uint64(many) {
-		n.add(0, i+1)
+		n.add(&opening{}, i+1)
 		n.take(0, i+1)
 	}
 	pages := 0
@@ -102,7 +102,7 @@ func TestNumbersForget(t *testing.T) {
 		t.Errorf("%d pages of %d are held", pages, got)
 	}
 	n.take(0, 0)
-	n.add(0, many+1)
+	n.add(&opening{}, many+1)
 	n.take(0, many+1)
 	if got := len(n.shards[0].pages) + len(n.ages.pages); got > 40 {
 		t.Errorf("%d pages are listed when no connection is open", got)

@@ -18,16 +18,25 @@ import (
 
 // Config says how to run.
 type Config struct {
-	// Source is what to read; Name stands for it in the report. Run closes the
-	// source when it stops before the end; a caller closes it in any case.
+	// Source is what to read; Name stands for it in the report. The source may be a
+	// merge of several inputs, which keep their own names in the summary. Run closes
+	// the source when it stops before the end; a caller closes it in any case.
 	Source capture.Source
 	Name   string
+	// Unread are the inputs that Source would also hold had they been opened.
+	Unread []capture.Unread
 	// Jobs is the number of tracking goroutines; 0 is one for each core. It never
 	// changes the output.
 	Jobs int
 	// MergeEncap leaves encapsulation out of a connection's identity.
 	MergeEncap bool
-	Profile    reassembly.Profile
+	// Profile holds the timers of hosts, Networks those of some; see
+	// reassembly.Config.
+	Profile  reassembly.Profile
+	Networks []reassembly.Network
+	// Contents has the summary say what an inventory prints: link types, octets,
+	// encapsulations, and by how much the time goes back.
+	Contents bool
 	// Rules are run on every connection; nil stands for all.
 	Rules  []*finding.Rule
 	Format report.Format
@@ -85,10 +94,11 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 		free <- newBatch(jobs)
 	}
 	toMerge := make(chan *batch, batchesInFlight)
-	in := make([]chan *batch, jobs)
+	in, workers := make([]chan *batch, jobs), make([]*worker, jobs)
 	var wg sync.WaitGroup
 	for i := range in {
 		w := newWorker(cfg, seed, i, jobs)
+		workers[i] = w
 		in[i] = make(chan *batch, batchesInFlight)
 		wg.Go(func() {
 			for b := range in[i] {
@@ -106,6 +116,9 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 			}
 			toMerge <- b
 		},
+	}
+	if cfg.Contents {
+		r.contents = &contents{}
 	}
 	wg.Go(func() {
 		f.guard(func() { r.run(ctx) })
@@ -125,11 +138,18 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	}
 	wg.Wait()
 	f.rethrow()
+	for _, w := range workers {
+		m.summary.Durations.Merge(&w.durations)
+	}
 	if m.err != nil {
 		return m.summary, m.err
 	}
-	m.summary.Inputs = []report.Input{r.input}
+	m.summary.Inputs, m.summary.Unread = r.inputs, cfg.Unread
 	m.summary.Interrupted = r.interrupted
+	m.summary.Fragments = r.dec.Fragments()
+	if r.contents != nil {
+		m.summary.Encaps = r.contents.paths(&r.dec)
+	}
 	return m.summary, cfg.Format.End(m.summary)
 }
 

@@ -24,7 +24,13 @@ type reader struct {
 	send func(*batch)
 	stop <-chan struct{}
 
-	input report.Input
+	// inputs are by the number that frames name them by. frames counts those of all
+	// and clock is their latest time.
+	inputs []report.Input
+	frames uint64
+	clock  wire.Time
+	// contents is nil unless an inventory asks for it.
+	contents *contents
 	// interrupted: reading stopped before the input's end, with err from the source
 	// if it was the source that stopped.
 	interrupted bool
@@ -39,8 +45,21 @@ func (r *reader) run(ctx context.Context) {
 	if b, whole := r.read(ctx, r.next()); whole {
 		r.flush(r.submit(b, true))
 	}
-	r.input.Info = r.cfg.Source.Info()
-	r.input.Name = r.cfg.Name
+	infos := capture.Infos(r.cfg.Source)
+	r.grow(len(infos))
+	for i, info := range infos {
+		r.inputs[i].Info = info
+	}
+	if len(r.inputs) == 1 {
+		r.inputs[0].Name = r.cfg.Name
+	}
+}
+
+// grow makes room for n inputs.
+func (r *reader) grow(n int) {
+	if more := n - len(r.inputs); more > 0 {
+		r.inputs = append(r.inputs, make([]report.Input, more)...)
+	}
 }
 
 // next waits for a free batch.
@@ -68,23 +87,30 @@ func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 			}
 			return b, !r.stopped()
 		}
-		r.count(&f)
-		s := &b.segments[b.n]
-		if skip := r.dec.Decode(&f, s); skip != wire.SkipNone {
-			r.input.Skipped[skip]++
+		in := r.count(&f)
+		skip := r.dec.Decode(&f, &b.segments[b.n])
+		if skip == wire.SkipNone {
+			if r.contents != nil {
+				in.TCPOctets += uint64(f.Length)
+			}
 		} else {
-			r.input.Segments++
-			b.hashes[b.n] = r.seed.Hash(&s.Tuple)
-			if id := uint64(s.Tuple.Encap); id >= uint64(len(r.encaps)) {
-				r.learn(id)
+			in.Skipped[skip]++
+		}
+		b = r.put(b, in, skip)
+		// A frame counts as what Decode found first; what else it holds does not
+		// make it another frame.
+		for {
+			skip, ok := r.dec.More(&f, &b.segments[b.n])
+			if !ok {
+				break
 			}
-			if b.n++; b.n == batchSegments {
-				r.submit(b, false)
-				b = r.next()
+			if skip == wire.SkipNone {
+				in.Further++
 			}
+			b = r.put(b, in, skip)
 		}
 		// Sources that Close does not reach are stopped here.
-		if r.input.Frames%64 == 0 {
+		if r.frames%64 == 0 {
 			select {
 			case <-done:
 				r.interrupted = true
@@ -97,6 +123,32 @@ func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 	}
 }
 
+// put enters what the decoder has laid into the batch's next place, and returns the
+// batch to go on with.
+func (r *reader) put(b *batch, in *report.Input, skip wire.Skip) *batch {
+	switch skip {
+	case wire.SkipNone:
+		in.Segments++
+		s := &b.segments[b.n]
+		if r.contents != nil {
+			r.contents.segment(s)
+		}
+		b.hashes[b.n] = r.seed.Hash(&s.Tuple)
+		if id := uint64(s.Tuple.Encap); id >= uint64(len(r.encaps)) {
+			r.learn(id)
+		}
+		b.n++
+	case wire.SkipICMP:
+		e := r.dec.ICMP()
+		b.errors = append(b.errors, quoted{b.n, r.seed.Hash(&e.Tuple), *e})
+	}
+	if b.n == batchSegments || len(b.errors) == batchSegments {
+		r.submit(b, false)
+		b = r.next()
+	}
+	return b
+}
+
 func (r *reader) stopped() bool {
 	select {
 	case <-r.stop:
@@ -106,21 +158,37 @@ func (r *reader) stopped() bool {
 	}
 }
 
-// count takes from a frame what the report says of the input.
-func (r *reader) count(f *wire.Frame) {
-	in := &r.input
+// count takes from a frame what the report says of its input, and returns that.
+func (r *reader) count(f *wire.Frame) *report.Input {
+	i := f.ID.Input()
+	if i >= len(r.inputs) {
+		r.grow(i + 1)
+	}
+	in := &r.inputs[i]
+	if r.contents != nil {
+		r.contents.count(in, f)
+	}
+	if r.frames++; r.frames == 1 {
+		r.clock = f.At
+	}
+	r.clock = max(r.clock, f.At)
 	if in.Frames++; in.Frames == 1 {
 		in.First, in.Last, in.Previous = f.At, f.At, f.At
 	}
 	if f.At < in.Previous {
-		in.Backwards++
+		if in.Backwards++; in.Backwards == 1 {
+			in.BackwardsAt = f.ID
+		}
 		in.First = min(in.First, f.At)
 	}
 	in.Last = max(in.Last, f.At)
 	in.Previous = f.At
 	if uint64(f.Length) > uint64(len(f.Data)) {
-		in.Snapped++
+		if in.Snapped++; in.Snapped == 1 {
+			in.SnappedAt = f.ID
+		}
 	}
+	return in
 }
 
 // learn keeps the layers of the encapsulation paths up to id where the workers can
@@ -137,7 +205,7 @@ func (r *reader) learn(id uint64) {
 // memory, encoded, to be put in order. It returns the batch that it sent last.
 func (r *reader) submit(b *batch, last bool) *batch {
 	r.segments += uint64(b.n)
-	now := r.input.Last
+	now := r.clock
 	for step := 0; step < stepsMax && b.openAtMost(r.segments) > manyOpen && now.Sub(r.sealed) > stepSpan; step++ {
 		r.post(b, r.sealed.Add(stepSpan))
 		b = r.next()
@@ -161,7 +229,7 @@ const (
 
 // post sends a batch with the time up to which it brings the trackers.
 func (r *reader) post(b *batch, now wire.Time) {
-	b.clock, b.started, b.encaps = now, r.input.Frames > 0, r.encaps
+	b.clock, b.started, b.encaps = now, r.frames > 0, r.encaps
 	r.sealed = now
 	r.send(b)
 }
@@ -185,7 +253,7 @@ func (r *reader) flush(last *batch) {
 		b := idle[0]
 		idle = idle[1:]
 		b.flush = limit
-		r.post(b, r.input.Last)
+		r.post(b, r.clock)
 	}
 }
 

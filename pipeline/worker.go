@@ -1,9 +1,11 @@
 package pipeline
 
 import (
+	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
+	"github.com/tcplife/tcplife/rosetta"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -11,10 +13,15 @@ import (
 type worker struct {
 	cfg *Config
 	// shards are the trackers by shard, nil for those of other workers.
-	shards  [shardCount]*reassembly.Tracker
-	rules   *finding.Set
-	names   names
-	started bool
+	shards [shardCount]*reassembly.Tracker
+	// peers follow the connections for what other tools would say, by shard.
+	peers [shardCount]*rosetta.Watcher
+	rules *finding.Set
+	// durations of its connections; integers only, so that the sum over all workers
+	// does not depend on who had which.
+	durations census.Durations
+	names     names
+	started   bool
 
 	// What is being worked on, for the trackers' callbacks.
 	batch  *batch
@@ -23,13 +30,15 @@ type worker struct {
 	at     int   // position in the batch
 	shard  uint8 // of the tracker that calls
 	view   report.Connection
+	views  rosetta.Views
 }
 
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet()}
 	for i := index; i < shardCount; i += jobs {
+		w.peers[i] = &rosetta.Watcher{Split: w.split, Joined: w.joined}
 		w.shards[i] = reassembly.New(reassembly.Config{
-			Seed: seed, Profile: cfg.Profile, Opened: w.opened, Settled: w.settled, Late: w.late,
+			Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late, Watch: w.peers[i],
 		})
 	}
 	return w
@@ -44,12 +53,20 @@ func (w *worker) work(b *batch) {
 		w.started = true
 		w.advance(b.clock)
 	}
+	errors := b.errors
 	for i := range b.n {
+		for len(errors) > 0 && errors[0].before <= i {
+			w.quoted(&errors[0])
+			errors = errors[1:]
+		}
 		shard := b.hashes[i] >> (64 - shardBits)
 		if t := w.shards[shard]; t != nil {
 			w.at, w.shard = i, uint8(shard)
 			t.FeedHashed(&b.segments[i], b.hashes[i])
 		}
+	}
+	for i := range errors {
+		w.quoted(&errors[i])
 	}
 	if b.started {
 		w.advance(b.clock)
@@ -65,6 +82,13 @@ func (w *worker) work(b *batch) {
 	}
 }
 
+// quoted hands an ICMP error to the tracker that has the quoted segment's connection.
+func (w *worker) quoted(q *quoted) {
+	if t := w.shards[q.hash>>(64-shardBits)]; t != nil {
+		t.QuotedHashed(&q.icmp, q.hash)
+	}
+}
+
 func (w *worker) advance(now wire.Time) {
 	for i, t := range w.shards {
 		if t != nil {
@@ -77,14 +101,26 @@ func (w *worker) advance(now wire.Time) {
 // opened is called by a tracker when a connection begins; its stamp is the place
 // of its first segment among all.
 func (w *worker) opened() uint64 {
-	w.result.opened = append(w.result.opened, opening{uint16(w.at), w.shard})
+	w.result.opened = append(w.result.opened, opening{at: uint16(w.at), shard: w.shard})
 	return w.batch.base + uint64(w.at)
 }
+
+// joined is called after opened, when the connection is in the stream of another one.
+func (w *worker) joined(of uint64) {
+	o := &w.result.opened[len(w.result.opened)-1]
+	o.joins, o.of = true, of
+}
+
+// split is called when Wireshark would begin another stream in a connection.
+func (w *worker) split() { w.result.splits = append(w.result.splits, uint16(w.at)) }
 
 func (w *worker) settled(c *reassembly.Conn, opened uint64) {
 	v := &w.view
 	w.names.view(v, w.cfg, c, w.batch.layers(c.Tuple.Encap))
+	w.views = w.peers[w.shard].Views(c)
+	v.Peers = &w.views
 	v.Findings = w.rules.Check(c)
+	w.durations.Add(c)
 	s := w.result.next()
 	s.shard, s.opened = w.shard, opened
 	s.digest = report.NewDigest(v)

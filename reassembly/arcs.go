@@ -11,24 +11,27 @@ type Stimulus uint8
 // The stimuli. Inside one segment they apply in the order of RFC 9293 section
 // 3.10.7.4: RST, SYN, ACK, FIN.
 const (
-	sndSYN      Stimulus = iota // sent a SYN without ACK
-	sndSYNACK                   // sent a SYN with ACK
-	sndFIN                      // sent its FIN
-	sndRST                      // sent a RST and had no connection from then on
-	rcvSYNACK                   // received the peer's SYN together with the ACK of its own
-	rcvACKofSYN                 // received the ACK of its SYN
-	rcvFIN                      // received the peer's FIN, and all before it
-	rcvACKofFIN                 // received the ACK of its FIN
-	rcvRST                      // received an acceptable RST
-	timeout2MSL                 // TIME-WAIT is over
-	timeoutDead                 // gave up: retries or FIN_WAIT_2 timer of the host profile
-	midstream                   // the capture begins inside the connection
-	reopened                    // the next incarnation of the tuple took its place
+	sndSYN          Stimulus = iota // sent a SYN without ACK
+	sndSYNACK                       // sent a SYN with ACK
+	sndFIN                          // sent its FIN
+	sndRST                          // sent a RST and had no connection from then on
+	rcvSYNACK                       // received the peer's SYN together with the ACK of its own
+	rcvACKofSYN                     // received the ACK of its SYN
+	rcvFIN                          // received the peer's FIN, and all before it
+	rcvACKofFIN                     // received the ACK of its FIN
+	rcvRST                          // received an acceptable RST
+	rcvICMP                         // received an ICMP error that its SYN cannot get through
+	timeout2MSL                     // TIME-WAIT is over
+	timeoutDead                     // gave up: retries or FIN_WAIT_2 timer of the host profile
+	midstream                       // the capture begins inside the connection
+	midstreamClosed                 // the same, after the endpoint's own FIN
+	midstreamPeer                   // the same, after the peer's FIN
+	reopened                        // the next incarnation of the tuple took its place
 
 	stimulusEnd
 )
 
-var stimulusNames = [...]string{"snd SYN", "snd SYN,ACK", "snd FIN", "snd RST", "rcv SYN,ACK", "rcv ACK of SYN", "rcv FIN", "rcv ACK of FIN", "rcv RST", "Timeout=2MSL", "Timeout=retries", "capture begins", "reopened"}
+var stimulusNames = [...]string{"snd SYN", "snd SYN,ACK", "snd FIN", "snd RST", "rcv SYN,ACK", "rcv ACK of SYN", "rcv FIN", "rcv ACK of FIN", "rcv RST", "rcv ICMP", "Timeout=2MSL", "Timeout=retries", "capture begins", "capture begins after the own FIN", "capture begins after the peer's FIN", "reopened"}
 
 // String returns the stimulus in the figure's words.
 func (s Stimulus) String() string { return stimulusNames[s] }
@@ -91,6 +94,10 @@ var arcs = [...]arc{
 	{LastAck, rcvRST, Closed, "rcv RST"},
 	{TimeWait, rcvRST, Closed, "rcv RST (assassination, RFC 1337)"},
 
+	// RFC 9293 section 3.9.2.2 and RFC 5461: an attempt may be given up at an ICMP
+	// error, and is by Linux, so that the next address can be tried.
+	{SynSent, rcvICMP, Closed, "rcv ICMP unreachable for the SYN: the attempt is given up"},
+
 	// Timers that the figure does not draw: retries that ran out (RFC 9293 section
 	// 3.8.3, RFC 1122 section 4.2.3.5) and the time that Linux and others give an
 	// orphan in FIN-WAIT-2.
@@ -118,6 +125,8 @@ var arcs = [...]arc{
 
 	// The capture began later: the least that explains a segment of a connection.
 	{Closed, midstream, Established, "the capture begins inside the connection"},
+	{Closed, midstreamClosed, FinWait2, "the capture begins after the FIN of this end and its ACK"},
+	{Closed, midstreamPeer, CloseWait, "the capture begins after the FIN of the other end and its ACK"},
 }
 
 // still lists, for each stimulus, the states in which it changes nothing, with
@@ -137,10 +146,13 @@ var still = [...]struct {
 	{rcvFIN, []State{CloseWait, Closing, LastAck, TimeWait}, "a FIN retransmission; TIME-WAIT answers and restarts its timer"},
 	{rcvACKofFIN, []State{FinWait2, TimeWait, Closed}, "the ACK again"},
 	{rcvRST, []State{Closed}, "nothing left to reset"},
+	{rcvICMP, []State{SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait, Closed}, "a soft error: the connection goes on (RFC 1122 section 4.2.3.9)"},
 	{timeout2MSL, []State{Closed}, "reset or reopened before"},
 	{timeoutDead, []State{Closed}, "closed before"},
 	{reopened, []State{Closed}, "closed before"},
 	{midstream, []State{SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait}, "the connection is known already"},
+	{midstreamClosed, []State{SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait}, "the connection is known already"},
+	{midstreamPeer, []State{SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait}, "the connection is known already"},
 }
 
 const (

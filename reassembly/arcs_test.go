@@ -179,7 +179,7 @@ func TestFigure5(t *testing.T) {
 // up in review as a changed picture.
 func TestStatesDocument(t *testing.T) {
 	const path = "../docs/states.md"
-	want := statesDocument()
+	want := statesDocument(walkedArcs(t))
 	if *update {
 		if err := os.WriteFile(path, want, 0o644); err != nil {
 			t.Fatal(err)
@@ -195,7 +195,7 @@ func TestStatesDocument(t *testing.T) {
 	}
 }
 
-func statesDocument() []byte {
+func statesDocument(walked map[arcPlace]*walk) []byte {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# The states and what moves them")
@@ -256,10 +256,17 @@ func statesDocument() []byte {
 	p("")
 	p("## The arcs")
 	p("")
-	p("| from | stimulus | to | why |")
-	p("| --- | --- | --- | --- |")
+	p("Evidence and scenarios are those of [the scenarios](../testdata/scenarios) in which the")
+	p("arc is walked; of many scenarios the shortest three are named.")
+	p("")
+	p("| from | stimulus | to | why | on the wire | evidence | scenarios |")
+	p("| --- | --- | --- | --- | --- | --- | --- |")
 	for _, a := range arcs {
-		p("| %v | %v | %v | %s |", a.from, a.stimulus, a.to, a.why)
+		evidence, names := "", "no scenario: "+unwalked[arcPlace{a.from, a.stimulus}]
+		if w := walked[arcPlace{a.from, a.stimulus}]; w != nil {
+			evidence, names = w.text()
+		}
+		p("| %v | %v | %v | %s | %s | %s | %s |", a.from, a.stimulus, a.to, a.why, onTheWire[a.stimulus], evidence, names)
 	}
 	p("")
 	p("## What changes nothing")

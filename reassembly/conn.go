@@ -73,10 +73,15 @@ type Conn struct {
 	Ends [2]Endpoint
 	// Events is the bounded log, in capture order.
 	Events []Event
-	// Dropped counts events that the log's bound left out.
+	// ICMP holds the ICMP errors about its segments, bounded, the first of each
+	// sort in capture order.
+	ICMP []ICMP
+	// Dropped counts events that the bounds left out.
 	Dropped uint32
 	// Seen is the union of what happened; rules are selected by it.
-	Seen      Seen
+	Seen Seen
+	// Quiet is the last long silence, if there was one.
+	Quiet     Quiet
 	Outcome   Outcome
 	Handshake Handshake
 	Close     Close
@@ -94,12 +99,24 @@ type Conn struct {
 	// connection; Replaced when that attempt was answered.
 	Next     Incarnation
 	Replaced bool
+	// View is what Config.Watch named the connection; 0 if Events holds every segment
+	// of it, one by one.
+	View uint32
+}
+
+// Quiet is a time in which nothing passed in either direction, 30 seconds or longer.
+// For is 0 if there was none.
+type Quiet struct {
+	// At and Frame are those of the segment that ended it.
+	At    wire.Time
+	Frame wire.FrameID
+	For   time.Duration
 }
 
 // Clone returns a copy that stays valid.
 func (c *Conn) Clone() *Conn {
 	d := *c
-	d.Events = slices.Clone(c.Events)
+	d.Events, d.ICMP = slices.Clone(c.Events), slices.Clone(c.ICMP)
 	for i := range d.Ends {
 		e := &d.Ends[i]
 		e.Missing, e.Repeated, e.Timeline = slices.Clone(e.Missing), slices.Clone(e.Repeated), slices.Clone(e.Timeline)
@@ -120,6 +137,11 @@ type Incarnation struct {
 	// AnswerAt its time; 0 if there was none.
 	Answer   wire.FrameID
 	AnswerAt wire.Time
+	// TTL is the hop limit of its opener's last segment, TSVal the newest time stamp
+	// of that side, if HasTime.
+	TTL     uint8
+	TSVal   uint32
+	HasTime bool
 }
 
 // Ended says why a connection left the tracker.
@@ -177,11 +199,17 @@ type Endpoint struct {
 	// Timeline lists the states, first to last. Empty when the side had no
 	// connection as far as can be told.
 	Timeline []Transition
+	// Gone is the frame with which the side's host shows that it knows no such
+	// connection any more, although nothing told of its end: the host restarted, or
+	// what ended it was lost before the tap. Nobody saw that transition, and a host
+	// without power makes none, so Timeline does not hold it. 0: no such frame.
+	Gone wire.FrameID
 }
 
-// Final returns the state at the end of the timeline, CLOSED if it is empty.
+// Final returns the state that the side is left in: CLOSED if its connection is
+// gone or it never had one, otherwise the state at the end of the timeline.
 func (e *Endpoint) Final() State {
-	if n := len(e.Timeline); n > 0 {
+	if n := len(e.Timeline); n > 0 && e.Gone == 0 {
 		return e.Timeline[n-1].State
 	}
 	return Closed

@@ -17,8 +17,10 @@ type Event struct {
 	// Seq is the first segment's sequence number, End the highest number after
 	// payload, SYN and FIN of the run; Ack the last segment's acknowledgment.
 	Seq, End, Ack wire.Seq
-	// TSVal is the last segment's timestamp; valid with MarkTimestamp.
+	// TSVal is the last segment's timestamp, TSEcr the one that it echoes; valid with
+	// MarkTimestamp.
 	TSVal  uint32
+	TSEcr  uint32
 	Flags  wire.Flags
 	Window uint16
 	IPID   uint16
@@ -26,6 +28,8 @@ type Event struct {
 	From   Side
 	Kind   Kind
 	Marks  Marks
+	// Traits are those of the first segment.
+	Traits wire.Traits
 }
 
 // Kind is what an event is.
@@ -42,9 +46,12 @@ const (
 	KindRST
 	// KindOdd: no ACK, no SYN, no RST (NULL, FIN-only and Xmas scans).
 	KindOdd
+	// KindICMP: an ICMP error about a segment. The log holds segments only; the
+	// errors stand in Conn.ICMP.
+	KindICMP
 )
 
-var kindNames = [...]string{"ack", "data", "syn", "synack", "fin", "rst", "odd"}
+var kindNames = [...]string{"ack", "data", "syn", "synack", "fin", "rst", "odd", "icmp"}
 
 // String returns the word used in reports.
 func (k Kind) String() string { return kindNames[k] }
@@ -73,6 +80,16 @@ const (
 	// MarkOutside: its sequence number lies outside of anything the receiver could
 	// have accepted.
 	MarkOutside
+	// MarkShrink: it takes back window that its sender had offered (RFC 9293 section
+	// 3.8.6.2.1).
+	MarkShrink
+	// MarkOldTime: its time stamp is older than one that its sender had used before
+	// (RFC 7323 section 5).
+	MarkOldTime
+	// MarkHops: its hop limit is not that of the sender's segment before it.
+	MarkHops
+	// MarkEcho: both sides go on sending ACKs that acknowledge nothing new.
+	MarkEcho
 )
 
 // Has reports whether all marks of m2 are set.
@@ -80,7 +97,7 @@ func (m Marks) Has(m2 Marks) bool { return m&m2 == m2 }
 
 // Seen is the union of what happened on a connection. A rule names the bits that
 // can trigger it, so that a clean connection runs none.
-type Seen uint32
+type Seen uint64
 
 // The bits.
 const (
@@ -106,6 +123,27 @@ const (
 	SeenOutside
 	SeenOpenFIN   // a FIN was not acknowledged when the connection settled
 	SeenHalfClose // new data that acknowledges the peer's FIN
+	SeenICMP      // an ICMP error quotes one of its segments
+	SeenShrink
+	SeenOldTime
+	SeenHops
+	SeenEcho
+	SeenUrgent      // the URG flag
+	SeenCrossedFIN  // a FIN that does not acknowledge the one the peer had sent
+	SeenPromptFIN   // a FIN that is the first to acknowledge the peer's
+	SeenBothSYN     // a SYN without ACK of the server
+	SeenSYNData     // data, or an option that announces it, on a SYN
+	SeenUserTimeout // the user timeout option on a SYN (RFC 5482)
+	SeenLessOptions // a SYN-ACK lacks what the SYN offered
+	SeenSelf        // both ends are one address and port
+	SeenNoData      // opened and ended without data
+	SeenUnanswered  // a SYN without SYN-ACK
+	SeenHalfOpen    // a SYN-ACK, after which the client sent nothing but SYN and RST
+	SeenUnsolicited // begins with a SYN-ACK or RST that nothing in the capture asked for
+	SeenOneFIN      // one side alone sent a FIN
+	SeenReused      // the tuple had a connection before
+	SeenOlderLife   // a segment of the tuple's earlier connection passed after the SYN
+	SeenReopened    // the tuple opened anew while the connection was held
 )
 
 // SeenRST is a RST of either side.

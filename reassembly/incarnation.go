@@ -13,7 +13,7 @@ func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, swapped bool) uint3
 	r := t.recs.at(rec)
 	if s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
 		for i := rec; i != 0; i = t.recs.at(i).older {
-			if t.recs.at(i).sentSYN(s, swapped) {
+			if o := t.recs.at(i); o.sentSYN(s, swapped) && (i == rec || !o.over()) {
 				return i
 			}
 		}
@@ -36,6 +36,14 @@ func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, swapped bool) uint3
 		}
 	}
 	return best
+}
+
+// over reports whether an earlier life has ended. No host repeats the SYN of such a
+// one: its number again is another attempt, by a sender that always takes the same
+// one, or an old duplicate, for which the receiver makes a connection all the same
+// (RFC 9293 figure 8).
+func (r *record) over() bool {
+	return r.replaced || r.state == stateClosed || r.state == stateReset
 }
 
 // sentSYN reports whether a SYN is one that this connection's side sent: with the
@@ -140,6 +148,8 @@ func (t *Tracker) reopen(rec uint32, s *wire.Segment, swapped bool) uint32 {
 	r, f := t.recs.at(rec), t.recs.at(fresh)
 	f.older, r.newer = rec, fresh
 	f.previous, r.next = r.neighbour(), f.neighbour()
+	r.listen()
+	t.sibling(rec, fresh, s, swapped)
 	return fresh
 }
 
@@ -151,7 +161,7 @@ func (t *Tracker) superseded(rec uint32, answer wire.FrameID, now wire.Time) {
 		if !o.replaced {
 			o.replaced = true
 			o.next.answer, o.next.answerAt = answer, now
-			o.deadline = now.Add(t.cfg.Profile.TimeWait)
+			o.deadline = now.Add(t.patience.TimeWait)
 			t.wheel.file(t, i)
 		}
 	}

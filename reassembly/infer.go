@@ -38,6 +38,14 @@ type happening struct {
 	// contested: it arrived, but whether before or after another is not proven; the
 	// state that follows only if it was before is no more than Passed.
 	contested bool
+	// late: the peer's FIN arrived, by its acknowledgment, after the ACK of the own
+	// FIN that passed the tap behind it; TIME_WAIT follows only if that arrived.
+	late bool
+	// answered, for a RST sent: the event, plus one, that it answers at once, where
+	// that is the cause; 0: none. noSocket: it says that the host has no such
+	// connection.
+	answered int
+	noSocket bool
 }
 
 // An endpoint's own order is that of the log, but for segments that crossed: what
@@ -63,22 +71,33 @@ type inference struct {
 	// vague: which of several copies of the peer's FIN arrived first cannot be told;
 	// copies: nor does it matter but for when.
 	vague, copies bool
+	// refilled is the event with which the peer sent data below its FIN again, -1 if
+	// it did not: what the endpoint sent before was asking for it.
+	refilled int
+	// clock is the endpoint's timestamp clock, read when hasClock is set.
+	clock    clock
+	hasClock bool
 }
 
-// run fills in both timelines of c.
-func (in *inference) run(c *Conn, p *Profile) {
+// run fills in both timelines of c; profiles are its endpoints' hosts'.
+func (in *inference) run(c *Conn, profiles [2]*Profile) {
 	in.c = c
 	for side := range in.fins {
 		in.fins[side] = in.findFIN(Side(side))
 	}
+	for side := range in.fins {
+		in.fins[side].before = in.closedBefore(Side(side))
+	}
 	for side := range c.Ends {
 		in.me = Side(side)
-		in.list, in.unordered, in.vague, in.copies = in.list[:0], false, false, false
+		in.list, in.unordered, in.vague, in.copies, in.hasClock = in.list[:0], false, false, false, false
+		in.refilled = -1
 		in.opening()
 		in.closing()
 		in.resets()
+		in.unreachable()
 		in.reopened()
-		in.apply(p)
+		in.apply(profiles[side])
 	}
 }
 
@@ -149,7 +168,7 @@ func (in *inference) received(by Stimulus, proof int) int {
 		// What was sent without knowing it was sent before it arrived, and so was what
 		// followed it too soon to be sent after.
 		for _, l := range in.lacks {
-			if l > cause && (proof < 0 || l < proof) {
+			if l > cause && (proof < 0 || l < proof) && in.sentAt(l) >= ev[cause].At {
 				h.pos = max(h.pos, posCrossed(l))
 			}
 		}
@@ -175,11 +194,26 @@ func (in *inference) tooSoon() time.Duration { return in.end().Response * 3 / 4 
 // it was sent late enough to know, and does not.
 func (in *inference) refutes(c, proof int) bool {
 	for _, l := range in.lacks {
-		if l > c && (proof < 0 || l < proof) && in.c.Events[l].At.Sub(in.c.Events[c].At) >= in.end().Response {
+		if l > c && (proof < 0 || l < proof) && in.lateEnough(c, l, proof) {
 			return true
 		}
 	}
 	return false
+}
+
+// lateEnough reports whether an own segment was sent late enough to know of candidate
+// c, had that arrived.
+func (in *inference) lateEnough(c, own, proof int) bool {
+	ev := in.c.Events
+	at := in.sentAt(own)
+	switch {
+	case own < in.refilled && in.refilled < proof:
+		// It led the peer to send again, so it was no chance crossing.
+		return at.Sub(ev[c].At) >= in.tooSoon()
+	case at < ev[own].At:
+		return at.Sub(ev[c].At) >= in.end().Response
+	}
+	return !in.c.MayCross(c, own)
 }
 
 // opening finds how the endpoint came to be connected.
@@ -215,10 +249,14 @@ func (in *inference) opening() {
 		h := happening{pos: posSent(synack), cause: synack, by: sndSYNACK, at: ev[synack].At, frame: ev[synack].Frame, evidence: Sent}
 		if yourSYN >= 0 && yourSYN < synack {
 			cause := yourSYN
-			for i := yourSYN; i < synack; i++ {
-				if ev[i].From == you && ev[i].Kind == KindSYN && genuine(&ev[i]) {
+			in.cands = in.gather(in.cands[:0], you, yourSYN, isKind(KindSYN))
+			for _, i := range in.cands {
+				if i < synack {
 					cause = i
 				}
+			}
+			if n := in.echoed(synack, in.cands); n >= 0 {
+				cause = in.cands[n]
 			}
 			h.at, h.frame, h.proof, h.evidence, h.rewritten = ev[cause].At, ev[cause].Frame, ev[synack].Frame, Acked, cause != yourSYN
 			h.pos, h.cause = posReceived(cause), cause
@@ -238,6 +276,9 @@ func (in *inference) opening() {
 			break // a SYN that comes after all that has nothing to do with it
 		}
 		in.list = append(in.list, happening{pos: posReceived(yourSYN), cause: yourSYN, by: sndSYNACK, at: ev[yourSYN].At, frame: ev[yourSYN].Frame, proof: ev[shown].Frame, evidence: Acked})
+	case yourSYN >= 0 && len(ev) == 1 && in.c.Until.Sub(ev[yourSYN].At) < slowestReply(0):
+		// The capture ends before an answer could have come.
+		in.list = append(in.list, happening{pos: posReceived(yourSYN), cause: yourSYN, by: sndSYNACK, at: ev[yourSYN].At, frame: ev[yourSYN].Frame, evidence: Passed})
 	}
 
 	if syn >= 0 || yourSYNACK >= 0 {
@@ -336,15 +377,6 @@ func (in *inference) fastOpen() bool {
 	return syn >= 0 && synack >= 0 && in.c.Events[syn].Len > 0 && in.c.Events[synack].Ack == in.c.Events[syn].End
 }
 
-// inside is the opening of a connection that the capture met half-way: both sides
-// are taken for ESTABLISHED, unless there is nothing but resets.
-func (in *inference) inside(talk, yourTalk int) {
-	if talk < 0 && yourTalk < 0 {
-		return
-	}
-	in.list = append(in.list, happening{pos: -1, by: midstream, at: in.c.Start, frame: in.c.First, evidence: Assumed})
-}
-
 // apply puts the happenings in order, drives the table with them, and adds what
 // timers must have done.
 func (in *inference) apply(p *Profile) {
@@ -366,17 +398,35 @@ func (in *inference) apply(p *Profile) {
 		if !moves {
 			continue
 		}
+		if h.noSocket && in.timers(p, state, at, in.c.Events[h.answered-1].At, h.frame) {
+			return // it was gone when what the RST answers came
+		}
+		if (h.noSocket || h.by == reopened && h.evidence == Sent) && (state == Established || state == CloseWait) {
+			// A socket that closes, or is aborted, in one of these says so with a FIN or
+			// a RST of its own; its host has no use for another while it lasts.
+			e.Gone = h.frame
+			return
+		}
+		if h.answered > 0 && len(e.Timeline) > 0 {
+			// The cause is what it answers, unless the states before it know better.
+			if v := &in.c.Events[h.answered-1]; v.LastAt >= at && v.LastFrame > e.Timeline[len(e.Timeline)-1].Frame {
+				h.at, h.frame, h.proof = v.LastAt, v.LastFrame, h.frame
+				if h.evidence == Sent {
+					h.evidence = Acked
+				}
+			}
+		}
 		at = max(at, h.at)
 		if len(e.Timeline) == 0 {
 			at = h.at
 		}
-		if h.contested && next == Closing {
+		if h.contested && next == Closing || h.late && next == TimeWait {
 			h.evidence = Passed
 		}
-		e.Timeline = append(e.Timeline, Transition{State: next, At: at, Frame: h.frame, Proof: h.proof, Evidence: h.evidence, Rewritten: h.rewritten})
+		e.Timeline = append(e.Timeline, Transition{State: next, At: at, Frame: h.frame, Proof: h.proof, Evidence: h.evidence, Rewritten: h.rewritten, by: h.by})
 		state = next
 	}
-	in.timers(p, state, at)
+	in.timers(p, state, at, in.c.Until, 0)
 	in.doubt()
 }
 
@@ -400,38 +450,6 @@ func (in *inference) synchronizedFirst() {
 // order is that of RFC 9293 section 3.10.7.4 inside one segment, with the ACK of
 // the SYN before everything that needs a synchronized connection.
 var order = [stimulusEnd]uint8{
-	midstream: 0, sndSYN: 1, sndSYNACK: 2, rcvSYNACK: 3, rcvACKofSYN: 4, rcvRST: 5, rcvACKofFIN: 6, rcvFIN: 7,
+	midstream: 0, midstreamClosed: 0, midstreamPeer: 0, sndSYN: 1, sndSYNACK: 2, rcvSYNACK: 3, rcvACKofSYN: 4, rcvRST: 5, rcvICMP: 5, rcvACKofFIN: 6, rcvFIN: 7,
 	sndFIN: 8, sndRST: 9, reopened: 10, timeout2MSL: 11, timeoutDead: 12,
-}
-
-// timers adds the transition that a timer must have made before the connection
-// went out of sight.
-func (in *inference) timers(p *Profile, state State, since wire.Time) {
-	e := in.end()
-	var by Stimulus
-	var span time.Duration
-	switch state {
-	case TimeWait:
-		by, span = timeout2MSL, p.TimeWait
-		// Every segment that it answers restarts the timer.
-		for i := range in.c.Events {
-			if v := &in.c.Events[i]; v.From != in.me && genuine(v) && v.Kind != KindRST && v.LastAt > since {
-				since = v.LastAt
-			}
-		}
-	case SynSent:
-		by, span = timeoutDead, p.SYNSpan
-	case SynReceived:
-		by, span = timeoutDead, p.SYNACKSpan
-	default:
-		return
-	}
-	fired := since.Add(span)
-	if fired.Add(min(p.TimerSlack, span/8)) > in.c.Until {
-		return
-	}
-	next, moves := state.next(by)
-	if moves {
-		e.Timeline = append(e.Timeline, Transition{State: next, At: fired, Evidence: Timer})
-	}
 }

@@ -18,6 +18,8 @@ type finInfo struct {
 	// hidden: no copy was captured, but the peer acknowledged one number more than
 	// data explains, and nothing followed it.
 	hidden bool
+	// before: the side must be taken to have sent it before the capture began.
+	before bool
 	// forged: the side goes on as if it had not sent it. Its peer may follow it all
 	// the same.
 	forged bool
@@ -263,9 +265,11 @@ func (in *inference) receivedFIN() int {
 	if len(in.cands) > 0 {
 		original = in.cands[0]
 	}
+	in.refilled = in.first(you, max(fin.first, 0)+1, func(e *Event) bool { return e.Kind == KindData && e.Marks&MarkRepeat != 0 && e.End.Before(fin.end) })
 	in.vague = in.chooseCopy(proof)
 	n := len(in.list)
 	cause := in.received(rcvFIN, proof)
+	in.refilled = -1
 	if cause >= 0 && original >= 0 && ev[cause].From == you {
 		in.list[n].rewritten = cause != original && !in.vague
 	}
@@ -281,7 +285,7 @@ func (in *inference) receivedFIN() int {
 			in.list = append(in.list, happening{pos: in.list[n].pos, cause: in.list[n].cause, by: rcvACKofFIN, at: ev[cause].At, frame: ev[cause].Frame, evidence: Assumed})
 		}
 	case in.list[n].evidence == Acked && in.overtaken(cause, proof):
-		in.list[n].contested = true
+		in.contest(n, proof)
 	}
 	return cause
 }
@@ -312,6 +316,11 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 	own := in.fins[in.me]
 	switch {
 	case n-first < 2:
+		return false
+	case in.echoed(proof, in.cands[:n]) == 0:
+		// The echo of a later copy would leave open whether the first had arrived: some
+		// stacks remember the time stamp of what only repeats the last number, too.
+		in.cands = in.cands[:1]
 		return false
 	case own.shown >= 0 && own.shown < proof && !own.forged && !ev[in.cands[0]].Ack.Before(own.end):
 		// It led to TIME_WAIT, which sends no D-SACK and lasts: the first copy will do.
@@ -364,6 +373,33 @@ func (in *inference) overtaken(cause, proof int) bool {
 	return i >= 0 && i < proof && in.c.Events[proof].At.Sub(in.c.Events[i].At) > in.end().Response
 }
 
+// contest settles whether the peer's FIN, happening n, arrived before the ACK of the
+// own FIN that overtakes it in the log before the proof. A FIN is acknowledged at
+// once: if its acknowledgment left too late for an arrival before that ACK, by its
+// sender's clock, the FIN was the one that had been held up.
+func (in *inference) contest(n, proof int) {
+	ev := in.c.Events
+	h := &in.list[n]
+	h.contested = true
+	k := in.ownClock()
+	if k.tick == 0 || ev[proof].Marks&MarkTimestamp == 0 || k.lag(&ev[proof]) > 2*k.tick+in.end().Response/2 {
+		return
+	}
+	own := in.fins[in.me]
+	if in.first(in.me.Peer(), h.cause+1, func(e *Event) bool { return e.Kind == KindFIN }) >= 0 {
+		return // another copy may be the one that is acknowledged
+	}
+	for i := proof - 1; i > h.cause; i-- {
+		e := &ev[i]
+		if e.From == in.me || !genuine(e) || !plain(e) || e.Ack.Before(own.end) {
+			continue
+		}
+		if ev[proof].At.Sub(e.At) > promptly(in.end().Response) {
+			h.pos, h.cause, h.late = max(h.pos, posReceived(i)), i, true
+		}
+	}
+}
+
 // holeBelow reports whether some of the peer's numbers below end were neither
 // captured nor acknowledged.
 func (in *inference) holeBelow(end wire.Seq) bool {
@@ -380,7 +416,7 @@ func (in *inference) doubt() {
 		before = f.shown
 	}
 	me, you := in.mayHaveClosed(in.me, len(in.c.Events)), in.mayHaveClosed(in.me.Peer(), before)
-	if in.unordered {
+	if in.unordered || in.fins[Client].before || in.fins[Server].before {
 		me, you = true, true
 	}
 	if !me && !you {

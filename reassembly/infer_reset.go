@@ -22,8 +22,16 @@ func (in *inference) resets() {
 	for i := in.first(me, 0, isKind(KindRST)); i >= 0; i = in.first(me, i+1, isKind(KindRST)) {
 		if !in.goesOn(i) {
 			in.did(i, sndRST)
+			h := &in.list[len(in.list)-1]
 			if alien(in.c, &ev[i]) {
-				in.list[len(in.list)-1].evidence = Passed
+				h.evidence = Passed
+			}
+			if j := in.c.Trigger(i); j >= 0 {
+				if !in.wentOn(j, i) {
+					h.answered, h.noSocket = j+1, h.evidence == Sent
+				}
+			} else {
+				h.answered = in.provoked(i) + 1
 			}
 			break
 		}
@@ -37,6 +45,67 @@ func (in *inference) resets() {
 	}
 	in.received(rcvRST, -1)
 }
+
+// wentOn reports whether the endpoint sent something else, with event j received,
+// before the RST with index i: then j met a socket.
+func (in *inference) wentOn(j, i int) bool {
+	k := in.first(in.me, j+1, func(e *Event) bool { return e.Kind != KindRST && e.At.Sub(in.c.Events[j].LastAt) >= in.tooSoon() })
+	return k >= 0 && k < i
+}
+
+// provoked returns the event that the endpoint answered with the RST,ACK of index i,
+// -1 if it did not do so at once. The peer's last segment that the RST covers is it
+// if the RST came back as fast as anything of this endpoint ever does: it met a
+// socket that nobody reads from any more, or a program that aborts as soon as it has
+// read it. An ACK on the way out ahead of the RST belongs to the same answer; other
+// segments show that the endpoint had time to go on.
+func (in *inference) provoked(i int) int {
+	ev := in.c.Events
+	rst := &ev[i]
+	best := in.end().Response
+	if rst.Flags&wire.ACK == 0 || best == 0 {
+		return -1
+	}
+	for j := i - 1; j >= 0; j-- {
+		e := &ev[j]
+		switch {
+		case !genuine(e):
+		case e.From == in.me && e.Kind != KindACK:
+			return -1
+		case e.From != in.me && e.End != e.Seq && !rst.Ack.Before(e.End):
+			if gap := rst.At.Sub(e.LastAt); gap < in.tooSoon() || gap > promptly(best) {
+				return -1
+			}
+			return in.flight(j)
+		}
+	}
+	return -1
+}
+
+// oneFlight is the most that segments may lie apart at the tap that reach their
+// receiver back to back, before a program is woken to read the first: scheduling
+// takes some 50 µs, and what passes within twice that comes to it as one.
+const oneFlight = 100 * time.Microsecond
+
+// flight returns the first of the peer's events that passed in one flight with event
+// j: what a program did next answers all of them, and the kernel had changed nothing
+// in between.
+func (in *inference) flight(j int) int {
+	ev := in.c.Events
+	for i := j - 1; i >= 0 && ev[j].At.Sub(ev[i].At) <= oneFlight; i-- {
+		if e := &ev[i]; e.From != in.me && genuine(e) && plain(e) && e.Count == 1 && e.Kind != KindFIN {
+			j = i
+		} else if e.From != in.me {
+			break
+		}
+	}
+	return j
+}
+
+// promptly is the longest that an answer given at once may take when the fastest
+// took best: a quarter more (paths vary as they do for tooSoon) and a millisecond
+// for the program to be woken.
+func promptly(best time.Duration) time.Duration { return best + best/4 + time.Millisecond }
 
 // goesOnAfter is how long after an endpoint's RST a segment that it had sent
 // before may still pass the tap, overtaken on the way.

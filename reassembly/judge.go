@@ -10,7 +10,17 @@ import (
 // what its users wanted.
 func judge(c *Conn) {
 	judgeHandshake(c)
+	sampled := c.Sampled()
+	if h := &c.Handshake; sampled && (h.Outcome == HandshakeUnanswered || h.Outcome == HandshakeAbandoned) {
+		h.Outcome = HandshakePending
+	}
 	judgeClose(c)
+	if sampled {
+		switch c.Close.Reason {
+		case CloseKeepaliveDead, CloseRetransmitDead, CloseZeroWindowDead, CloseHalfClosed, CloseOrderlyUnconfirmed:
+			c.Close.Reason = CloseUnknown // the answers may have been left out
+		}
+	}
 	switch {
 	case c.Handshake.Outcome == HandshakeRefused, c.Handshake.Outcome == HandshakeUnanswered, c.Handshake.Outcome == HandshakeReset,
 		c.Handshake.Outcome == HandshakeAbandoned, c.Handshake.Outcome == HandshakeICMP:
@@ -32,6 +42,17 @@ func judge(c *Conn) {
 			c.Outcome = OutcomeFailure
 		}
 	}
+}
+
+// Sampled reports whether segments of the connection were picked by a switch, one in
+// many (sFlow): then that something was not seen does not say that it was not there.
+func (c *Conn) Sampled() bool {
+	for i := range c.Events {
+		if c.Events[i].Traits&wire.TraitSampled != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func judgeHandshake(c *Conn) {
@@ -86,6 +107,11 @@ func judgeHandshake(c *Conn) {
 		h.Outcome = HandshakePending
 		if over {
 			h.Outcome = HandshakeAbandoned
+		}
+	case synack == nil && metICMP(c):
+		h.Outcome = HandshakePending
+		if over || c.Ends[Client].Final() == Closed {
+			h.Outcome = HandshakeICMP
 		}
 	case synack == nil:
 		h.Outcome = HandshakePending
@@ -158,8 +184,8 @@ func ended(c *Conn, rst *Event) bool {
 			}
 		}
 	}
-	// A refused SYN, or a host that never had the connection.
-	return len(c.Ends[rst.From].Timeline) == 0
+	// A refused SYN, or a host that has no such connection, or never had.
+	return len(c.Ends[rst.From].Timeline) == 0 || c.Ends[rst.From].Gone == rst.Frame
 }
 
 func closeReason(c *Conn, first int) CloseReason {
@@ -168,6 +194,8 @@ func closeReason(c *Conn, first int) CloseReason {
 		return CloseRefused
 	case HandshakeUnanswered:
 		return CloseUnanswered
+	case HandshakeICMP:
+		return CloseICMP
 	case HandshakeAbandoned:
 		return CloseHandshakeAbandoned
 	case HandshakePending:

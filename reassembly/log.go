@@ -32,6 +32,17 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	if s.Len > 0 && p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) && m&(MarkRepeat|MarkKeepalive|MarkOther|MarkOutside) == 0 {
 		r.seen |= SeenHalfClose
 	}
+	if s.Flags&wire.URG != 0 {
+		r.seen |= SeenUrgent
+	}
+	if kind == KindFIN && p.has(hasFIN) && m&(MarkOther|MarkOutside) == 0 {
+		switch {
+		case s.Ack.Before(p.fin):
+			r.seen |= SeenCrossedFIN
+		case !r.finAckNoted(from):
+			r.seen |= SeenPromptFIN
+		}
+	}
 	closing := f.has(hasFIN) || p.has(hasFIN)
 	if closing && r.sinceFIN < 1<<15 {
 		r.sinceFIN++
@@ -39,16 +50,18 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	data := kind == KindACK || kind == KindData
 	first := f.packets == uint64(f.dups)+1 || !r.talkedBefore(from)
 	plain := data && !first &&
-		(m&^foldable == 0 || r.logLen > logPlain) &&
+		(m&^foldable == 0 && s.Flags&wire.URG == 0 || r.logLen > logPlain) &&
 		(!closing || r.sinceFIN > closeSingles)
 	if plain && p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) && !r.finAckNoted(from) {
 		plain = false
 	}
 	switch {
 	case plain && r.run[from] != 0:
+		t.watchFrom(r)
 		t.event(r.run[from]).fold(s, kind, m)
 		return
 	case r.logLen >= logMax:
+		t.watchFrom(r)
 		if e := t.lastLike(r, from, kind); e != nil {
 			e.fold(s, kind, m)
 		} else {
@@ -59,7 +72,7 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	ref := t.append(r)
 	*t.event(ref) = Event{
 		At: s.At, Frame: s.Frame, LastAt: s.At, LastFrame: s.Frame, Count: 1, Len: s.Len, Seq: s.Seq, End: s.End(), Ack: s.Ack,
-		TSVal: s.Options.TSVal, Flags: s.Flags, Window: s.Window, IPID: s.IPID, TTL: s.TTL, From: from, Kind: kind, Marks: m,
+		TSVal: s.Options.TSVal, TSEcr: s.Options.TSEcr, Flags: s.Flags, Window: s.Window, IPID: s.IPID, TTL: s.TTL, From: from, Kind: kind, Marks: m, Traits: s.Traits,
 	}
 	if plain {
 		r.run[from] = ref
@@ -68,6 +81,9 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	}
 	if !data || first {
 		r.noteTalked(from, kind)
+	}
+	if kind == KindRST {
+		r.listen()
 	}
 	if p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) {
 		r.noteFinAck(from)
@@ -86,7 +102,7 @@ func (e *Event) fold(s *wire.Segment, kind Kind, m Marks) {
 	if kind == KindData {
 		e.Kind = kind
 	}
-	e.TSVal, e.Window, e.IPID, e.TTL = s.Options.TSVal, s.Window, s.IPID, s.TTL
+	e.TSVal, e.TSEcr, e.Window, e.IPID, e.TTL = s.Options.TSVal, s.Options.TSEcr, s.Window, s.IPID, s.TTL
 	e.Flags |= s.Flags
 	e.Marks |= m
 }
@@ -126,6 +142,9 @@ func (r *record) see(from Side, kind Kind, m Marks) {
 		if r.seen&SeenSYN != 0 && m&MarkRepeat != 0 {
 			r.seen |= SeenRepeatSYN
 		}
+		if from == Server {
+			r.seen |= SeenBothSYN
+		}
 		r.seen |= SeenSYN
 	case KindSYNACK:
 		if m&MarkRepeat != 0 {
@@ -150,7 +169,8 @@ func (r *record) see(from Side, kind Kind, m Marks) {
 	for _, b := range [...]struct {
 		mark Marks
 		seen Seen
-	}{{MarkKeepalive, SeenKeepalive}, {MarkZeroWindow, SeenZeroWindow}, {MarkDSACK, SeenDSACK}, {MarkOther, SeenOther}, {MarkAckUnseen, SeenAckUnseen}, {MarkOutside, SeenOutside}} {
+	}{{MarkKeepalive, SeenKeepalive}, {MarkZeroWindow, SeenZeroWindow}, {MarkDSACK, SeenDSACK}, {MarkOther, SeenOther}, {MarkAckUnseen, SeenAckUnseen}, {MarkOutside, SeenOutside},
+		{MarkShrink, SeenShrink}, {MarkOldTime, SeenOldTime}, {MarkHops, SeenHops}, {MarkEcho, SeenEcho}} {
 		if m&b.mark != 0 {
 			r.seen |= b.seen
 		}
@@ -181,14 +201,18 @@ func (r *record) doubled(s *wire.Segment, from Side) bool {
 		// A pure ACK is left out: several with one time stamp are ordinary.
 		window = sureWindow
 	}
-	if s.Flags&(wire.RST|wire.ACK) == wire.RST && window == doubleWindow && r.seen&SeenDuplicate == 0 {
-		// RSTs that answer several segments are alike to the bit. Where nothing else of
-		// the connection was doubled, they are not doubles.
+	// RSTs that answer several segments are alike to the bit. Where nothing else of the
+	// connection was doubled, they are not doubles; elsewhere each has one.
+	alike := s.Flags&(wire.RST|wire.ACK) == wire.RST && window == doubleWindow
+	if alike && r.seen&SeenDuplicate == 0 {
 		return false
 	}
 	for i := range r.recent {
 		if e := &r.recent[i]; e.mark == mark && e.at != 0 {
 			if d := s.At.Sub(e.at); d <= window && d >= -window {
+				if alike {
+					*e = recentFrame{}
+				}
 				return true
 			}
 		}
@@ -226,7 +250,7 @@ func (t *Tracker) reconsider(rec uint32, s *wire.Segment, from Side, kind Kind, 
 	if r.replaced {
 		return
 	}
-	pr := &t.cfg.Profile
+	pr := &t.patience
 	switch r.state {
 	case stateAttempt:
 		r.deadline = r.last.Add(pr.SYNSpan + pr.TimeWait)

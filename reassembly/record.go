@@ -16,6 +16,8 @@ type record struct {
 	first, lastFrame wire.FrameID
 	// deadline is when the connection leaves if nothing more comes; 0 is never.
 	deadline wire.Time
+	// carrier is what the last segment came through (see wire.Segment).
+	carrier uint32
 	// opened is the number of the Opened call, stamp what it returned.
 	opened, stamp uint64
 	// firstSeq is the first segment's sequence number, a part of the uid.
@@ -24,6 +26,10 @@ type record struct {
 	half [2]half // by Side
 
 	seen Seen
+	// The last long silence: when and by which frame it ended, and its length.
+	quietAt    wire.Time
+	quietFrame wire.FrameID
+	quietFor   time.Duration
 	// older and newer link the incarnations of the tuple that are held at once;
 	// the table knows the newest.
 	older, newer uint32
@@ -35,6 +41,7 @@ type record struct {
 	logHead, logTail uint32 // blocks
 	logLen           uint32 // events
 	dropped          uint32
+	icmp             uint32 // first of the ICMP errors; 0 none
 	// run is, by side, the event into which plain data and ACKs are folded; 0 none.
 	run [2]eventRef
 	// sinceFIN counts events from the first FIN on.
@@ -62,6 +69,8 @@ type record struct {
 
 	recent  [recentMax]recentFrame
 	recentN uint8
+	// view is the watcher's name for the connection; 0 while the log says all.
+	view uint32
 }
 
 // incarnation is what a record keeps of a neighbour.
@@ -74,6 +83,9 @@ type incarnation struct {
 	clientIsSrc    bool
 	openedByKeySrc bool
 	known          bool
+	hasTime        bool
+	ttl            uint8
+	tsMax          uint32
 }
 
 // recordState says, without hindsight, how far a connection has come; it decides
@@ -98,11 +110,21 @@ type half struct {
 	dups, rexmits uint32
 
 	isn, first, next, acked, fin, pendEnd wire.Seq
+	// lastAck is what the side's last segment acknowledged, if hasLast.
+	lastAck wire.Seq
 	// edge is the right edge of the window that this side offered.
 	edge wire.Seq
-	ext  uint32 // ranges; 0 none
+	// offered is the right edge that its last segment offered, SYNs apart.
+	offered wire.Seq
+	ext     uint32 // ranges; 0 none
 
 	flags halfFlags
+
+	// tsMax is the newest time stamp that the side sent, if hasTime.
+	tsMax uint32
+	// echoes counts ACKs in a row that acknowledge nothing new; hops is the hop limit
+	// of the last segment.
+	echoes, hops uint8
 
 	// The SYN's options, without time stamps and blocks.
 	optSet      wire.OptionSet
@@ -127,6 +149,9 @@ const (
 	hasEdge                           // edge is known
 	talked                            // it sent something besides a SYN
 	answeredSYN                       // it sent a SYN,ACK
+	hasTime                           // tsMax is set
+	hasLast                           // lastAck is set
+	hasOffered                        // offered is known
 )
 
 func (h *half) has(f halfFlags) bool { return h.flags&f == f }
@@ -180,7 +205,12 @@ func (r *record) tuple() wire.Tuple {
 }
 
 func (r *record) neighbour() incarnation {
+	f := &r.half[Client]
+	if r.roleBy != RoleBySYN {
+		f = &r.half[Server]
+	}
 	return incarnation{
+		hasTime: f.has(hasTime), ttl: f.hops, tsMax: f.tsMax,
 		start: r.start, last: r.last, frame: r.first, seq: r.firstSeq, clientIsSrc: r.clientIsSrc,
 		openedByKeySrc: r.clientIsSrc == (r.roleBy == RoleBySYN), known: true,
 	}
@@ -199,7 +229,7 @@ func (i *incarnation) public(key wire.Tuple, clientIsSrc bool) Incarnation {
 	if i.openedByKeySrc == clientIsSrc {
 		opener = Client
 	}
-	return Incarnation{Key: UIDKey{Tuple: key, Start: i.start, ISN: i.seq}, Last: i.last, Frame: i.frame, Opener: opener, Answer: i.answer, AnswerAt: i.answerAt}
+	return Incarnation{Key: UIDKey{Tuple: key, Start: i.start, ISN: i.seq}, Last: i.last, Frame: i.frame, Opener: opener, Answer: i.answer, AnswerAt: i.answerAt, TTL: i.ttl, TSVal: i.tsMax, HasTime: i.hasTime}
 }
 
 // The bits of record.noted, to be shifted by the Side.
@@ -214,6 +244,13 @@ func (r *record) noteTalked(from Side, kind Kind) {
 	if kind == KindACK || kind == KindData || kind == KindFIN {
 		r.noted |= notedTalk << from
 	}
+}
+
+// listen gives each side's next segment an entry of its own: after a RST or a new
+// SYN it shows what the side made of it.
+func (r *record) listen() {
+	r.run = [2]eventRef{}
+	r.noted &^= notedTalk | notedTalk<<1
 }
 
 func (r *record) finAckNoted(from Side) bool { return r.noted&(notedFinAck<<from) != 0 }

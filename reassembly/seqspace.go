@@ -28,11 +28,18 @@ func (t *Tracker) account(r *record, s *wire.Segment, from Side, kind Kind) (m M
 	if kind == KindRST {
 		return m | r.judgeRST(s, f, p)
 	}
+	if f.hops != s.TTL {
+		if f.hops != 0 {
+			m |= MarkHops
+		}
+		f.hops = s.TTL
+	}
 	if s.Window == 0 && s.Flags&wire.SYN == 0 {
 		m |= MarkZeroWindow
 	}
 	if s.Flags&wire.SYN != 0 {
 		m |= f.takeSYN(s, p)
+		r.seen |= f.synSeen(s, p)
 	} else {
 		f.flags |= talked
 	}
@@ -47,8 +54,46 @@ func (t *Tracker) account(r *record, s *wire.Segment, from Side, kind Kind) (m M
 	}
 	if m&MarkOutside == 0 {
 		clockResponse(f, p, s, m)
+		m |= f.takeTime(s)
+		if f.echo(p, s, kind, m) {
+			m |= MarkEcho
+		}
 	}
 	return m
+}
+
+// takeTime enters a segment's time stamp and says whether it is older than one that
+// its sender had used before.
+func (f *half) takeTime(s *wire.Segment) Marks {
+	switch {
+	case !s.Options.Set.Has(wire.OptTimestamps):
+	case !f.has(hasTime), int32(s.Options.TSVal-f.tsMax) >= 0, s.Flags&wire.SYN != 0:
+		f.tsMax = s.Options.TSVal
+		f.flags |= hasTime
+	default:
+		return MarkOldTime
+	}
+	return 0
+}
+
+// echoesMin is how many ACKs without news each side must send in a row for the two
+// to be answering each other: window updates and the duplicate ACKs of a loss come
+// from one side, and the other sends data then.
+const echoesMin = 4
+
+// echo counts the ACKs that neither carry nor acknowledge anything new, and reports
+// whether both sides send them now. Blocks of SACK are news.
+func (f *half) echo(p *half, s *wire.Segment, kind Kind, m Marks) bool {
+	if kind != KindACK || m&(MarkKeepalive|MarkZeroWindow|MarkAckUnseen) != 0 || s.Options.Set.Has(wire.OptSACK) || !f.has(hasLast) || s.Ack != f.lastAck {
+		f.echoes, p.echoes = 0, 0
+		f.lastAck = s.Ack
+		f.flags |= hasLast
+		return false
+	}
+	if f.echoes < 255 {
+		f.echoes++
+	}
+	return f.echoes >= echoesMin && p.echoes >= echoesMin
 }
 
 // judgeRST says whether a RST's number could have been accepted: it must lie
@@ -98,6 +143,25 @@ func (f *half) takeSYN(s *wire.Segment, p *half) Marks {
 	f.flags |= hasISN | hasSYN
 	f.optSet, f.mss, f.wscale, f.fastOpenLen, f.mptcp, f.userTimeout = o.Set, o.MSS, o.WindowScale, o.FastOpenLen, o.MPTCPSubtype, o.UserTimeout
 	return 0
+}
+
+// offered are the options that a SYN offers and whose absence from the SYN-ACK costs
+// something. Time stamps are not among them: half of all servers do without.
+const offered = wire.OptWindowScale | wire.OptSACKPerm | wire.OptMPTCP
+
+// synSeen says what rules look for on a SYN.
+func (f *half) synSeen(s *wire.Segment, p *half) (seen Seen) {
+	set := s.Options.Set
+	if s.Flags&wire.ACK == 0 && (s.Len > 0 || set&(wire.OptFastOpen|wire.OptCC|wire.OptCCNew|wire.OptCCEcho) != 0) {
+		seen |= SeenSYNData
+	}
+	if set.Has(wire.OptUserTimeout) {
+		seen |= SeenUserTimeout
+	}
+	if s.Flags&wire.ACK != 0 && p.has(hasSYN) && p.optSet&offered&^set != 0 {
+		seen |= SeenLessOptions
+	}
+	return seen
 }
 
 // takeSeq enters the numbers that a segment uses.
@@ -199,9 +263,19 @@ func (t *Tracker) takeAck(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 		if s.Flags&wire.SYN == 0 && f.optSet.Has(wire.OptWindowScale) && p.optSet.Has(wire.OptWindowScale) {
 			window <<= min(f.wscale, 14)
 		}
-		if edge := s.Ack.Add(window); !f.has(hasEdge) || edge.After(f.edge) {
+		edge := s.Ack.Add(window)
+		if !f.has(hasEdge) || edge.After(f.edge) {
 			f.edge = edge
 			f.flags |= hasEdge
+		}
+		if s.Flags&wire.SYN == 0 && s.Ack == p.acked && s.Seq == f.next {
+			// A segment that a newer one overtook has an older number. Up to one unit of the
+			// scale is rounding (RFC 7323 section 2.4); a window of 0 has a mark of its own.
+			if f.has(hasOffered) && s.Window != 0 && f.offered.Sub(edge) > 1<<min(f.wscale, 14) {
+				m |= MarkShrink
+			}
+			f.offered = edge
+			f.flags |= hasOffered
 		}
 	}
 	return m

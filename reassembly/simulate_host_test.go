@@ -14,8 +14,9 @@ type host struct {
 	side    Side
 	plan    plan
 	listens bool
-	sack    bool // negotiates SACK
-	stamps  bool // and time stamps
+	sack    bool   // negotiates SACK
+	stamps  bool   // and time stamps
+	recent  uint32 // TS.Recent (RFC 7323 section 4.3)
 
 	state   State
 	request bool // SYN_RECEIVED without a socket yet, as after a passive OPEN
@@ -135,7 +136,10 @@ func (h *host) send(f wire.Flags, seq, ackno wire.Seq, n uint32, blocks ...wire.
 	}
 	if h.stamps && f&wire.RST == 0 {
 		s.Options.Set |= wire.OptTimestamps
-		s.Options.TSVal = uint32(h.w.now / 1e6)
+		s.Options.TSVal = uint32(h.w.now/1e6) + 1<<20
+		if f&wire.ACK != 0 {
+			s.Options.TSEcr = h.recent
+		}
 	}
 	if len(blocks) > 0 {
 		s.Options.Set |= wire.OptSACK

@@ -19,7 +19,7 @@ func (h *host) receive(p *packet) {
 			h.reset(s)
 		case s.Flags&(wire.SYN|wire.ACK|wire.RST) == syn && len(h.steps) == 0:
 			h.irs, h.rcv = s.Seq, s.Seq+1
-			h.request = true
+			h.request, h.recent = true, s.Options.TSVal
 			h.become(SynReceived)
 			h.send(synack, h.iss, h.rcv, 0)
 			h.requestTimer(0)
@@ -55,12 +55,12 @@ func (h *host) inSynSent(s *wire.Segment) {
 		}
 	case s.Flags&wire.SYN == 0:
 	case s.Flags&wire.ACK != 0:
-		h.irs, h.rcv = s.Seq, s.Seq+1
+		h.irs, h.rcv, h.recent = s.Seq, s.Seq+1, s.Options.TSVal
 		h.established()
 		h.nxt = h.iss + 1
 		h.ack()
 	default:
-		h.irs, h.rcv = s.Seq, s.Seq+1
+		h.irs, h.rcv, h.recent = s.Seq, s.Seq+1, s.Options.TSVal
 		h.become(SynReceived)
 		h.send(synack, h.iss, h.rcv, 0)
 		h.synTimer(0)
@@ -146,6 +146,9 @@ func (h *host) synchronized(s *wire.Segment) {
 			return
 		}
 		h.established()
+	}
+	if !s.Seq.After(h.acked) && int32(s.Options.TSVal-h.recent) >= 0 {
+		h.recent = s.Options.TSVal
 	}
 	h.acknowledge(s)
 	finAcked := h.finSent && h.una == h.nxt

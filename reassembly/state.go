@@ -82,4 +82,6 @@ type Transition struct {
 	// Rewritten: an earlier frame would have caused the transition, but a later
 	// segment showed that it had not arrived.
 	Rewritten bool
+	// by is what moved it, a row of arcs.
+	by Stimulus
 }

@@ -55,7 +55,7 @@ func (ts *tombs) bury(r *record, now wire.Time) {
 	}
 	i := ts.slab.get()
 	b := ts.slab.at(i)
-	*b = tomb{key: r.key, hash: r.hash, expires: now.Add(ts.t.cfg.Profile.FINRetrySpan), life: r.neighbour(), previous: r.previous}
+	*b = tomb{key: r.key, hash: r.hash, expires: now.Add(ts.t.patience.FINRetrySpan), life: r.neighbour(), previous: r.previous}
 	for side := range r.half {
 		h := &r.half[side]
 		from := h.first
@@ -73,7 +73,7 @@ func (ts *tombs) bury(r *record, now wire.Time) {
 // told must not depend on whose tombs stand before it.
 func (ts *tombs) expire(now wire.Time) {
 	for ; ts.fresh < len(ts.queue); ts.fresh++ {
-		ts.slab.at(ts.queue[ts.fresh]).gone = now.Add(ts.t.cfg.Profile.FINRetrySpan)
+		ts.slab.at(ts.queue[ts.fresh]).gone = now.Add(ts.t.patience.FINRetrySpan)
 	}
 	for ts.head < len(ts.queue) {
 		i := ts.queue[ts.head]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -12,8 +13,10 @@ import (
 type Config struct {
 	// Seed makes the table's hash unpredictable; the zero value will do for tests.
 	Seed Seed
-	// Profile holds the timers; the zero value stands for Linux.
-	Profile Profile
+	// Profile holds the timers; the zero value stands for Linux. Networks gives some
+	// hosts others.
+	Profile  Profile
+	Networks []Network
 	// Opened is called when a connection begins, before any other call for it, and
 	// returns a stamp that grows from one connection to the next; FlushBefore goes
 	// by it. May be nil.
@@ -28,29 +31,35 @@ type Config struct {
 	// connection it belongs to (see Settled), who sent it, and what is remarkable
 	// about it. doubled: it is the second copy of a frame and was not tracked.
 	Observed func(s *wire.Segment, opened uint64, from Side, m Marks, doubled bool)
+	// Watch, if set, follows connections for views that the log does not hold; see
+	// Conn.View.
+	Watch Watcher
 }
 
 // Tracker follows the connections of one capture, or of one shard of it. It is
 // not safe for concurrent use.
 type Tracker struct {
-	cfg     Config
-	recs    slab[record]
-	blocks  slab[block]
-	extents slab[extent]
-	table   table
-	tagged  table // the newest record of each tuple that has an encapsulation
-	wheel   wheel
-	tombs   tombs
-	clock   wire.Time // the largest time that Advance was given
-	fed     wire.Time // the largest time of a segment
-	started bool
-	opened  uint64
+	cfg      Config
+	patience Profile // of cfg
+	recs     slab[record]
+	blocks   slab[block]
+	extents  slab[extent]
+	icmps    slab[icmpNote]
+	table    table
+	tagged   table // the newest record of each tuple that has an encapsulation
+	wheel    wheel
+	tombs    tombs
+	clock    wire.Time // the largest time that Advance was given
+	fed      wire.Time // the largest time of a segment
+	started  bool
+	opened   uint64
 
 	sameKey   func(rec uint32) bool // looks for lookup; made once, so that it costs no allocation
 	sameTuple func(rec uint32) bool // the same for tagged
 	lookup    wire.Tuple
 	rest      []uint32 // records that Flush has still to hand out
 	conn      Conn     // handed to Settled
+	replay    []Event  // handed to Watch
 	infer     inference
 }
 
@@ -66,7 +75,7 @@ func New(cfg Config) *Tracker {
 	if cfg.Late == nil {
 		cfg.Late = func(*Late) {}
 	}
-	t := &Tracker{cfg: cfg}
+	t := &Tracker{cfg: cfg, patience: cfg.patience()}
 	t.sameKey = func(rec uint32) bool { return t.recs.at(rec).key == t.lookup }
 	t.sameTuple = func(rec uint32) bool {
 		k := t.recs.at(rec).key
@@ -112,13 +121,17 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 		if t.tombs.claim(s, key, hash, swapped) {
 			return
 		}
+		other := t.elsewhere(key, tuple)
 		rec = t.open(s, key, hash, swapped)
+		t.sibling(other, rec, s, swapped)
 	} else if of := t.incarnationOf(rec, s, swapped); of != rec {
 		if o := t.recs.at(of); o.replaced && s.Span() > 0 {
 			// What an old life still has on the way is an event of the new one too.
 			r := t.recs.at(rec)
+			t.watchFrom(r)
 			t.note(r, s, r.side(swapped), kindOf(s), MarkOther)
 		}
+		t.recs.at(rec).seen |= SeenOlderLife
 		rec = of
 	}
 	t.take(rec, s, swapped)
@@ -129,6 +142,10 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 func slotHash(tuple uint64, encap wire.EncapID) uint64 {
 	return tuple + uint64(encap)*0x9e3779b97f4a7c15
 }
+
+// quietMin is the silence that is remembered, because devices on the path may have
+// forgotten the connection after it: no NAT in use does so sooner.
+const quietMin = 30 * time.Second
 
 // take adds a segment to the connection it belongs to.
 func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
@@ -141,10 +158,19 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 		f.ttl = s.TTL
 	}
 	if s.At > r.last {
+		if d := s.At.Sub(r.last); d >= quietMin {
+			r.quietAt, r.quietFrame, r.quietFor = s.At, s.Frame, d
+		}
 		r.last = s.At
 	}
 	r.lastFrame = s.Frame
+	if s.Carrier != r.carrier {
+		t.watchFrom(r) // the log does not say what carried a segment
+		r.carrier = s.Carrier
+	}
 	if r.doubled(s, from) {
+		t.watchFrom(r)
+		t.watch(r, s, from)
 		f.dups++
 		r.seen |= SeenDuplicate
 		if t.cfg.Observed != nil {
@@ -153,8 +179,12 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 		return
 	}
 	kind := kindOf(s)
+	if s.Flags&(wire.SYN|wire.ACK) == wire.SYN && r.startsOver(s, from) {
+		t.watchFrom(r)
+	}
 	marks := t.account(r, s, from, kind)
 	t.note(r, s, from, kind, marks)
+	t.watch(r, s, from)
 	t.reconsider(rec, s, from, kind, marks)
 	if t.cfg.Observed != nil {
 		t.cfg.Observed(s, r.opened, from, marks, false)
@@ -183,7 +213,7 @@ func kindOf(s *wire.Segment) Kind {
 func (t *Tracker) open(s *wire.Segment, key wire.Tuple, hash uint64, swapped bool) uint32 {
 	rec := t.recs.get()
 	r := t.recs.at(rec)
-	*r = record{key: key, hash: hash, start: s.At, last: s.At, first: s.Frame, opened: t.opened, firstSeq: s.Seq, wheelSlot: -1}
+	*r = record{key: key, hash: hash, start: s.At, last: s.At, first: s.Frame, opened: t.opened, firstSeq: s.Seq, carrier: s.Carrier, wheelSlot: -1}
 	t.opened++
 	client, by := roles(s)
 	r.roleBy = by
@@ -314,6 +344,11 @@ func (t *Tracker) release(rec uint32) {
 		t.blocks.put(b)
 		b = next
 	}
+	for i := r.icmp; i != 0; {
+		next := t.icmps.at(i).next
+		t.icmps.put(i)
+		i = next
+	}
 	for i := range r.half {
 		if e := r.half[i].ext; e != 0 {
 			t.extents.put(e)
@@ -329,29 +364,32 @@ func (t *Tracker) emit(rec uint32, why Ended, now wire.Time) {
 	t.describe(c, r)
 	c.Ended = why
 	c.Until = max(now, r.last)
-	t.infer.run(c, &t.cfg.Profile)
+	t.infer.run(c, [2]*Profile{t.cfg.profileOf(c.Tuple.Src, c.Tuple.V6), t.cfg.profileOf(c.Tuple.Dst, c.Tuple.V6)})
 	judge(c)
 	t.cfg.Settled(c, r.opened)
 }
 
 // describe fills c with what a record says by itself.
 func (t *Tracker) describe(c *Conn, r *record) {
-	events := c.Events[:0]
-	for b, n := r.logHead, r.logLen; b != 0; b = t.blocks.at(b).next {
-		k := min(n, blockEvents)
-		events = append(events, t.blocks.at(b).events[:k]...)
-		n -= k
+	events := t.events(c.Events[:0], r)
+	icmp := c.ICMP[:0]
+	for i := r.icmp; i != 0; i = t.icmps.at(i).next {
+		icmp = append(icmp, t.icmps.at(i).ICMP)
 	}
 	ends := c.Ends
+	r.seen |= r.sum()
 	*c = Conn{
 		Tuple: r.tuple(), RoleBy: r.roleBy, First: r.first, Last: r.lastFrame, Start: r.start, End: r.last,
-		Events: events, Dropped: r.dropped, Seen: r.seen, Key: UIDKey{Tuple: r.tuple(), Start: r.start, ISN: r.firstSeq},
-		Previous: r.previous.public(r.key, r.clientIsSrc), Next: r.next.public(r.key, r.clientIsSrc), Replaced: r.replaced,
+		Events: events, ICMP: icmp, Dropped: r.dropped, Seen: r.seen, Quiet: Quiet{r.quietAt, r.quietFrame, r.quietFor}, Key: UIDKey{Tuple: r.tuple(), Start: r.start, ISN: r.firstSeq},
+		Previous: r.previous.public(r.key, r.clientIsSrc), Next: r.next.public(r.key, r.clientIsSrc), Replaced: r.replaced, View: r.view,
 	}
 	for i := range r.half {
 		h, e := &r.half[i], &c.Ends[i]
 		if h.has(hasFIN) && !h.has(finAcked) {
 			c.Seen |= SeenOpenFIN
+		}
+		if h.has(hasFIN) && !r.half[1-i].has(hasFIN) {
+			c.Seen |= SeenOneFIN
 		}
 		*e = Endpoint{
 			Packets: h.packets, Bytes: h.bytes, UniqueBytes: h.unique, Duplicates: uint64(h.dups), Retransmits: uint64(h.rexmits),
@@ -381,6 +419,33 @@ func (t *Tracker) describe(c *Conn, r *record) {
 			}
 		}
 	}
+}
+
+// sum says what shows only in the whole of a connection.
+func (r *record) sum() (seen Seen) {
+	const ended = SeenFINClient | SeenFINServer | SeenRST
+	switch {
+	case r.seen&SeenSYN != 0 && r.seen&SeenSYNACK == 0:
+		seen |= SeenUnanswered
+	case r.seen&SeenSYNACK != 0 && !r.half[Client].has(talked):
+		seen |= SeenHalfOpen
+	}
+	if r.seen&SeenSYNACK != 0 && r.seen&SeenData == 0 && r.seen&ended != 0 {
+		seen |= SeenNoData
+	}
+	if r.seen&SeenSYN == 0 && (r.seen&SeenSYNACK != 0 || r.seen&SeenRST != 0 && !r.half[Client].has(talked) && !r.half[Server].has(talked)) {
+		seen |= SeenUnsolicited
+	}
+	if r.previous.known {
+		seen |= SeenReused
+	}
+	if r.next.known {
+		seen |= SeenReopened
+	}
+	if r.key.Src == r.key.Dst && r.key.SrcPort == r.key.DstPort {
+		seen |= SeenSelf
+	}
+	return seen
 }
 
 // Late is a group of segments that came after their connection had left.

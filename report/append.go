@@ -16,6 +16,8 @@ import (
 type appender struct {
 	// multi: there are several inputs, so a frame is named with its file.
 	multi bool
+	// peers are the other tools whose views were asked for.
+	peers []*peer
 	// stamp is the text of the minute that began at minute, up to its colon. The
 	// instants of one connection mostly share it, and a date costs more than all
 	// other fields of an event.

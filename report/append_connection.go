@@ -120,11 +120,18 @@ func (a *appender) connection(buf *Buffer, c *Connection) {
 		}
 	}
 	b = append(b, `},"events":[`...)
+	errors := c.ICMP
 	for i := range c.Events {
-		if i > 0 {
-			b = append(b, ',')
+		for ; len(errors) > 0 && errors[0].Frame < c.Events[i].Frame; errors = errors[1:] {
+			b = append(a.icmp(b, &errors[0], c.Conn, &base, &based), ',')
 		}
-		b = a.event(b, &c.Events[i], c.Start, &base, &based)
+		b = append(a.event(b, &c.Events[i], c.Start, &base, &based), ',')
+	}
+	for ; len(errors) > 0; errors = errors[1:] {
+		b = append(a.icmp(b, &errors[0], c.Conn, &base, &based), ',')
+	}
+	if b[len(b)-1] == ',' {
+		b = b[:len(b)-1]
 	}
 	b = append(b, `],"dropped_events":`...)
 	b = strconv.AppendUint(b, uint64(c.Dropped), 10)
@@ -135,7 +142,9 @@ func (a *appender) connection(buf *Buffer, c *Connection) {
 		}
 		b = a.finding(b, &c.Findings[i])
 	}
-	buf.B = append(b, ']', '}')
+	b = append(b, ']')
+	b = appendPeers(buf, b, c, a.peers)
+	buf.B = append(b, '}')
 }
 
 // open reports whether the connection was still alive when watching it ended: what

@@ -51,36 +51,14 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 		b = a.input(b, i+1, &s.Inputs[i])
 	}
 	b = append(b, ']')
-	if first, last, ok := s.Span(); ok {
-		b = append(b, `,"start":`...)
-		b = a.time(b, first)
-		b = append(b, `,"end":`...)
-		b = a.time(b, last)
-		b = append(b, `,"duration":`...)
-		b = appendSeconds(b, last.Sub(first))
-	}
-	b = appendField(b, "frames", s.Frames())
-	b = appendField(b, "segments", s.Segments())
-	skipped := s.Skipped()
-	b = append(b, `,"skipped":`...)
-	b = appendSkipped(b, &skipped)
-	b = append(b, `,"quality":`...)
-	b = appendQuality(b, s)
-
+	b = appendUnread(b, s)
+	b = a.totals(b, s)
 	b = appendField(b, "connections", s.Connections)
 	b = append(b, `,"packets":`...)
 	b = appendSides(b, s.Packets[0], s.Packets[1])
 	b = append(b, `,"bytes":`...)
 	b = appendSides(b, s.Bytes[0], s.Bytes[1])
-	b = append(b, `,"outcomes":`...)
-	b = appendCounts(b, outcomeCount, func(i int) string { return reassembly.Outcome(i).String() },
-		func(i int) uint64 { return s.Outcomes[i] })
-	b = append(b, `,"handshakes":`...)
-	b = appendCounts(b, handshakeCount, func(i int) string { return reassembly.HandshakeOutcome(i).String() },
-		func(i int) uint64 { return s.Handshakes[i] })
-	b = append(b, `,"close_reasons":`...)
-	b = appendCounts(b, closeCount, func(i int) string { return reassembly.CloseReason(i).String() },
-		func(i int) uint64 { return s.Reasons[i] })
+	b = appendCloses(b, s)
 	b = append(b, `,"closers":{`...)
 	for i := range s.Closers.FIN {
 		b = appendSideKey(b, i)
@@ -96,12 +74,22 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 		b = appendCounts(b, reassembly.StateCount, func(k int) string { return reassembly.State(k).String() },
 			func(k int) uint64 { return s.Census[i][k] })
 	}
-	b = append(b, `},"findings":[`...)
+	b = append(b, `},"dwell":`...)
+	b = appendDwell(b, &s.Durations)
+	b = append(b, `,"rtt":`...)
+	b = appendRTT(b, &s.Durations)
+	b = append(b, `,"findings":[`...)
 	for i, f := range s.Findings() {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = a.findingCount(b, f)
+	}
+	for i, f := range s.CaptureFindings() {
+		if i > 0 || len(s.findings) > 0 {
+			b = append(b, ',')
+		}
+		b = a.captureFinding(b, &f)
 	}
 	b = append(b, `],"late":{"groups":`...)
 	b = strconv.AppendUint(b, s.LateGroups, 10)
@@ -112,6 +100,72 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 	b = appendField(b, "dropped_events", s.Limits.DroppedEvents)
 	b = appendField(b, "cut_logs", s.Limits.CutLogs)
 	return append(b, '}', '}')
+}
+
+func appendFragments(b []byte, f *wire.Fragments) []byte {
+	b = append(b, `{"packets":`...)
+	b = strconv.AppendUint(b, f.Packets, 10)
+	b = appendField(b, "frames", f.Frames)
+	b = appendField(b, "incomplete", f.Incomplete)
+	b = appendField(b, "incomplete_frames", f.IncompleteFrames)
+	b = appendField(b, "incomplete_tcp", f.IncompleteTCP)
+	b = appendField(b, "evicted", f.Evicted)
+	b = appendField(b, "overlapping", f.Overlapping)
+	return append(b, '}')
+}
+
+// appendUnread appends the inputs that could not be opened, if there are any.
+func appendUnread(b []byte, s *Summary) []byte {
+	if len(s.Unread) == 0 {
+		return b
+	}
+	b = append(b, `,"unread":[`...)
+	for i, u := range s.Unread {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"name":`...)
+		b = appendString(b, u.Name)
+		b = append(b, `,"error":`...)
+		b = append(appendString(b, u.Err.Error()), '}')
+	}
+	return append(b, ']')
+}
+
+// totals appends what was read, of all inputs together.
+func (a *appender) totals(b []byte, s *Summary) []byte {
+	if first, last, ok := s.Span(); ok {
+		b = append(b, `,"start":`...)
+		b = a.time(b, first)
+		b = append(b, `,"end":`...)
+		b = a.time(b, last)
+		b = append(b, `,"duration":`...)
+		b = appendSeconds(b, last.Sub(first))
+	}
+	b = appendField(b, "frames", s.Frames())
+	b = appendField(b, "segments", s.Segments())
+	skipped := s.Skipped()
+	b = append(b, `,"skipped":`...)
+	b = appendSkipped(b, &skipped)
+	b = append(b, `,"fragments":`...)
+	b = appendFragments(b, &s.Fragments)
+	b = append(b, `,"quality":`...)
+	b = appendQuality(b, s)
+	return b
+}
+
+// appendCloses appends how the connections opened and ended.
+func appendCloses(b []byte, s *Summary) []byte {
+	b = append(b, `,"outcomes":`...)
+	b = appendCounts(b, outcomeCount, func(i int) string { return reassembly.Outcome(i).String() },
+		func(i int) uint64 { return s.Outcomes[i] })
+	b = append(b, `,"handshakes":`...)
+	b = appendCounts(b, handshakeCount, func(i int) string { return reassembly.HandshakeOutcome(i).String() },
+		func(i int) uint64 { return s.Handshakes[i] })
+	b = append(b, `,"close_reasons":`...)
+	b = appendCounts(b, closeCount, func(i int) string { return reassembly.CloseReason(i).String() },
+		func(i int) uint64 { return s.Reasons[i] })
+	return b
 }
 
 func appendQuality(b []byte, s *Summary) []byte {
@@ -137,6 +191,17 @@ func (a *appender) input(b []byte, number int, in *Input) []byte {
 	if in.Format != "" {
 		b = append(b, `,"format":`...)
 		b = appendString(b, in.Format)
+	}
+	for i, p := range in.Packing {
+		if i == 0 {
+			b = append(b, `,"packing":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, p)
+	}
+	if len(in.Packing) > 0 {
+		b = append(b, ']')
 	}
 	b = appendField(b, "bytes", uint64(max(in.Bytes, 0)))
 	b = appendField(b, "frames", in.Frames)
@@ -258,4 +323,42 @@ func (a *appender) findingCount(b []byte, f *FindingCount) []byte {
 		b = append(b, '}')
 	}
 	return append(b, ']', '}')
+}
+
+// captureFinding appends a finding about the capture itself. It has the fields of
+// those that are counted by rule, and those of a single one.
+func (a *appender) captureFinding(b []byte, f *finding.CaptureFinding) []byte {
+	one := func(at, i int) uint64 {
+		if at == i {
+			return 1
+		}
+		return 0
+	}
+	b = append(b, `{"id":`...)
+	b = appendString(b, f.Rule.ID)
+	b = append(b, `,"catalogue":`...)
+	b = appendString(b, f.Rule.Catalogue)
+	b = append(b, `,"title":`...)
+	b = appendString(b, f.Rule.Title)
+	b = append(b, `,"severity":"`...)
+	b = append(b, f.Severity.String()...)
+	b = append(b, `","confidence":"`...)
+	b = append(b, f.Confidence.String()...)
+	b = append(b, `","endpoint":"both","count":1`...)
+	b = appendField(b, "connections", f.Connections)
+	b = append(b, `,"by_severity":`...)
+	b = appendCounts(b, severityCount, func(i int) string { return finding.Severity(i).String() },
+		func(i int) uint64 { return one(int(f.Severity), i) })
+	b = append(b, `,"by_confidence":`...)
+	b = appendCounts(b, confidenceCount, func(i int) string { return finding.Confidence(i).String() },
+		func(i int) uint64 { return one(int(f.Confidence), i) })
+	b = append(b, `,"frames":`...)
+	b = a.frames(b, f.Frames)
+	b = append(b, `,"message":`...)
+	b = appendString(b, f.Message)
+	b = append(b, `,"reason":`...)
+	b = appendString(b, f.Reason)
+	b = append(b, `,"advice":`...)
+	b = appendString(b, f.Rule.Advice)
+	return append(b, `,"examples":[]}`...)
 }

@@ -228,7 +228,7 @@ func refused() *Connection {
 }
 
 // midStream has most of what a connection can have at once: no opening, a VLAN,
-// frames of a second file, gaps, repetitions, an ICMP-less silence, open at the end.
+// frames of a second file, gaps, repetitions, ICMP errors, open at the end.
 func midStream() *Connection {
 	b := newBuilder("192.0.2.7:51234", "198.51.100.20:5432")
 	b.input, b.frame = 1, 99
@@ -260,6 +260,13 @@ func midStream() *Connection {
 	c.Ends[sv].Missing = []reassembly.Range{{From: testISN[sv].Add(2000), To: testISN[sv].Add(4000)}}
 	c.Ends[sv].Repeated = []reassembly.Range{{From: testISN[sv].Add(1300000), To: testISN[sv].Add(1300700)}}
 	c.Ends[cl].Duplicates = 3
+	router := wire.AddrFrom4([]byte{203, 0, 113, 1})
+	c.ICMP = []reassembly.ICMP{
+		{At: c.Events[1].At.Add(400 * time.Millisecond), Frame: c.Events[1].Frame + 50, LastAt: c.Events[1].At.Add(500 * time.Millisecond), LastFrame: c.Events[1].Frame + 60, Count: 3,
+			From: reassembly.Client, Reporter: router, Seq: c.Events[0].Seq, Type: 3, Code: 4, MTU: 1400},
+		{At: c.End, LastAt: c.End, Frame: c.Last + 1, LastFrame: c.Last + 1, Count: 1, From: reassembly.Server, Reporter: router, Seq: c.Events[4].Seq,
+			Type: 11, Code: 7, Unreachable: true},
+	}
 	c.Findings = []finding.Finding{
 		{Rule: &finding.Rule{ID: "close-wait", Catalogue: []string{"C08"}, Title: "an application does not close"}, Catalogue: "C08", Severity: finding.Info,
 			Confidence: finding.Possible, Endpoint: finding.Both, Frames: []wire.FrameID{b.c.Events[4].Frame}, Message: "Odd \u2028 text \xff\x1b[31m."},
@@ -281,6 +288,7 @@ type testDocument struct {
 	steps   []step
 	options Options
 	stopped bool
+	frags   wire.Fragments
 }
 
 func documents() []testDocument {
@@ -288,19 +296,22 @@ func documents() []testDocument {
 		Segments: 11, First: testStart, Last: testStart.Add(34 * time.Millisecond)}
 	lost := one
 	lost.Frames, lost.Segments, lost.Last = 13, 13, testStart.Add(1750*time.Millisecond)
-	bad := Input{Info: capture.Info{Name: "b \"\xff\".pcapng", Format: "pcapng", Frames: 2012, Bytes: 9_876_543,
+	bad := Input{Info: capture.Info{Name: "b \"\xff\".pcapng", Format: "pcapng", Packing: []string{"gzip", "zstd"}, Frames: 2012, Bytes: 9_876_543,
 		Interfaces: []capture.Interface{{Link: 113, Name: "eth0", Description: "up\tlink", Resolution: 1e9, Received: 5000, Dropped: 12, Counted: true}},
 		Passed:     map[uint32]uint64{5: 2, 0xbad: 1, 10: 4},
 		Damage: []*capture.DamageError{{Name: "b \"\xff\".pcapng", Frame: 2013, Offset: 9_876_000, What: "block of 96 octets cut off after 40",
 			Remedy: "copy the file again"}}},
-		Segments: 1500, First: testStart.Add(3 * time.Second), Last: testStart.Add(21 * time.Minute), Backwards: 1, Snapped: 40}
+		Segments: 1500, First: testStart.Add(3 * time.Second), Last: testStart.Add(21 * time.Minute), Backwards: 1, Snapped: 40,
+		BackwardsAt: wire.NewFrameID(1, 7), SnappedAt: wire.NewFrameID(1, 3)}
 	for i := range bad.Skipped {
 		bad.Skipped[i] = uint64(i * 10)
 	}
 	bad.Skipped[wire.SkipNone] = 0
 	late := &Late{Capture: "a.pcap", UID: "K3FQ7VOCG2LXW", Tuple: cleanLife().Tuple, Start: testStart.Add(time.Minute), End: testStart.Add(time.Minute),
 		First: wire.NewFrameID(0, 12), Last: wire.NewFrameID(1, 13), Packets: [2]uint64{0, 2}, Bytes: [2]uint64{0, 5}, FINs: 1, RSTs: 1}
-	everything := testDocument{name: "everything", inputs: []Input{one, bad}, stopped: true, options: Options{Inputs: []string{"a.pcap", "b.pcapng"}}}
+	everything := testDocument{name: "everything", inputs: []Input{one, bad}, stopped: true,
+		frags:   wire.Fragments{Packets: 3, Frames: 8, Incomplete: 4, IncompleteFrames: 5, IncompleteTCP: 2, Evicted: 1, Overlapping: 1},
+		options: Options{Inputs: []string{"a.pcap", "b.pcapng"}}}
 	everything.steps = []step{{2, refused(), nil}, {1, lostFinalACK(), nil}, {0, nil, late}, {4, midStream(), nil}, {0, nil, late}, {3, cleanLife(), nil}}
 	for i := range 24 {
 		everything.steps = append(everything.steps, step{uint64(5 + i), refused(), nil})
@@ -314,11 +325,13 @@ func documents() []testDocument {
 }
 
 // print runs a document through a format, in the order in which a pipeline does.
-func (d *testDocument) print(w io.Writer, f Format) error {
+func (d *testDocument) print(w io.Writer, f Format) error { return d.printInto(w, f, &Summary{}) }
+
+// printInto does the same with a summary that says something already.
+func (d *testDocument) printInto(w io.Writer, f Format, s *Summary) error {
 	if err := f.Begin(w, &d.options); err != nil {
 		return err
 	}
-	var s Summary
 	for _, st := range d.steps {
 		if st.late != nil {
 			s.AddLate(st.late)
@@ -331,10 +344,11 @@ func (d *testDocument) print(w io.Writer, f Format) error {
 		f.Encode(&b, st.c)
 		dg := NewDigest(st.c)
 		s.Add(st.id, &dg)
+		s.Durations.Add(st.c.Conn)
 		if err := f.Add(st.id, &dg, &b); err != nil {
 			return err
 		}
 	}
-	s.Inputs, s.Interrupted = d.inputs, d.stopped
-	return f.End(&s)
+	s.Inputs, s.Interrupted, s.Fragments = d.inputs, d.stopped, d.frags
+	return f.End(s)
 }

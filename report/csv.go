@@ -19,6 +19,7 @@ var (
 type table struct {
 	separator byte
 	quoted    string // a field with one of these is put in quotes
+	peers     []*peer
 	w         io.Writer
 	out       []byte
 }
@@ -29,14 +30,23 @@ var tableColumns = []string{
 	"close_reason", "closer", "closed_by", "state_client", "state_server", "findings",
 }
 
-func (f *table) Begin(w io.Writer, _ *Options) error {
-	f.w = w
+func (f *table) Begin(w io.Writer, o *Options) error {
+	f.w, f.peers = w, chosen(o.Peers)
 	f.out = make([]byte, 0, flushAt+flushAt/4)
+	if o.Further {
+		return nil // one table with one head; its column capture tells the reports apart
+	}
 	for i, c := range tableColumns {
 		if i > 0 {
 			f.out = append(f.out, f.separator)
 		}
 		f.out = append(f.out, c...)
+	}
+	for _, p := range f.peers {
+		for _, c := range p.columns {
+			f.out = append(f.out, f.separator)
+			f.out = append(f.out, c...)
+		}
 	}
 	f.out = append(f.out, '\n')
 	return nil
@@ -84,6 +94,14 @@ func (f *table) Encode(b *Buffer, c *Connection) {
 			b.B = append(b.B, ' ')
 		}
 		b.B = append(b.B, c.Findings[i].Rule.ID...)
+	}
+	for _, p := range f.peers {
+		for _, x := range p.cells(p.table, len(p.columns), c) {
+			f.text(b, x.text)
+			if x.stream {
+				b.StreamID()
+			}
+		}
 	}
 }
 

@@ -12,17 +12,19 @@ const flushAt = 64 << 10
 type ndjson struct {
 	w     io.Writer
 	multi bool
+	peers []*peer
 	out   []byte
 }
 
 func (f *ndjson) Begin(w io.Writer, o *Options) error {
 	f.w, f.multi = w, len(o.Inputs) > 1
+	f.peers = chosen(o.Peers)
 	f.out = make([]byte, 0, flushAt+flushAt/4)
 	return nil
 }
 
 func (f *ndjson) Encode(b *Buffer, c *Connection) {
-	a := appender{multi: f.multi}
+	a := appender{multi: f.multi, peers: f.peers}
 	a.connection(b, c)
 }
 

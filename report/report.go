@@ -8,10 +8,12 @@ package report
 import (
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/rosetta"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -36,6 +38,8 @@ type Connection struct {
 	// object with the same uid follows.
 	Provisional bool
 	Findings    []finding.Finding
+	// Peers is what other tools would say; nil when nobody asked them.
+	Peers *rosetta.Views
 }
 
 // Late is a group of segments that came after their connection had been written.
@@ -53,26 +57,41 @@ type Late struct {
 	SYNs, FINs, RSTs uint64
 }
 
-// Buffer collects what Encode writes. The connection's number is not known yet at
-// that time: ID marks where it goes.
+// Buffer collects what Encode writes. The connection's numbers are not known yet at
+// that time: ID and StreamID mark where they go.
 type Buffer struct {
-	B   []byte
-	ids []int
+	B      []byte
+	places []place
+	// Stream is the number of Wireshark's stream, to be set before AppendTo.
+	Stream uint64
+}
+
+// place is where a number goes.
+type place struct {
+	at     int
+	stream bool
 }
 
 // ID marks the place of the connection's number.
-func (b *Buffer) ID() { b.ids = append(b.ids, len(b.B)) }
+func (b *Buffer) ID() { b.places = append(b.places, place{at: len(b.B)}) }
+
+// StreamID marks the place of the number of Wireshark's stream.
+func (b *Buffer) StreamID() { b.places = append(b.places, place{len(b.B), true}) }
 
 // Reset empties the buffer and keeps its memory.
-func (b *Buffer) Reset() { b.B, b.ids = b.B[:0], b.ids[:0] }
+func (b *Buffer) Reset() { b.B, b.places = b.B[:0], b.places[:0] }
 
-// AppendTo appends what was encoded to dst, with the number put in.
+// AppendTo appends what was encoded to dst, with the numbers put in.
 func (b *Buffer) AppendTo(dst []byte, id uint64) []byte {
 	from := 0
-	for _, at := range b.ids {
-		dst = append(dst, b.B[from:at]...)
-		dst = strconv.AppendUint(dst, id, 10)
-		from = at
+	for _, p := range b.places {
+		dst = append(dst, b.B[from:p.at]...)
+		n := id
+		if p.stream {
+			n = b.Stream
+		}
+		dst = strconv.AppendUint(dst, n, 10)
+		from = p.at
 	}
 	return append(dst, b.B[from:]...)
 }
@@ -95,10 +114,21 @@ type Format interface {
 
 // Options are the user's wishes that formats heed.
 type Options struct {
-	// Inputs are the names of what is read, as given.
+	// Inputs are the names of what is read, in the order in which frames name them.
+	// When there are several, a frame is printed with its input's number.
 	Inputs []string
+	// Peers are the names of other tools whose view of each connection is wanted; see
+	// Peers for what there is.
+	Peers []string
+	// Name is what several inputs are together; empty when nobody said it.
+	Name string
+	// Further: another report stands before this one in the same output.
+	Further bool
 	// All: the text report lists every connection.
 	All bool
+	// Dwell and RTT: the text report has the time spent in each state, and the
+	// histogram of the handshakes' round trips.
+	Dwell, RTT bool
 	// Color: ANSI colours may be used.
 	Color bool
 	// Width is the terminal's width in columns; 0 for unlimited.
@@ -133,8 +163,12 @@ type Digest struct {
 	// Duplicates the doubled frames of both sides.
 	Missing    [2]uint64
 	Duplicates uint64
-	Findings   []finding.Finding
-	UID        string
+	// Trace is what the connection shows about the capture.
+	Trace    finding.Trace
+	Findings []finding.Finding
+	UID      string
+	// Stream is the number of Wireshark's stream, from 0.
+	Stream uint64
 }
 
 // NewDigest takes from c what the summary needs. Findings are shared, not copied.
@@ -142,7 +176,7 @@ func NewDigest(c *Connection) Digest {
 	d := Digest{Outcome: c.Outcome, Handshake: c.Handshake.Outcome, Reason: c.Close.Reason, Closer: c.Close.Closer, HasCloser: c.Close.HasCloser,
 		By: c.Close.By, Ended: c.Ended, Seen: c.Seen, RoleBy: c.RoleBy, Dropped: c.Dropped, Tuple: c.Tuple, Encap: c.Encap, First: c.First, Last: c.Last,
 		Start: c.Start, End: c.End,
-		Findings: c.Findings, UID: c.UID}
+		Trace: finding.TraceOf(c.Conn), Findings: c.Findings, UID: c.UID}
 	for i := range c.Ends {
 		e := &c.Ends[i]
 		d.Final[i], d.HasState[i] = e.Final(), len(e.Timeline) > 0
@@ -155,16 +189,43 @@ func NewDigest(c *Connection) Digest {
 // Input is one input and what reading it showed.
 type Input struct {
 	capture.Info
-	// Segments is the number of frames that held a TCP segment.
-	Segments uint64
+	// Segments is the number of TCP segments; Further those of them that were not the
+	// first of their frame (sFlow, A-MSDU).
+	Segments, Further uint64
 	// Skipped counts the other frames by reason.
 	Skipped [wire.SkipCount]uint64
 	// First and Last are the earliest and the latest frame's time; valid when
 	// Frames is not 0. Backwards counts frames earlier than the one before.
 	First, Last wire.Time
+	// BackwardsAt is the first of them.
 	Backwards   uint64
+	BackwardsAt wire.FrameID
 	// Previous is the last frame's time, whatever came before.
 	Previous wire.Time
-	// Snapped counts frames captured shorter than they were on the wire.
-	Snapped uint64
+	// Snapped counts frames captured shorter than they were on the wire; SnappedAt is
+	// the first of them.
+	Snapped   uint64
+	SnappedAt wire.FrameID
+
+	// What follows is counted for an inventory only (pipeline.Config.Contents).
+	// Octets are those of all frames on the wire, headers included, TCPOctets those
+	// of the frames that held a TCP segment.
+	Octets, TCPOctets uint64
+	// Links counts frames by link type, in the order of their appearance.
+	Links []LinkCount
+	// StepBack is the most that a frame is earlier than the one before.
+	StepBack time.Duration
+}
+
+// LinkCount counts the frames of one link type.
+type LinkCount struct {
+	Link   wire.LinkType
+	Frames uint64
+}
+
+// EncapCount counts the TCP segments of one encapsulation path, outermost layer
+// first.
+type EncapCount struct {
+	Path     []string
+	Segments uint64
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/rosetta"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -149,6 +150,9 @@ func TestRandomConnectionsMatchSchema(t *testing.T) {
 	kinds := kinds(t)
 	rapid.Check(t, func(t *rapid.T) {
 		d := testDocument{options: Options{Inputs: make([]string, rapid.IntRange(1, 2).Draw(t, "inputs"))}}
+		if rapid.Bool().Draw(t, "peers") {
+			d.options.Peers = Peers()
+		}
 		for range rapid.IntRange(1, 3).Draw(t, "connections") {
 			d.steps = append(d.steps, step{id: rapid.Uint64().Draw(t, "id"), c: randomConnection(t)})
 		}
@@ -185,6 +189,10 @@ func randomConnection(t *rapid.T) *Connection {
 	c.Tuple = wire.Tuple{Src: wire.Addr{Hi: uint64(u32()), Lo: rapid.Uint64().Draw(t, "lo")}, SrcPort: uint16(u32()), DstPort: uint16(u32()), V6: yes()}
 	c.RoleBy, c.Outcome = reassembly.RoleBy(num(4)), reassembly.Outcome(num(outcomeCount))
 	c.Ended = reassembly.Ended(num(4))
+	if yes() {
+		c.Peers = &rosetta.Views{Zeek: rosetta.Zeek{State: "SF", History: []byte("ShADadFf"), Duration: at().Sub(0), Originator: reassembly.Side(num(2)), Rows: uint16(num(3))},
+			Wireshark: rosetta.Wireshark{Completeness: rosetta.Completeness(num(64)), Streams: uint16(num(3))}}
+	}
 	c.Encap = rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "encap")
 	c.Handshake = reassembly.Handshake{Outcome: reassembly.HandshakeOutcome(num(handshakeCount)), RTT: at().Sub(0), SYNs: u32(), Cookie: yes(), FastOpen: yes()}
 	c.Close = reassembly.Close{Reason: reassembly.CloseReason(num(closeCount)), HasCloser: yes(), Closer: reassembly.Side(num(2)), By: []string{"fin", "rst"}[num(2)], At: at()}
@@ -287,6 +295,7 @@ func values(name func(int) string) (out []string) {
 func TestSchemaListsAreTheConstants(t *testing.T) {
 	states := values(func(i int) string { return reassembly.State(i).String() })
 	sides := []string{"client", "server"}
+	scopes := []string{"all", "host", "listener", "client"}
 	var marks, options []string
 	for _, m := range markNames {
 		marks = append(marks, m.name)
@@ -304,28 +313,39 @@ func TestSchemaListsAreTheConstants(t *testing.T) {
 		skips = append(skips, wire.Skip(i).String())
 	}
 	want := map[string][]string{
-		"connection.role_by":     values(func(i int) string { return reassembly.RoleBy(i).String() }),
-		"connection.outcome":     outcomes,
-		"handshake.outcome":      handshakes,
-		"close.reason":           reassembly.CloseReasons(),
-		"close.closer":           sides,
-		"close.by":               {"fin", "rst"},
-		"state.state":            states,
-		"state.evidence":         values(func(i int) string { return reassembly.Evidence(i).String() }),
-		"final.client":           states,
-		"final.server":           states,
-		"event.from":             sides,
-		"event.event":            values(func(i int) string { return reassembly.Kind(i).String() }),
-		"event.marks":            marks,
-		"options.present":        options,
-		"finding.severity":       severities,
-		"finding.confidence":     confidences,
-		"finding.endpoint":       endpoints,
-		"example.severity":       severities,
-		"example.confidence":     confidences,
-		"example.endpoint":       endpoints,
-		"finding_count.severity": severities,
-		"file.format":            {"pcap", "pcapng"},
+		"connection.role_by":       values(func(i int) string { return reassembly.RoleBy(i).String() }),
+		"connection.outcome":       outcomes,
+		"handshake.outcome":        handshakes,
+		"close.reason":             reassembly.CloseReasons(),
+		"close.closer":             sides,
+		"close.by":                 {"fin", "rst"},
+		"state.state":              states,
+		"state.evidence":           values(func(i int) string { return reassembly.Evidence(i).String() }),
+		"final.client":             states,
+		"final.server":             states,
+		"event.from":               sides,
+		"event.event":              values(func(i int) string { return reassembly.Kind(i).String() }),
+		"event.marks":              marks,
+		"options.present":          options,
+		"finding.severity":         severities,
+		"finding.confidence":       confidences,
+		"finding.endpoint":         endpoints,
+		"example.severity":         severities,
+		"example.confidence":       confidences,
+		"example.endpoint":         endpoints,
+		"finding_count.severity":   severities,
+		"finding_count.confidence": confidences,
+		"file.format":              {"pcap", "pcapng", "snoop"},
+		"file.packing":             {"gzip", "zstd", "lz4", "xz", "bzip2"},
+		"zeek.conn_state":          rosetta.ZeekStates(),
+		"zeek.originator":          sides,
+		"conntrack.state":          rosetta.ConntrackStates(),
+		"argus.state":              rosetta.ArgusStates(),
+		"suricata.tcp_state":       rosetta.SuricataStates(),
+		"suricata.flow_state":      rosetta.SuricataFlowStates(),
+		"census_count.scope":       scopes,
+		"peak.scope":               scopes,
+		"peak.of":                  append(slices.Clone(states[1:]), "sockets", "open"), // all but CLOSED
 	}
 	defs := definitions(t)
 	for name, d := range defs {
@@ -344,7 +364,7 @@ func TestSchemaListsAreTheConstants(t *testing.T) {
 		t.Errorf("the schema has no list %s", name)
 	}
 	for name, list := range map[string][]string{"skipped": skips, "outcomes": outcomes, "handshakes": handshakes, "close_reasons": reassembly.CloseReasons(),
-		"state_counts": states, "severity_counts": severities, "confidence_counts": confidences} {
+		"state_counts": states, "census_states": states, "severity_counts": severities, "confidence_counts": confidences} {
 		if diff := cmp.Diff(list, defs[name].Required); diff != "" {
 			t.Errorf("%s differs from the constants (-Go +schema):\n%s", name, diff)
 		}

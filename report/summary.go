@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/tcplife/tcplife/capture"
+	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -33,9 +35,17 @@ type Summary struct {
 	// Inputs are the inputs, in the order in which frames name them. Set them when
 	// they are complete, before Format.End.
 	Inputs []Input
+	// Unread are the inputs that could not be opened: what they hold is missing.
+	Unread []capture.Unread
+	// Encaps are the encapsulation paths, those with the most segments first; for an
+	// inventory only.
+	Encaps []EncapCount
 	// Interrupted: reading was stopped by the user; the report covers what had been
 	// read by then.
 	Interrupted bool
+	// Fragments says what became of IP fragments, over all inputs. Set it with
+	// them.
+	Fragments wire.Fragments
 
 	// Connections counts connections; Packets and Bytes their frames and TCP
 	// payload in octets, by side.
@@ -51,6 +61,10 @@ type Summary struct {
 	// Census counts endpoints by side and last state. An endpoint without a
 	// timeline is not counted.
 	Census [2][reassembly.StateCount]uint64
+	// Durations says how long endpoints stayed in each state, and handshakes took.
+	// Add leaves it alone: the one who tracks the connections feeds it, since a
+	// digest does not hold their states.
+	Durations census.Durations
 	// Quality says what the connections show about the capture.
 	Quality Quality
 	// LateGroups, LatePackets and LateBytes count what came after its connection
@@ -60,6 +74,8 @@ type Summary struct {
 	Limits Limits
 
 	findings map[string]*FindingCount
+	// shown is what connections show about the capture.
+	shown finding.Capture
 }
 
 // Closers counts connections by the side that began to close.
@@ -152,9 +168,10 @@ func (s *Summary) Add(id uint64, d *Digest) {
 	if d.Handshake == reassembly.HandshakeUnseen {
 		s.Quality.MidStream++
 	}
-	if oneSided(d) {
+	if d.Trace.OneWay {
 		s.Quality.OneSided++
 	}
+	s.shown.Add(&d.Trace)
 	if d.Ended == reassembly.EndedEvicted {
 		s.Limits.Evicted++
 	}
@@ -165,19 +182,6 @@ func (s *Summary) Add(id uint64, d *Digest) {
 	for i := range d.Findings {
 		s.addFinding(id, d, i)
 	}
-}
-
-// oneSided reports whether one direction is absent from the capture. Silence is
-// the nature of an attempt that was never answered, so those do not count.
-func oneSided(d *Digest) bool {
-	if d.Packets[0] > 0 && d.Packets[1] > 0 {
-		return false
-	}
-	switch d.Handshake {
-	case reassembly.HandshakeUnanswered, reassembly.HandshakeICMP, reassembly.HandshakePending:
-		return d.Packets[0] == 0
-	}
-	return true
 }
 
 func (s *Summary) addFinding(id uint64, d *Digest, i int) {
@@ -240,6 +244,27 @@ func (s *Summary) Findings() []*FindingCount {
 	return out
 }
 
+// CaptureFindings returns what is to be said about the capture as a whole: the
+// gravest first, then by ID. They need Inputs.
+func (s *Summary) CaptureFindings() []finding.CaptureFinding {
+	c := s.shown
+	c.Frames, c.Segments = s.Frames(), s.Segments()
+	c.Snapped, c.Backwards, _, c.Dropped = s.readQuality()
+	// Where nothing was cut, a frame that ends early was sent so, or is damaged.
+	c.CutHeaders = min(s.Skipped()[wire.SkipTruncated], c.Snapped)
+	// The first alone is shown, so that a capture cut into files says the same as whole.
+	for i := range s.Inputs {
+		in := &s.Inputs[i]
+		if in.Snapped > 0 && c.SnappedAt == 0 {
+			c.SnappedAt = in.SnappedAt
+		}
+		if in.Backwards > 0 && c.BackwardsAt == 0 {
+			c.BackwardsAt = in.BackwardsAt
+		}
+	}
+	return c.Check()
+}
+
 // Frames returns how many frames were read.
 func (s *Summary) Frames() (n uint64) {
 	for i := range s.Inputs {
@@ -248,10 +273,18 @@ func (s *Summary) Frames() (n uint64) {
 	return n
 }
 
-// Segments returns how many of them held a TCP segment.
+// Segments returns how many TCP segments they held.
 func (s *Summary) Segments() (n uint64) {
 	for i := range s.Inputs {
 		n += s.Inputs[i].Segments
+	}
+	return n
+}
+
+// TCPFrames returns how many of them held a TCP segment.
+func (s *Summary) TCPFrames() (n uint64) {
+	for i := range s.Inputs {
+		n += s.Inputs[i].Segments - s.Inputs[i].Further
 	}
 	return n
 }

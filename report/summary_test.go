@@ -87,24 +87,6 @@ func TestSummaryKeepsTheGravestExamples(t *testing.T) {
 	}
 }
 
-func TestOneSided(t *testing.T) {
-	for _, x := range []struct {
-		client, server uint64
-		h              reassembly.HandshakeOutcome
-		want           bool
-	}{
-		{3, 4, reassembly.HandshakeComplete, false},
-		{3, 0, reassembly.HandshakeUnanswered, false},
-		{3, 0, reassembly.HandshakeComplete, true},
-		{0, 5, reassembly.HandshakeUnseen, true},
-	} {
-		d := Digest{Packets: [2]uint64{x.client, x.server}, Handshake: x.h}
-		if got := oneSided(&d); got != x.want {
-			t.Errorf("%d and %d packets, handshake %s: %v, want %v", x.client, x.server, x.h, got, x.want)
-		}
-	}
-}
-
 // What the text report keeps must not grow with the number of connections, and a
 // flood of one kind must not push out the only one of another.
 func TestTextKeepsFewRows(t *testing.T) {

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/tcplife/tcplife/finding"
@@ -16,8 +18,9 @@ var _ = register("text", func() Format { return new(text) })
 const (
 	maxRows         = 20
 	maxAlike        = 5 // rows with the same close and findings
-	maxFilesShown   = 10
 	maxExamplesText = 3
+	maxFramesText   = 6
+	maxUnreadShown  = 10
 )
 
 // text is the report for people. The first lines answer (what was read, how far it
@@ -31,28 +34,49 @@ type text struct {
 	// are no more than maxRows.
 	rows, few []row
 	seen      int
+	peers     []*peer
 }
 
 func (f *text) Begin(w io.Writer, o *Options) error {
 	f.w, f.o = w, *o
+	f.peers = chosen(o.Peers)
 	return nil
 }
 
-// Encode does nothing: a line is made from the digest, and only for a connection
-// that will be listed.
-func (f *text) Encode(*Buffer, *Connection) {}
+// Encode writes only what other tools would say, a line for each: the rest of a
+// connection's line is made from the digest, if it will be listed.
+func (f *text) Encode(b *Buffer, c *Connection) {
+	for _, p := range f.peers {
+		for _, x := range p.cells(p.line, 1, c) {
+			b.B = append(b.B, x.text...)
+			if x.stream {
+				b.StreamID()
+			}
+		}
+		b.B = append(b.B, '\n')
+	}
+}
 
 func (f *text) Late(*Late) error { return nil }
 
 func (f *text) End(s *Summary) error {
-	p := printer{canvas: canvas{color: f.o.Color, width: f.o.Width}, s: s, multi: len(f.o.Inputs) > 1}
-	p.read()
+	p := printer{canvas: canvas{color: f.o.Color, width: f.o.Width}, s: s, o: &f.o, multi: len(f.o.Inputs) > 1, peers: f.peers}
+	if f.o.Further {
+		p.WriteByte('\n')
+	}
+	p.read(true)
 	p.quality()
 	if s.Connections == 0 {
 		p.nothing()
 	} else {
 		p.connections()
 		p.findings()
+		if f.o.Dwell {
+			p.dwell()
+		}
+		if f.o.RTT {
+			p.rtt()
+		}
 		if !f.o.All && f.seen <= maxRows {
 			p.table(f.few, false)
 		} else {
@@ -67,7 +91,9 @@ func (f *text) End(s *Summary) error {
 type printer struct {
 	canvas
 	s     *Summary
+	o     *Options
 	multi bool
+	peers []*peer
 }
 
 func (p *printer) heading(s string) {
@@ -76,19 +102,10 @@ func (p *printer) heading(s string) {
 	p.WriteByte('\n')
 }
 
-// read says what was read.
-func (p *printer) read() {
+// read says what was read; files lists several files.
+func (p *printer) read(files bool) {
 	s := p.s
-	name := "no input"
-	switch n := len(s.Inputs); {
-	case n == 1:
-		name = printable(s.Inputs[0].Name)
-		if name == "-" {
-			name = "standard input"
-		}
-	case n > 1:
-		name = plural(uint64(n), "file", "files")
-	}
+	name := p.inputName()
 	first, last, ok := s.Span()
 	line := fmt.Sprintf("%s, %s, %s", plural(s.Frames(), "frame", "frames"), plural(s.Segments(), "TCP segment", "TCP segments"),
 		plural(s.Connections, "connection", "connections"))
@@ -99,40 +116,37 @@ func (p *printer) read() {
 	if ok {
 		p.linef("%s to %s UTC", clock(first), clock(last))
 	}
-	if len(s.Inputs) > 1 {
+	if len(s.Inputs) > 1 && files {
 		p.files()
 	}
+	p.trouble()
+}
+
+// trouble says what could not be read.
+func (p *printer) trouble() {
+	s := p.s
 	for i := range s.Inputs {
 		for _, d := range s.Inputs[i].Damage {
-			line := fmt.Sprintf("%s at frame %d (octet %s): %s. The report covers what could be read.", d.Name, d.Frame,
-				number(uint64(max(d.Offset, 0))), d.What)
+			at := number(uint64(max(d.Offset, 0)))
+			if d.Packing != "" {
+				at += " unpacked from " + d.Packing
+			}
+			line := fmt.Sprintf("%s at frame %d (octet %s): %s. The report covers what could be read.", d.Name, d.Frame, at, d.What)
 			if d.Remedy != "" {
 				line += " " + capital(d.Remedy) + "."
 			}
 			p.prose(p.paint(red, "Damaged:")+" ", "  ", printable(line))
 		}
 	}
-	if s.Interrupted {
-		p.prose("", "  ", p.paint(yellow, "Interrupted:")+" this is what had been read by then.")
-	}
-}
-
-func (p *printer) files() {
-	w := 0
-	for i := range min(len(p.s.Inputs), maxFilesShown) {
-		w = max(w, len(printable(p.s.Inputs[i].Name)))
-	}
-	for i := range p.s.Inputs {
-		if i == maxFilesShown {
-			p.linef("  ... and %s", plural(uint64(len(p.s.Inputs)-i), "more file", "more files"))
+	for i, u := range s.Unread {
+		if i == maxUnreadShown {
+			p.prose(p.paint(red, "Not read:")+" ", "  ", plural(uint64(len(s.Unread)-i), "more file", "more files")+".")
 			break
 		}
-		in := &p.s.Inputs[i]
-		line := fmt.Sprintf("  %2d  %s  %s", i+1, left(printable(in.Name), w), plural(in.Frames, "frame", "frames"))
-		if in.Frames > 0 {
-			line += fmt.Sprintf(" in %s from %s", span(in.Last.Sub(in.First)), clock(in.First))
-		}
-		p.linef("%s", line)
+		p.prose(p.paint(red, "Not read:")+" ", "  ", printable(u.Err.Error())+". What it holds is missing here.")
+	}
+	if s.Interrupted {
+		p.prose("", "  ", p.paint(yellow, "Interrupted:")+" this is what had been read by then.")
 	}
 }
 
@@ -140,7 +154,6 @@ func (p *printer) files() {
 // here are expected: the frame was simply not TCP.
 var skipMeanings = map[wire.Skip]string{
 	wire.SkipLinkType:  "their link type is not known, so TCP in them was not seen",
-	wire.SkipFragment:  "they are fragments of IP packets that could not be put together",
 	wire.SkipTruncated: "the capture's snap length cut them inside the headers",
 	wire.SkipMalformed: "their headers contradict themselves",
 	wire.SkipEncrypted: "they are encrypted (IPsec), so TCP in them cannot be seen",
@@ -161,29 +174,64 @@ func (p *printer) quality() {
 			*to = append(*to, plural(n, one, many)+" "+rest)
 		}
 	}
-	note(&bad, damaged, "file", "files", "could be read only up to the damage named above")
-	note(&bad, dropped, "frame", "frames", "never reached the capture: the capturing host counted them as dropped")
-	if q := s.Quality; q.MissingBytes > 0 {
-		bad = append(bad, fmt.Sprintf("%s in %s %s acknowledged but not in the capture: frames are missing, so there, what was not seen may still have been sent",
-			octets(q.MissingBytes), plural(q.MissingConnections, "connection", "connections"), verb(q.MissingBytes, "was", "were")))
+	note(&bad, damaged, "file", "files", "could not be read whole, as said above")
+	note(&bad, uint64(len(s.Unread)), "file", "files", "could not be opened")
+	// named is the ID under which explain tells more, where the finding is given.
+	about := s.CaptureFindings()
+	named := func(id string) string {
+		if slices.ContainsFunc(about, func(f finding.CaptureFinding) bool { return f.Rule.ID == id }) {
+			return " (" + id + ")"
+		}
+		return ""
 	}
-	note(&bad, s.Quality.OneSided, "connection shows", "connections show", "one direction only: the other one takes a path that was not captured")
+	note(&bad, dropped, "frame", "frames", "never reached the capture: the capturing host counted them as dropped"+named("capture-loss"))
+	if q := s.Quality; q.MissingBytes > 0 {
+		bad = append(bad, fmt.Sprintf("%s in %s %s acknowledged but not in the capture: frames are missing, so there, what was not seen may still have been sent%s",
+			octets(q.MissingBytes), plural(q.MissingConnections, "connection", "connections"), verb(q.MissingBytes, "was", "were"),
+			cmp.Or(named("control-only-capture"), named("capture-loss"))))
+	}
+	note(&bad, s.Quality.OneSided, "connection shows", "connections show",
+		"one direction only: the other one takes a path that was not captured"+named("one-way-capture"))
 	for i, n := range skipped {
 		if why, serious := skipMeanings[wire.Skip(i)]; serious && n > 0 {
+			if wire.Skip(i) == wire.SkipTruncated {
+				why += named("cut-frames")
+			}
 			bad = append(bad, fmt.Sprintf("%s could not be used (%s): %s", plural(n, "frame", "frames"), wire.Skip(i), why))
 		}
 	}
-	note(&bad, backwards, "frame has", "frames have", "an earlier time than the one before: intervals around them are not exact")
+	if f := s.Fragments; f.Incomplete > 0 {
+		rest := fmt.Sprintf("came in fragments and never became whole (%s)", plural(f.IncompleteFrames, "frame", "frames"))
+		if f.IncompleteTCP > 0 {
+			rest += fmt.Sprintf(": %s began a TCP segment, which no connection shows", number(f.IncompleteTCP))
+		}
+		if f.Evicted > 0 {
+			rest += fmt.Sprintf("; %s had to go early, for want of room", number(f.Evicted))
+		}
+		note(&bad, f.Incomplete, "IP packet", "IP packets", rest)
+	}
+	note(&bad, s.Fragments.Overlapping, "IP packet has", "IP packets have",
+		"fragments that overlap: a host may have thrown it away, or read it otherwise")
+	note(&bad, backwards, "frame has", "frames have", "an earlier time than the one before: intervals around them are not exact"+named("time-disorder"))
 	note(&bad, s.Limits.Evicted, "connection", "connections", "had to be reported before the end because a limit on connections or memory was reached")
 	note(&bad, s.Limits.CutLogs, "connection", "connections",
 		"had more events than are kept ("+number(s.Limits.DroppedEvents)+" left out): their counts are right, their event lists are not complete")
 
-	if n := skipped[wire.SkipNotIP] + skipped[wire.SkipNotTCP]; n > 0 {
+	if n := skipped[wire.SkipNotIP] + skipped[wire.SkipNotTCP] + skipped[wire.SkipICMP]; n > 0 {
 		notes = append(notes, plural(n, "frame is", "frames are")+" not TCP")
 	}
-	note(&notes, s.Quality.MidStream, "connection", "connections", "began before the capture")
-	note(&notes, s.Quality.Duplicates, "frame is", "frames are", "in the capture twice and counted once")
-	note(&notes, snapped, "frame was", "frames were", "cut by the snap length, which costs payload only")
+	if f := s.Fragments; f.Packets > 0 {
+		notes = append(notes, fmt.Sprintf("%s %s put together from %s", plural(f.Packets, "IP packet", "IP packets"),
+			verb(f.Packets, "was", "were"), plural(f.Frames, "fragment", "fragments")))
+	}
+	note(&notes, s.Quality.MidStream, "connection", "connections", "began before the capture"+named("capture-began-later"))
+	note(&notes, s.Quality.Duplicates, "frame is", "frames are", "in the capture twice and counted once"+named("doubled-frames"))
+	note(&notes, snapped, "frame was", "frames were", "cut by the snap length, which costs payload only"+named("cut-frames"))
+	for _, f := range about {
+		if f.Rule.ID == "segment-offload" {
+			note(&notes, f.Connections, "connection holds", "connections hold", "segments longer than the wire's, before the card cut them or behind its merging them"+named(f.Rule.ID))
+		}
+	}
 	note(&notes, s.LatePackets, "segment", "segments", "came after the connection had been reported")
 	tail := ""
 	if len(notes) > 0 {
@@ -360,7 +408,7 @@ func (p *printer) findings() {
 			}
 			e := &f.Examples[i]
 			p.linef("%s%s  %s > %s  %s (%s)", blanks(11), p.paint(cyan, "#"+number(e.ID)), e.Tuple.Source(), e.Tuple.Destination(),
-				frameList(e.Frames, p.multi, 6), e.Confidence)
+				frameList(e.Frames, p.multi, maxFramesText), e.Confidence)
 			p.prose(blanks(13), blanks(13), printable(e.Message))
 		}
 		if more := f.Count - min(f.Count, uint64(min(len(f.Examples), maxExamplesText))); more > 0 {

@@ -28,6 +28,7 @@ type row struct {
 	id       uint64
 	d        Digest
 	findings string
+	peers    []string // what other tools would say
 }
 
 // before orders rows by rank, then by number.
@@ -62,9 +63,12 @@ func (r *row) alike(q *row) bool {
 // Add keeps the connection if it may be listed: all of them on demand, otherwise
 // the first maxRows by rank. A host that resets everything must not hide the one
 // connection that failed for another reason, so only maxAlike of a kind are kept.
-func (f *text) Add(id uint64, d *Digest, _ *Buffer) error {
+func (f *text) Add(id uint64, d *Digest, b *Buffer) error {
 	f.seen++
 	r := row{rank: rankOf(d), id: id, d: *d, findings: findingIDs(d.Findings)}
+	if len(f.peers) > 0 {
+		r.peers = strings.Split(string(b.AppendTo(nil, id)), "\n")[:len(f.peers)]
+	}
 	r.d.Findings = nil
 	if f.o.All {
 		f.rows = append(f.rows, r)
@@ -167,12 +171,19 @@ var columnRight = [colCount]bool{colID: true, colStart: true, colLength: true, c
 
 func (p *printer) rows(rows []row) {
 	first, _, _ := p.s.Span()
-	cells := make([][colCount]string, 0, len(rows)+1)
-	cells = append(cells, columnNames)
-	for i := range rows {
-		cells = append(cells, rows[i].cells(rows[i].d.Start.Sub(first)))
+	names := columnNames[:colFindings:colFindings]
+	for _, x := range p.peers {
+		names = append(names, x.name)
 	}
-	var width [colCount]int
+	last := len(names) // the findings: their width varies most
+	cells := make([][]string, 0, len(rows)+1)
+	cells = append(cells, append(names, columnNames[colFindings]))
+	for i := range rows {
+		c := rows[i].cells(rows[i].d.Start.Sub(first))
+		line := append(c[:colFindings:colFindings], rows[i].peers...)
+		cells = append(cells, append(line, c[colFindings]))
+	}
+	width := make([]int, last+1)
 	for _, c := range cells {
 		for k := range c {
 			width[k] = max(width[k], utf8.RuneCountInString(c[k]))
@@ -190,7 +201,7 @@ func (p *printer) rows(rows []row) {
 				line.WriteString("\n" + blanks(2+width[colID]))
 			}
 			s := left(c[k], width[k])
-			if columnRight[k] {
+			if k < colCount && columnRight[k] {
 				s = right(c[k], width[k])
 			}
 			switch {
@@ -198,7 +209,7 @@ func (p *printer) rows(rows []row) {
 				s = p.paint(dim, s)
 			case k == colOutcome && rows[i-1].d.Outcome == reassembly.OutcomeFailure:
 				s = p.paint(red, s)
-			case k == colFindings && rows[i-1].rank < rankFailure:
+			case k == last && rows[i-1].rank < rankFailure:
 				s = p.paint([...]string{red, yellow}[rows[i-1].rank], s)
 			}
 			line.WriteString("  " + s)

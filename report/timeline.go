@@ -37,7 +37,7 @@ func Timeline(w io.Writer, c *Connection, id uint64, ladder []Step, o *Options) 
 	}
 	d.place()
 	d.measure()
-	d.header(id)
+	d.header(id, o.Inputs)
 	d.body()
 	d.footer()
 	_, err := io.WriteString(w, d.String())
@@ -59,6 +59,7 @@ type rung struct {
 	duplicate        bool
 	line             int // its place among the rungs
 	options          *wire.Options
+	icmp             *reassembly.ICMP // of KindICMP
 	// states are the transitions that this frame caused, by side; findings those
 	// that name it.
 	states   [2][]*reassembly.Transition
@@ -84,29 +85,43 @@ type drawing struct {
 }
 
 func (d *drawing) fromEvents() {
-	d.rungs = make([]rung, len(d.c.Events))
+	d.rungs = make([]rung, 0, len(d.c.Events)+len(d.c.ICMP))
 	syn := [2]bool{}
+	errors := d.c.ICMP
 	for i := range d.c.Events {
 		e := &d.c.Events[i]
-		r := &d.rungs[i]
-		*r = rung{at: e.At, lastAt: e.LastAt, frame: e.Frame, lastFrame: e.LastFrame, count: max(e.Count, 1), octets: e.Len,
+		for ; len(errors) > 0 && errors[0].Frame < e.Frame; errors = errors[1:] {
+			d.rungs = append(d.rungs, icmpRung(&errors[0]))
+		}
+		r := rung{at: e.At, lastAt: e.LastAt, frame: e.Frame, lastFrame: e.LastFrame, count: max(e.Count, 1), octets: e.Len,
 			seq: e.Seq, end: e.End, ack: e.Ack, flags: e.Flags, window: e.Window, from: e.From & 1, kind: e.Kind, marks: e.Marks}
 		if r.flags.Has(wire.SYN) && !syn[r.from] && d.c.Ends[r.from].HasSYN {
 			r.options, syn[r.from] = &d.c.Ends[r.from].SYN, true
 		}
+		d.rungs = append(d.rungs, r)
+	}
+	for i := range errors {
+		d.rungs = append(d.rungs, icmpRung(&errors[i]))
 	}
 }
 
 func (d *drawing) fromLadder(ladder []Step) {
-	d.rungs = make([]rung, len(ladder))
+	d.rungs = make([]rung, 0, len(ladder)+len(d.c.ICMP))
+	errors := d.c.ICMP
 	for i := range ladder {
 		s := &ladder[i]
-		r := &d.rungs[i]
-		*r = rung{at: s.At, lastAt: s.At, frame: s.Frame, lastFrame: s.Frame, count: 1, octets: s.Len, seq: s.Seq, end: s.End(),
+		for ; len(errors) > 0 && errors[0].Frame < s.Frame; errors = errors[1:] {
+			d.rungs = append(d.rungs, icmpRung(&errors[0]))
+		}
+		r := rung{at: s.At, lastAt: s.At, frame: s.Frame, lastFrame: s.Frame, count: 1, octets: s.Len, seq: s.Seq, end: s.End(),
 			ack: s.Ack, flags: s.Flags, window: s.Window, from: s.From & 1, kind: kindOf(&s.Segment), marks: s.Marks, duplicate: s.Duplicate}
 		if s.Flags.Has(wire.SYN) {
 			r.options = &s.Options
 		}
+		d.rungs = append(d.rungs, r)
+	}
+	for i := range errors {
+		d.rungs = append(d.rungs, icmpRung(&errors[i]))
 	}
 }
 
@@ -205,7 +220,7 @@ var roleSentences = map[reassembly.RoleBy]string{
 	reassembly.RoleByGuess:  "a guess: the opening was not captured and the ports do not tell; the first sender is taken for the client",
 }
 
-func (d *drawing) header(id uint64) {
+func (d *drawing) header(id uint64, inputs []string) {
 	c := d.c
 	d.linef("%s", d.paint(bold, fmt.Sprintf("Connection %s: %s (client) > %s (server)", number(id), c.Tuple.Source(), c.Tuple.Destination())))
 	frames := fmt.Sprintf("%s, frames %s to %s", printable(c.Capture), frameName(c.First, d.multi), frameName(c.Last, d.multi))
@@ -213,6 +228,9 @@ func (d *drawing) header(id uint64) {
 		frames += ", inside " + printable(strings.Join(c.Encap, " "))
 	}
 	d.prose("  ", "  ", frames)
+	if d.multi {
+		d.legend(inputs)
+	}
 	d.prose("  ", "  ", fmt.Sprintf("%s UTC, lasted %s, uid %s", clock(c.Start), span(c.End.Sub(c.Start)), c.UID))
 	d.prose("  Roles:     ", blanks(13), roleSentences[c.RoleBy])
 	d.prose("  Handshake: ", blanks(13), d.handshake())
@@ -232,6 +250,9 @@ func (d *drawing) header(id uint64) {
 			s += fmt.Sprintf(", %s acknowledged but not captured", octets(e.MissingBytes))
 		}
 		d.prose("  "+left(capital(reassembly.Side(side).String())+":", 11), blanks(13), s)
+		if stays := d.stays(reassembly.Side(side)); stays != "" {
+			d.prose(blanks(13), blanks(13), stays)
+		}
 	}
 	for i := range c.Findings {
 		f := &c.Findings[i]
@@ -239,6 +260,35 @@ func (d *drawing) header(id uint64) {
 			fmt.Sprintf("%s (%s, %s; %s): %s", d.paint(bold, f.Rule.ID), f.Confidence, f.Endpoint, frameList(f.Frames, d.multi, 8), printable(f.Message)))
 	}
 	d.WriteByte('\n')
+}
+
+// stays says how long a side was in each of its states, in their order.
+func (d *drawing) stays(side reassembly.Side) string {
+	tl := d.c.Ends[side].Timeline
+	var words []string
+	for i := range tl {
+		t := &tl[i]
+		switch {
+		case i+1 == len(tl):
+			if t.State != reassembly.Closed {
+				words = append(words, t.State.String()+" to the end")
+			}
+		case t.State != reassembly.Closed:
+			s := t.State.String() + " "
+			if t.Evidence == reassembly.Assumed {
+				s += "at least "
+			}
+			s += span(tl[i+1].At.Sub(t.At))
+			if tl[i+1].Evidence == reassembly.Timer {
+				s += " by its timer"
+			}
+			words = append(words, s)
+		}
+	}
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], " ", hard)
+	}
+	return strings.Join(words, ", ")
 }
 
 func (d *drawing) handshake() string {

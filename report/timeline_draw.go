@@ -130,7 +130,7 @@ func (d *drawing) rung(r *rung) {
 	switch {
 	case r.kind == reassembly.KindRST:
 		color = red
-	case r.marks&(reassembly.MarkRepeat|reassembly.MarkGap|reassembly.MarkOther|reassembly.MarkAckUnseen|reassembly.MarkOutside) != 0:
+	case r.kind == reassembly.KindICMP || r.marks&(reassembly.MarkRepeat|reassembly.MarkGap|reassembly.MarkOther|reassembly.MarkAckUnseen|reassembly.MarkOutside) != 0:
 		color = yellow
 	}
 	lanes := func(n int) (out [2]string) {
@@ -169,6 +169,9 @@ func (d *drawing) arrow(r *rung) string {
 
 // label says what a segment carries, in numbers relative to each side's first.
 func (d *drawing) label(r *rung) string {
+	if r.icmp != nil {
+		return d.icmpLabel(r.icmp)
+	}
 	if r.count > 1 {
 		if r.octets == 0 {
 			return fmt.Sprintf("%s ACKs up to %s", number(uint64(r.count)), d.relative(r.ack, 1-r.from))
@@ -202,6 +205,9 @@ func (d *drawing) notes(r *rung) []string {
 	if r.count > 1 {
 		s := "over " + span(r.lastAt.Sub(r.at)) + ", last frame " + frameName(r.lastFrame, d.multi)
 		notes = append(notes, s)
+	}
+	if r.icmp != nil {
+		notes = append(notes, d.icmpNote(r.icmp))
 	}
 	var words []string
 	if r.duplicate {

@@ -49,9 +49,24 @@ func benchmarkPackets() []benchmarkPacket {
 		{"sll2-ipv4", frame(LinkLinuxSLL2, linkHeaders[LinkLinuxSLL2].v4+"\n"+dataFixture), false, 0},
 		{"raw-ipv4", frame(LinkRaw, dataFixture), false, layers.LayerTypeIPv4},
 		{"null-ipv4", frame(LinkNull, linkHeaders[LinkNull].v4+"\n"+dataFixture), false, layers.LayerTypeLoopback},
+		{"eth-vxlan-ipv4", tunnelFrame("VXLAN"), false, 0},
+		{"eth-gre-ipv4", tunnelFrame("GRE"), false, 0},
+		{"eth-gtp-ipv4", tunnelFrame("GTP-U"), false, 0},
+		{"eth-geneve-ipv4", tunnelFrame("GENEVE"), false, 0},
 		{"eth-mpls-ipv4", frame(1, macs+"8847 000101ff\n"+dataFixture), true, 0},
 		{"eth-pppoe-ipv4", frame(1, macs+"8864 11 00 0003 002d 0021\n"+dataFixture), true, 0},
 	}
+}
+
+// tunnelFrame is the frame of a row of tunnels.
+func tunnelFrame(name string) Frame {
+	for _, c := range tunnels {
+		if c.name == name {
+			b := wrapped(fixture(dataFixture)[:43], c.wrap...)
+			return Frame{ID: 7, At: 99, Link: LinkEthernet, Data: b, Length: uint32(len(b))}
+		}
+	}
+	panic("no tunnel " + name)
 }
 
 // BenchmarkDecode has one sub-benchmark per kind of packet, and beside it what

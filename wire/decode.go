@@ -9,22 +9,29 @@ type Decoder struct {
 	// tuples in different VLANs are one connection.
 	MergeEncap bool
 
-	path  path
-	paths pathTable
-}
+	path      path
+	paths     pathTable
+	fragments reassembler
+	icmp      ICMP
 
-// maxHeaders bounds how many headers may stand between the link layer and IP. A
-// provider's label stack has about a dozen; more is a frame made to cost time.
-const maxHeaders = 16
+	// Of a frame with several packets: what they stand in, outermost first, and why
+	// those so far gave nothing.
+	bundles [maxBundles]bundle
+	depth   int
+	at      place // where the packet at hand begins
+	without Skip
+}
 
 // Decode fills s from f, or says why f holds no TCP segment. It neither keeps f
 // nor allocates on the fast path; what s held before is overwritten, also when
-// the result is not SkipNone, and then s means nothing.
+// the result is not SkipNone, and then s means nothing. Few frames hold several
+// packets; s is then the first segment among them, and More gives the others.
 //
 // Checksums are not verified: on the sending host the network card fills them in
 // after the capture. A frame whose Length is less than its data is taken to be as
 // long as its data.
 func (d *Decoder) Decode(f *Frame, s *Segment) Skip {
+	d.depth = 0
 	var next proto
 	var off int
 	if f.Link == LinkEthernet {
@@ -46,61 +53,28 @@ func (d *Decoder) Decode(f *Frame, s *Segment) Skip {
 	}
 	switch next {
 	case protoIPv4:
-		return ipv4(f, s, off)
+		if skip := ipv4(f, s, off); skip != skipCarried {
+			return skip
+		}
 	case protoIPv6:
-		return ipv6(f, s, off)
-	}
-	return d.unwrap(f, s, next, off)
-}
-
-// unwrap walks the headers between the link layer and IP, one per round, and
-// notes those that tell connections apart.
-func (d *Decoder) unwrap(f *Frame, s *Segment, next proto, off int) Skip {
-	d.path.reset()
-	for range maxHeaders {
-		b := f.Data[off:]
-		switch next {
-		case protoIPv4:
-			return d.identify(s, ipv4(f, s, off))
-		case protoIPv6:
-			return d.identify(s, ipv6(f, s, off))
-		case protoVLAN, protoServiceVLAN, protoOldVLAN:
-			if len(b) < vlanHeader {
-				return short(f)
-			}
-			// The priority bits differ between segments of one connection. Id 0
-			// means "no VLAN, only a priority" (IEEE 802.1Q section 9.6).
-			if id := binary.BigEndian.Uint16(b) & 0xfff; id != 0 {
-				d.path.push(layerVLAN, uint32(id))
-			}
-			next = proto(binary.BigEndian.Uint16(b[2:]))
-			off += vlanHeader
-		default:
-			h, skip := fallback(next, b)
-			if skip == SkipTruncated {
-				return short(f)
-			}
-			if skip != SkipNone {
-				return skip
-			}
-			if h.kind != layerNone {
-				d.path.push(h.kind, h.value)
-			}
-			next = h.next
-			off += h.size
+		if skip := ipv6(f, s, off); skip != skipCarried {
+			return skip
 		}
 	}
-	return SkipMalformed
-}
-
-// identify completes a segment with the path that was walked. Only TCP segments
-// put paths into the table: VLANs without TCP take no room there.
-func (d *Decoder) identify(s *Segment, skip Skip) Skip {
-	if skip == SkipNone && !d.MergeEncap {
-		s.Tuple.Encap = d.paths.id(&d.path)
+	d.path.reset()
+	skip := d.walk(f, s, &place{g: *f, next: next, off: off})
+	if skip == skipSeveral {
+		skip = d.first(f, s)
 	}
 	return skip
 }
+
+// ICMP returns the error of the frame for which Decode has just returned SkipICMP.
+// It is valid until the next call of Decode.
+func (d *Decoder) ICMP() *ICMP { return &d.icmp }
+
+// Fragments returns what became of the fragments so far.
+func (d *Decoder) Fragments() Fragments { return d.fragments.count() }
 
 // Encap returns the layers of a path, outermost first, as reports print them
 // ("vlan:12"); nil for the empty path and for an id that Decode never gave. The

@@ -93,8 +93,13 @@ var special = []struct {
 	{"ARP", frame(1, "eth ffffffffffff 020000000001 0806\narp 0001 0800 06 04 0001"), SkipNotIP, Segment{}},
 	{"neither type nor length", frame(1, "eth ffffffffffff 020000000001 05ff\nx 0001020304"), SkipNotIP, Segment{}},
 	{"UDP", frame(101, "ip4 45 00 0014  0001 0000  3f 11 0000  0a000002 0a000001"), SkipNotTCP, Segment{}},
-	{"IP in IP", frame(101, "ip4 45 00 0014  0001 0000  3f 04 0000  0a000002 0a000001"), SkipNotTCP, Segment{}},
-	{"AH", frame(101, "ip4 45 00 0014  0001 0000  3f 33 0000  0a000002 0a000001"), SkipNotTCP, Segment{}},
+	{"IP in IP, nothing inside", frame(101, "ip4 45 00 0014  0001 0000  3f 04 0000  0a000002 0a000001"), SkipMalformed, Segment{}},
+	{"AH, nothing inside", frame(101, "ip4 45 00 0014  0001 0000  3f 33 0000  0a000002 0a000001"), SkipMalformed, Segment{}},
+	{"AH", frame(101, `
+		ip4   45 00 0043  0001 0000  3f 33 0000  0a000002 0a000001
+		ah    06 04 0000 00000001 00000007 000000000000000000000000
+		tcp   01bb 9c40  000003e8  00000002  50 18 0200  0000 0000
+		data  616263`), 0, dataSegment()},
 	{"ESP", frame(101, "ip4 45 00 0014  0001 0000  3f 32 0000  0a000002 0a000001"), SkipEncrypted, Segment{}},
 	{"ESP behind an extension header", frame(229, `
 		ip6   60000000  0010 00 40
@@ -102,6 +107,60 @@ var special = []struct {
 		dst   20010db8 00000000 00000000 00000002
 		hbh   32 00 0104 00000000
 		esp   00000000 00000000`), SkipEncrypted, Segment{}},
+	{"loose source route", frame(101, `
+		ip4   48 00 0034  0001 0000  3f 06 0000  0a000002 c0000201
+		lsrr  83 0b 04 0a000003 0a000001 00
+		tcp   01bb 9c40  000003e8  00000002  50 18 0200  0000 0000`),
+		0, with(dataSegment(), func(s *Segment) { s.Len = 0 })},
+	{"IPv6 source route and home address", frame(229, `
+		ip6   60000000  0044 3c 40
+		src   20010db8 00000000 00000000 00000099
+		dst   20010db8 00000000 00000000 00000098
+		hoa   2b 02 0102 0000 c910 20010db8 00000000 00000000 00000001
+		rt    06 02 02 01 00000000 20010db8 00000000 00000000 00000002
+		tcp   9c40 01bb  ffffffff  00000002  50 19 0200  0000 0000`),
+		0, with(data6Segment(), func(s *Segment) { s.Len, s.Options = 0, Options{} })},
+	{"IPv6 mobility, HIP, shim6 and AH before TCP", frame(229, `
+		ip6   60000000  0044 87 40
+		src   20010db8 00000000 00000000 00000001
+		dst   20010db8 00000000 00000000 00000002
+		mob   8b 00 00 00 0000 0000
+		hip   8c 00 00 00 0000 0000
+		shim  33 00 00 00 0000 0000
+		ah    06 04 0000 00000001 00000001 00000000 00000000 00000000
+		tcp   9c40 01bb  ffffffff  00000002  50 19 0200  0000 0000`),
+		0, with(data6Segment(), func(s *Segment) { s.Len, s.Options = 0, Options{} })},
+	{"IPv6 BIG TCP, longer frame than the jumbo option", longer(frame(1, eth6Fixture+`
+		ip6   60000000  0000 00 40
+		src   20010db8 00000000 00000000 00000001
+		dst   20010db8 00000000 00000000 00000002
+		hbh   06 00 c204 00030d40
+		tcp   9c40 01bb  ffffffff  00000002  50 19 0200  0000 0000`), 14+40+200004),
+		0, with(data6Segment(), func(s *Segment) {
+			s.Len, s.Options, s.Traits = 200000-8-20, Options{}, TraitSnapped
+		})},
+	{"ICMP echo", frame(101, `
+		ip4   45 00 001c  0001 0000  3f 01 0000  0a000002 0a000001
+		icmp  08 00 0000 00010001`), SkipNotTCP, Segment{}},
+	{"ICMP port unreachable, quoting UDP", frame(101, `
+		ip4   45 00 0038  0001 0000  3f 01 0000  0a000002 0a000001
+		icmp  03 03 0000 00000000
+		ip4   45 00 003c  1234 4000  40 11 0000  0a000001 0a000002
+		udp   9c40 01bb 0028 0000`), SkipNotTCP, Segment{}},
+	{"ICMP port unreachable", frame(101, `
+		ip4   45 00 0038  0001 0000  3f 01 0000  0a000002 0a000001
+		icmp  03 03 0000 00000000
+		ip4   45 00 003c  1234 4000  40 06 0000  0a000001 0a000002
+		tcp   9c40 01bb  00000001`), SkipICMP, Segment{}},
+	{"ICMPv6 packet too big", frame(229, `
+		ip6   60000000  0038 3a 40
+		src   20010db8 00000000 00000000 00000002
+		dst   20010db8 00000000 00000000 00000001
+		icmp  02 00 0000 00000500
+		ip6   60000000  0023 06 40
+		src   20010db8 00000000 00000000 00000001
+		dst   20010db8 00000000 00000000 00000002
+		tcp   9c40 01bb  ffffffff`), SkipICMP, Segment{}},
 	{"no next header", frame(229, `
 		ip6   60000000  0000 3b 40
 		src   20010db8 00000000 00000000 00000001
@@ -124,15 +183,16 @@ var special = []struct {
 	{"IP header length", frame(1, ethFixture+strings.Replace(dataFixture, "45 00", "44 00", 1)), SkipMalformed, Segment{}},
 	{"IP total length", frame(1, ethFixture+strings.Replace(dataFixture, "002b", "0013", 1)), SkipMalformed, Segment{}},
 	{"no room for TCP", frame(1, ethFixture+strings.Replace(dataFixture, "002b", "0027", 1)), SkipMalformed, Segment{}},
-	{"data offset 4", frame(1, ethFixture+strings.Replace(dataFixture, "50 18", "40 18", 1)), SkipMalformed, Segment{}},
+	{"data offset 4", frame(1, ethFixture+strings.Replace(dataFixture, "50 18", "40 18", 1)),
+		0, with(dataSegment(), func(s *Segment) { s.Len, s.Options = 7, Options{Set: OptDamaged} })},
 	{"data offset beyond the packet", frame(1, ethFixture+strings.Replace(dataFixture, "50 18", "60 18", 1)),
 		0, with(dataSegment(), func(s *Segment) { s.Len, s.Options = 0, Options{Set: OptDamaged} })},
 	{"extension header beyond the packet", frame(229, fragment6("06 00")), SkipMalformed, Segment{}},
 }
 
-// fragment6 is an IPv6 packet whose payload is a fragment header and 20 octets.
+// fragment6 is an IPv6 packet whose payload is a fragment header and 24 octets.
 func fragment6(header string) string {
-	length := "001c"
+	length := "0020"
 	if len(header) < 8 {
 		length = "0002"
 	}
@@ -140,7 +200,7 @@ func fragment6(header string) string {
 		src   20010db8 00000000 00000000 00000001
 		dst   20010db8 00000000 00000000 00000002
 		frag  ` + header + `
-		data  00000000 00000000 00000000 00000000 00000000`
+		data  00000000 00000000 00000000 00000000 00000000 00000000`
 }
 
 // longer is f as it was n octets long on the wire.

@@ -16,6 +16,12 @@ const otherEncap EncapID = MaxEncaps + 1
 var otherLayers = []string{"other"}
 
 // layerKind says what sort of header a layer of a path is.
+//
+// A layer has a value where that names a network with addresses of its own: a VLAN, a
+// label, a network or service identifier, a key. What each receiver chooses for
+// itself (GTP's and L2TP's tunnels, PPTP's calls, security associations) names a
+// direction, and often changes in the middle of a connection; it has no place in the
+// path, and neither have the outer addresses (docs/adr/0004-identity.md).
 type layerKind uint8
 
 const (
@@ -23,11 +29,38 @@ const (
 	layerVLAN
 	layerMPLS
 	layerPPPoE
+	layerIPIP
+	layerEtherIP
+	layerGRE
+	layerGREKey
+	layerPPTP
+	layerEoIP
+	layerWCCP
+	layerERSPAN
+	layerVXLAN
+	layerGeneve
+	layerGTP
+	layerTeredo
+	layerAYIYA
+	layerLISP
+	layerLISPInstance
+	layerL2TP
+	layerCAPWAP
+	layerTZSP
+	layerBackbone
+	layerSFlow
 )
 
 // layerNames holds each kind's name in reports; an array, so that a kind without
-// one shows in a test.
-var layerNames = [...]string{layerNone: "", layerVLAN: "vlan", layerMPLS: "mpls", layerPPPoE: "pppoe"}
+// one shows in a test. A name that ends in a colon is followed by the value.
+var layerNames = [...]string{
+	layerNone: "", layerVLAN: "vlan:", layerMPLS: "mpls:", layerPPPoE: "pppoe:",
+	layerIPIP: "ipip", layerEtherIP: "etherip",
+	layerGRE: "gre", layerGREKey: "gre:", layerPPTP: "pptp", layerEoIP: "eoip:", layerWCCP: "wccp", layerERSPAN: "erspan",
+	layerVXLAN: "vxlan:", layerGeneve: "geneve:", layerGTP: "gtp", layerTeredo: "teredo", layerAYIYA: "ayiya",
+	layerLISP: "lisp", layerLISPInstance: "lisp:", layerL2TP: "l2tp",
+	layerCAPWAP: "capwap", layerTZSP: "tzsp", layerBackbone: "pbb:", layerSFlow: "sflow",
+}
 
 // layerSize is the room of one layer in a path: its kind, then its value in
 // network order.
@@ -90,6 +123,9 @@ func (t *pathTable) id(p *path) EncapID {
 	return id
 }
 
+// known returns the number of p, 0 if it has none yet.
+func (t *pathTable) known(p *path) EncapID { return t.ids[string(p.buf[:p.n])] }
+
 func (t *pathTable) add(key string) EncapID {
 	if t.ids == nil {
 		t.ids = make(map[string]EncapID)
@@ -97,12 +133,20 @@ func (t *pathTable) add(key string) EncapID {
 	layers := make([]string, 0, len(key)/layerSize)
 	for k := key; len(k) > 0; k = k[layerSize:] {
 		value := binary.BigEndian.Uint32([]byte(k[1:layerSize]))
-		layers = append(layers, layerNames[k[0]]+":"+strconv.FormatUint(uint64(value), 10))
+		layers = append(layers, layerName(layerKind(k[0]), value))
 	}
 	t.entries = append(t.entries, pathEntry{key, layers})
 	id := EncapID(len(t.entries))
 	t.ids[key] = id
 	return id
+}
+
+func layerName(kind layerKind, value uint32) string {
+	name := layerNames[kind]
+	if name[len(name)-1] != ':' {
+		return name
+	}
+	return name + strconv.FormatUint(uint64(value), 10)
 }
 
 // layers returns the names of a path's layers; nil for one that has no entry.

@@ -45,8 +45,8 @@ var encapFixtures = []struct {
 	{"PPPoE with MPLS", "8864 11 00 0003 0031 0281 000101ff", 0, "pppoe:3 mpls:16"},
 	{"PPPoE discovery", "8863 11 09 0000 0000", SkipNotIP, ""},
 	{"PPPoE with LCP", "8864 11 00 0003 002d c021", SkipNotIP, ""},
-	{"sixteen headers", strings.Repeat("8100 0001 ", 15) + "0800", 0, strings.TrimSpace(strings.Repeat("vlan:1 ", 15))},
-	{"too many headers", strings.Repeat("8100 0001 ", 16) + "0800", SkipMalformed, ""},
+	{"32 headers", strings.Repeat("8100 0001 ", 31) + "0800", 0, strings.TrimSpace(strings.Repeat("vlan:1 ", 31))},
+	{"too many headers", strings.Repeat("8100 0001 ", 32) + "0800", SkipMalformed, ""},
 	{"too many labels", "8847 " + strings.Repeat("000100ff ", 40) + "000101ff", SkipMalformed, ""},
 }
 
@@ -169,16 +169,14 @@ func TestLayerNames(t *testing.T) {
 }
 
 // The library's decoder of labels reads four octets without a look at how many
-// there are. Without the size in wrappers it panics here; then the frame is
-// malformed, and the program goes on.
+// there are. Without the least size it panics here; then the frame is malformed,
+// and the program goes on.
 func TestFallbackRecovers(t *testing.T) {
-	h, skip := fallback(protoPPP, []byte{0xff, 0x03, 0x00, 0x21})
+	h, skip := readHeader(protoPPP, []byte{0xff, 0x03, 0x00, 0x21}, 4)
 	if skip != SkipNone || h.next != protoIPv4 || h.size != 4 {
 		t.Fatalf("%+v %v", h, skip)
 	}
-	wrappers[protoNone] = wrapper{wrappers[protoMPLS].layer, 0}
-	defer delete(wrappers, protoNone)
-	if _, skip := fallback(protoNone, []byte{1}); skip != SkipMalformed {
+	if _, skip := headers[protoMPLS].read([]byte{1}, 1); skip != SkipMalformed {
 		t.Errorf("skip %v after a panic", skip)
 	}
 }

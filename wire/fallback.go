@@ -10,75 +10,53 @@ import (
 // whatever a frame is wrapped in, lengths and options are judged by one piece of
 // code.
 //
-// To add a header: an entry in wrappers, a case in describe, and a layerKind when
-// it tells connections apart.
+// To add a header: a line with reads, a case in describe, and a layerKind when it
+// tells connections apart.
 
-// header is what one header says: what follows, how many octets it takes, and the
-// layer that it adds to the path (layerNone: none).
-type header struct {
-	next  proto
-	size  int
-	kind  layerKind
-	value uint32
-}
-
-// wrapper says how to read the header that a proto announces.
-type wrapper struct {
-	layer gopacket.LayerType
-	// size is how many octets the decoder reads without looking whether they are
-	// there.
-	size int
-}
-
-var wrappers = map[proto]wrapper{
-	protoLLC:    {layers.LayerTypeLLC, 4},
-	protoSNAP:   {layers.LayerTypeSNAP, 5},
-	protoMPLS:   {layers.LayerTypeMPLS, 4},
-	protoMPLSUp: {layers.LayerTypeMPLS, 4},
-	protoPPPoE:  {layers.LayerTypePPPoE, 6},
-	protoPPP:    {layers.LayerTypePPP, 4},
-}
-
-// fallback reads the header at the start of b. SkipTruncated means that b is too
-// short for it.
-func fallback(p proto, b []byte) (h header, skip Skip) {
-	if p <= protoMaxLength {
-		p = protoLLC
-	}
-	w, ok := wrappers[p]
-	if !ok {
-		return header{}, SkipNotIP
-	}
-	if len(b) < w.size {
-		return header{}, SkipTruncated
-	}
-	// The library slices by lengths that it finds, in places without a look at
-	// what is there. On a hostile frame that panics.
-	defer func() {
-		if recover() != nil {
-			h, skip = header{}, SkipMalformed
+// library returns a reader that leaves the header to a layer of google/gopacket.
+func library(layer gopacket.LayerType) reader {
+	return func(b []byte, room uint32) (h header, skip Skip) {
+		// The library slices by lengths that it finds, in places without a look at
+		// what is there. On a hostile frame that panics.
+		defer func() {
+			if recover() != nil {
+				h, skip = header{}, SkipMalformed
+			}
+		}()
+		in := b
+		if layer == layers.LayerTypePPPoE {
+			// Its decoder also slices by the length field, and so fails on every
+			// snapped frame. IP has a length of its own.
+			in = []byte{b[0], b[1], b[2], b[3], 0, 0}
 		}
-	}()
-	in := b
-	if p == protoPPPoE {
-		// Its decoder also slices by the length field, and so fails on every
-		// snapped frame. IP has a length of its own.
-		in = []byte{b[0], b[1], b[2], b[3], 0, 0}
+		var one oneLayer
+		if err := layer.Decode(in, &one); err != nil || one.layer == nil {
+			return header{}, SkipMalformed
+		}
+		h.size = len(in) - len(one.layer.LayerPayload())
+		return describe(h, one.layer, b[h.size:], room-uint32(h.size))
 	}
-	var one oneLayer
-	if err := w.layer.Decode(in, &one); err != nil || one.layer == nil {
-		return header{}, SkipMalformed
-	}
-	h.size = len(in) - len(one.layer.LayerPayload())
-	return describe(h, one.layer, b[h.size:])
 }
 
-// describe says what a decoded header means; after holds the octets behind it.
-func describe(h header, layer gopacket.Layer, after []byte) (header, Skip) {
+// The numbers are how many octets a decoder reads without looking whether they are
+// there.
+var (
+	_ = reads(4, library(layers.LayerTypeLLC), protoLLC)
+	_ = reads(5, library(layers.LayerTypeSNAP), protoSNAP)
+	_ = reads(4, library(layers.LayerTypeMPLS), protoMPLS, protoMPLSUp)
+	_ = reads(6, library(layers.LayerTypePPPoE), protoPPPoE)
+	_ = reads(4, library(layers.LayerTypePPP), protoPPP)
+)
+
+// describe says what a decoded header means; after holds the octets behind it, of
+// room on the wire.
+func describe(h header, layer gopacket.Layer, after []byte, room uint32) (header, Skip) {
 	switch l := layer.(type) {
 	case *layers.LLC:
-		const snap, ip = 0xaa, 0x06
+		const snap, ip, osi = 0xaa, 0x06, 0xfe
 		switch {
+		case l.DSAP == osi && l.SSAP == osi:
+			h.next = protoNLPID
 		case l.DSAP == snap && l.SSAP == snap:
 			h.next = protoSNAP
 		case l.DSAP == ip && l.SSAP == ip:
@@ -100,11 +78,10 @@ func describe(h header, layer gopacket.Layer, after []byte) (header, Skip) {
 			h.next = protoMPLS
 			return h, SkipNone
 		}
-		// Nothing names what follows the last label; the IP version does (RFC 4928).
-		if len(after) == 0 {
-			return h, SkipTruncated
-		}
-		h.next = ipVersion(after[0])
+		next, size, skip := afterLabels(after, room)
+		h.next = next
+		h.size += size
+		return h, skip
 	case *layers.PPPoE:
 		if l.Code != layers.PPPoECodeSession {
 			return h, SkipNotIP

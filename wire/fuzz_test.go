@@ -11,6 +11,13 @@ func seedFrames() map[string]Frame {
 	for _, c := range encapFixtures {
 		seeds["encap: "+c.name] = frame(LinkEthernet, macs+c.headers+"\n"+dataFixture)
 	}
+	for _, c := range tunnels {
+		b := wrapped(fixture(dataFixture)[:43], c.wrap...)
+		seeds["in a tunnel: "+c.name] = Frame{ID: 7, At: 99, Link: LinkEthernet, Data: b, Length: uint32(len(b))}
+	}
+	for _, c := range severals() {
+		seeds["several: "+c.name] = Frame{ID: 7, At: 99, Link: c.frame.link, Data: c.frame.frame, Length: uint32(len(c.frame.frame))}
+	}
 	for _, l := range LinkTypes() {
 		if h := linkHeaders[l]; h.v4 != "-" {
 			seeds["v4 over "+l.String()] = frame(l, h.v4+"\n"+synFixture)
@@ -49,6 +56,13 @@ func FuzzDecode(f *testing.F) {
 		} else if skip == SkipLinkType || int(skip) >= SkipCount {
 			t.Fatalf("skip %v", skip)
 		}
+		for skip, ok := d.More(&fr, &s); ok; skip, ok = d.More(&fr, &s) {
+			if skip == SkipNone {
+				checkSane(t, &fr, &s)
+			} else if skip != SkipICMP {
+				t.Fatalf("skip %v of a further packet", skip)
+			}
+		}
 		checkOracle(t, "fuzz", fr)
 		if len(b) > 0 {
 			checkCut(t, "fuzz", fr, int(snap)%len(b))
@@ -59,7 +73,11 @@ func FuzzDecode(f *testing.F) {
 // checkSane fails when a segment says more than its headers can.
 func checkSane(t *testing.T, f *Frame, s *Segment) {
 	t.Helper()
-	if s.Len > 65535-20 && s.Len > wireLength(f)-40 {
+	ip, tcp := uint32(20), uint32(tcpHeader)
+	if s.Options.Set == OptDamaged {
+		tcp = 0 // a data offset below 5 counts as it stands
+	}
+	if s.Len > 65535-tcp && s.Len > wireLength(f)-ip-tcp {
 		t.Fatalf("payload of %d octets in a frame of %d", s.Len, wireLength(f))
 	}
 	if s.Frame != f.ID || s.At != f.At || s.Tuple.Encap > 1 || s.Flags > 0x1ff {

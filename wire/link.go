@@ -40,6 +40,8 @@ func (l LinkType) decoder() *linkDecoder {
 	return nil
 }
 
+var _ = reads(0, func([]byte, uint32) (header, Skip) { return header{}, SkipMalformed }, protoDamaged)
+
 // String returns the link type's name without "LINKTYPE_", as in "LINUX_SLL"; for
 // one that this package does not decode, its number: "LINKTYPE(147)".
 func (l LinkType) String() string {

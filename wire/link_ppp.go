@@ -9,7 +9,7 @@ const (
 )
 
 var (
-	_ = register(LinkPPP, "PPP", 0, func([]byte) (proto, int) { return protoPPP, 0 })
-	_ = register(LinkPPPHDLC, "PPP_HDLC", 0, func([]byte) (proto, int) { return protoPPP, 0 })
+	_ = register(LinkPPP, "PPP", 1, serial)
+	_ = register(LinkPPPHDLC, "PPP_HDLC", 1, serial)
 	_ = register(LinkPPPEthernet, "PPP_ETHER", 0, func([]byte) (proto, int) { return protoPPPoE, 0 })
 )

@@ -22,6 +22,10 @@ type Segment struct {
 	// Traits hold single-bit facts about how the segment was carried.
 	Traits  Traits
 	Options Options
+	// Carrier names the tunnel that the segment came through, by the addresses and
+	// ports around it: equal values mean the same tunnel, as far as 32 bits tell. 0 is
+	// none. It says nothing of identity, which Tuple.Encap is for.
+	Carrier uint32
 }
 
 // Span returns how many sequence numbers the segment takes: its payload, plus
@@ -52,6 +56,9 @@ const (
 	TraitSnapped
 	// TraitReassembled: the segment was put together from IP fragments.
 	TraitReassembled
+	// TraitSampled: the segment is one of those that a switch picked, one in many
+	// (sFlow). What is missing around it says nothing.
+	TraitSampled
 )
 
 // OptionSet says which TCP options a segment carried.

@@ -15,9 +15,6 @@ func tcp(f *Frame, s *Segment, b []byte, length uint32) Skip {
 	h := b[:tcpHeader:tcpHeader]
 	bits := binary.BigEndian.Uint16(h[12:])
 	header := uint32(bits>>12) * 4
-	if header < tcpHeader {
-		return SkipMalformed
-	}
 
 	s.Frame = f.ID
 	s.At = f.At
@@ -39,7 +36,7 @@ func tcp(f *Frame, s *Segment, b []byte, length uint32) Skip {
 	if header == tcpHeader {
 		return SkipNone
 	}
-	if header > length {
+	if header < tcpHeader || header > length {
 		// A host drops it, but it was sent: scanners make such SYNs, and they are
 		// attempts like others.
 		s.Options.Set = OptDamaged

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -21,28 +23,48 @@ type analyzeOptions struct {
 	format, output, name string
 	jobs                 int
 	all, mergeEncap      bool
+	dwell, rtt           bool
 	connection           string
 	failOn               string
 	color                string
+	columns              []string
+	filesFrom            string
+	null, each           bool
+	inventory, verbose   bool
+	profiles             []string
+	census               censusOptions
 }
 
 func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.format, "format", "f", "text", "what to print: "+strings.Join(report.Formats(), ", "))
 	f.StringVarP(&o.output, "output", "o", "", "write the report to this file instead of standard output")
 	f.BoolVarP(&o.all, "all", "a", false, "text: list every connection, not only those worth a look")
-	f.StringVarP(&o.connection, "connection", "c", "", "show one connection's timeline: its number, frame:N, or 'IP:PORT IP:PORT'")
+	f.BoolVar(&o.dwell, "dwell", false, "text: how long endpoints stayed in each state (JSON always says it)")
+	f.BoolVar(&o.rtt, "rtt", false, "text: histogram of the handshakes' round trips (JSON always says it)")
+	f.StringVarP(&o.connection, "connection", "c", "", "show one connection's timeline: its number, frame:N (frame:FILE:N), or 'IP:PORT IP:PORT'")
+	f.StringVar(&o.filesFrom, "files-from", "", "read the names of further captures from this file, one a line; - is standard input")
+	f.BoolVarP(&o.null, "null", "0", false, "the names of --files-from end with a zero octet, as find -print0 writes them")
+	f.BoolVar(&o.each, "each", false, "every file is a capture of its own, with a report of its own")
+	f.BoolVar(&o.inventory, "inventory", false, "say what the captures hold (formats, link types, share of TCP, order, losses) and nothing of single connections; as text or json")
+	o.census.addFlags(f)
 	f.StringVar(&o.failOn, "fail-on", "", "exit with 1 if there is a finding of this severity or above (info, warning, error), or with this ID")
-	f.StringVar(&o.name, "name", "", "the capture's name in the report (default: the argument)")
-	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs are one connection")
+	f.StringVar(&o.name, "name", "", "the capture's name in the report (default: the argument, or the first of several files)")
+	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs or tunnels are one connection")
+	f.StringSliceVar(&o.columns, "columns", nil, "what other tools would say of each connection: "+strings.Join(report.Peers(), ", "))
+	f.StringArrayVar(&o.profiles, "profile", nil, "the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
 	f.StringVar(&o.color, "color", "auto", "colours in the text report: auto, always, never")
+	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, and why")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "goroutines that track connections, 0 for one per core; the output is the same for any number")
 	f.SortFlags = false
 }
 
 // validate checks what can be checked without opening anything.
-func (o *analyzeOptions) validate(path string) error {
+func (o *analyzeOptions) validate() error {
 	if _, err := report.New(o.format); err != nil {
 		return usage("--format: %w", err)
+	}
+	if err := report.CheckPeers(o.columns); err != nil {
+		return usage("--columns: %w", err)
 	}
 	if o.jobs < 0 {
 		return usage("--jobs %d: give 0 or more", o.jobs)
@@ -50,12 +72,42 @@ func (o *analyzeOptions) validate(path string) error {
 	if !slices.Contains(colorModes, o.color) {
 		return usage("--color %q: give auto, always or never", o.color)
 	}
-	if _, isSeverity := severity(o.failOn); o.failOn != "" && !isSeverity && finding.Lookup(o.failOn) == nil {
+	if _, isSeverity := severity(o.failOn); o.failOn != "" && !isSeverity && finding.Lookup(o.failOn) == nil && finding.LookupCapture(o.failOn) == nil {
 		return usage("--fail-on %q is neither a severity (info, warning, error) nor a finding's ID%s ('tcplife explain' lists them)",
 			o.failOn, didYouMean(o.failOn, append(ruleIDs(), severities()...)))
 	}
-	if o.output != "" && sameFile(o.output, path) {
-		return usage("--output %s is the capture itself, which would be overwritten: give another name", o.output)
+	if o.each && o.connection != "" {
+		return usage("--connection with --each: connections are numbered in each capture anew, so name one")
+	}
+	if o.inventory {
+		if _, err := report.NewInventory(o.format); err != nil {
+			return usage("--inventory --format %s: %w", o.format, err)
+		}
+		if o.connection != "" || o.failOn != "" {
+			return usage("--inventory looks at no single connection: leave --connection and --fail-on out")
+		}
+	}
+	if o.null && o.filesFrom == "" {
+		return usage("--null says how the list of --files-from is written, and there is none")
+	}
+	return o.census.validate(o.format, o.connection)
+}
+
+// validateInputs checks the flags against the inputs, before any of them is opened.
+func (o *analyzeOptions) validateInputs(in *inputs) error {
+	if o.each && o.name != "" && len(in.candidates) > 1 {
+		return usage("--name with --each: there are %d captures, and a name for one", len(in.candidates))
+	}
+	if err := o.census.validateInputs(in, o.inventory); err != nil {
+		return err
+	}
+	if _, err := os.Stat(o.output); o.output == "" || err != nil {
+		return nil
+	}
+	for _, c := range in.candidates {
+		if sameFile(o.output, c.Name) {
+			return usage("--output %s is the capture itself, which would be overwritten: give another name", o.output)
+		}
 	}
 	return nil
 }
@@ -77,31 +129,45 @@ func severity(name string) (finding.Severity, bool) {
 func newAnalyze(s *streams) *cobra.Command {
 	var o analyzeOptions
 	c := &cobra.Command{
-		Use:   "analyze FILE",
-		Short: "Report on the TCP connections of a capture file",
-		Long: `Reads a pcap or pcapng file, or standard input for -, and reports what became of
-every TCP connection in it. Standard output holds the report alone; warnings and
-errors go to standard error.`,
+		Use:   "analyze FILE...",
+		Short: "Report on the TCP connections of capture files",
+		Long: `Reads pcap or pcapng files, or standard input for -, and reports what became of
+every TCP connection in them. Standard output holds the report alone; warnings and
+errors go to standard error.
+
+Several files are one capture, such as the rotated files of one tap: a connection
+may begin in one and end in another. They are read in the order of their frames'
+times, whatever the order of the arguments. A folder stands for the captures in it,
+a pattern in quotes for the files that it matches.`,
 		Example: `  tcplife analyze capture.pcap
   tcplife analyze --all capture.pcap
   tcplife analyze --connection 1 capture.pcap
   tcplife analyze --connection '10.0.0.1:40000 10.0.0.2:443' capture.pcap
   tcplife analyze --format ndjson --output report.ndjson capture.pcap
+  tcplife analyze --census --at +12.5s capture.pcap
+  tcplife analyze --census --every 1s --format csv capture.pcap
   tcplife analyze --fail-on error capture.pcap
+  tcplife analyze rotated.pcap00 rotated.pcap01
+  tcplife analyze --each folder
+  tcplife analyze --inventory folder
+  find . -name '*.pcap' -print0 | tcplife analyze -0 --files-from -
   tcpdump -U -w - tcp | tcplife analyze -`,
 		Annotations: map[string]string{exitNote: analyzeExit},
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage("analyze takes one capture file, or - for standard input; %d were given", len(args))
+			if len(args) == 0 && o.filesFrom == "" {
+				return usage("analyze takes capture files, or - for standard input; none was given")
+			}
+			if slices.Contains(args, "") {
+				return usage("analyze: a file's name is empty")
 			}
 			return nil
 		},
 		ValidArgsFunction: completeCapture,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.validate(args[0]); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
-			return o.run(c.Context(), s, args[0])
+			return o.run(c.Context(), s, args)
 		},
 	}
 	o.addFlags(c.Flags())
@@ -109,74 +175,165 @@ errors go to standard error.`,
 	return c
 }
 
-func (o *analyzeOptions) run(ctx context.Context, s *streams, path string) error {
+func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) error {
+	all, err := o.expand(s, args)
+	if err != nil {
+		return err
+	}
 	var sel *selector
 	if o.connection != "" {
-		var err error
-		if sel, err = o.selector(path); err != nil {
+		if sel, err = o.selector(all); err != nil {
 			return err
 		}
 	}
-	source, closeSource, err := openInput(ctx, s, path)
+	if err := o.validateInputs(all); err != nil {
+		return err
+	}
+	r := &reporting{analyzeOptions: o, s: s, sel: sel}
+	if r.profile, r.networks, err = hosts(o.profiles); err != nil {
+		return err
+	}
+	parts := []*inputs{all}
+	if o.each {
+		parts = all.each()
+		all.tellUnread()
+		r.unread = len(all.unread) > 0
+	}
+	for _, in := range parts {
+		e := r.one(ctx, in)
+		if err = e; errors.Is(e, errNoCapture) || o.each && isUnread(e) {
+			err = nil
+			continue
+		}
+		if err != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if r.out == nil && err == nil && !r.unread {
+		err = all.none()
+		if errors.Is(err, errNoCapture) {
+			err = &exitError{exitOpen, errors.New("no capture among the files")}
+		}
+	}
+	if r.out != nil {
+		if e := r.out.Close(); err == nil {
+			err = e
+		}
+	}
+	return r.verdict(ctx, err)
+}
+
+// reporting is one run: a report, or with --each one after the other.
+type reporting struct {
+	*analyzeOptions
+	s   *streams
+	sel *selector
+	out *output
+	// profile and networks are the hosts' timers.
+	profile  reassembly.Profile
+	networks []reassembly.Network
+	// stop ends the reading of the present source.
+	stop func()
+	// How it went so far.
+	frames                   uint64
+	unread, damaged, reached bool // reached: --fail-on
+}
+
+// one reports on what is one capture.
+func (r *reporting) one(ctx context.Context, in *inputs) error {
+	source, closeSource, err := in.open(ctx)
 	if err != nil {
+		if r.each && isUnread(err) {
+			r.unread = true
+			if text := err.(*exitError); text.err != nil {
+				fmt.Fprintf(r.s.err, "tcplife: %v\n", text.err)
+			}
+		}
 		return err
 	}
 	defer closeSource()
 	// A reader that has gone must end a run that waits for a silent pipe.
-	out, err := openOutput(s, o.output, func() { source.Close() })
-	if err != nil {
-		return err
+	r.stop = func() { source.Close() }
+	further := r.out != nil
+	if !further {
+		if r.out, err = openOutput(r.s, r.output, func() { r.stop() }); err != nil {
+			return err
+		}
 	}
-	name := o.name
+	name := r.name
 	if name == "" {
-		name = path
+		name = in.title()
 	}
-	format, err := report.New(o.format)
+	build := report.New
+	if r.inventory {
+		build = report.NewInventory
+	}
+	format, err := build(r.format)
 	if err != nil {
 		return usage("--format: %w", err)
 	}
-	cfg := &pipeline.Config{
-		Source: source, Name: name, Jobs: o.jobs, MergeEncap: o.mergeEncap, Profile: reassembly.Linux, Format: format, Output: out,
-		Report: report.Options{Inputs: []string{name}, All: o.all},
+	if r.census.census {
+		if format, source, err = r.census.format(ctx, r.format, in, source); err != nil {
+			return err
+		}
 	}
-	o.screen(s, &cfg.Report)
-
-	var failing bool
-	if sel != nil {
-		failing, err = o.timelines(ctx, s, path, sel, cfg, out)
+	cfg := &pipeline.Config{
+		Source: source, Name: name, Unread: in.unread, Jobs: r.jobs, MergeEncap: r.mergeEncap, Profile: r.profile, Networks: r.networks, Format: format, Output: r.out,
+		Report: report.Options{Inputs: in.names(), Peers: r.columns, All: r.all, Name: cmp.Or(r.name, in.label), Further: further, Dwell: r.dwell, RTT: r.rtt},
+	}
+	if r.inventory {
+		cfg.Contents, cfg.Rules = true, []*finding.Rule{}
+	}
+	r.screen(r.s, &cfg.Report)
+	if r.sel != nil {
+		fails, e := r.timelines(ctx, r.s, in, r.sel, cfg, r.out)
+		err, r.reached = e, r.reached || fails
 	} else {
 		var sum *report.Summary
 		if sum, err = pipeline.Run(ctx, cfg); err == nil {
-			failing = o.failing(sum)
+			r.reached = r.failing(sum) || r.reached
 		}
 	}
-	if e := out.Close(); err == nil {
-		err = e
-	}
-	info := source.Info()
-	damaged := tellDamage(s, &info)
-	return o.verdict(ctx, s, info.Frames, err, damaged, failing)
+	r.frames += source.Info().Frames
+	r.unread = r.unread || len(in.unread) > 0
+	r.damaged = tellDamage(r.s, source) || r.damaged
+	return err
+}
+
+// isUnread reports whether an error is that of an input that could not be opened.
+func isUnread(err error) bool {
+	var e *exitError
+	return errors.As(err, &e) && e.code == exitOpen
 }
 
 // verdict turns the end of a run into the exit code: the first that applies.
-func (o *analyzeOptions) verdict(ctx context.Context, s *streams, frames uint64, err error, damaged, failing bool) error {
+func (r *reporting) verdict(ctx context.Context, err error) error {
 	var e *exitError
 	if err != nil && !errors.As(err, &e) {
-		if err = outputError(err, o.output == ""); err == nil {
+		if err = outputError(err, r.output == ""); err == nil {
 			return nil // nobody reads on; what could be said was said to them
+		}
+		errors.As(err, &e)
+	}
+	tell := func() {
+		if err != nil && (e == nil || e.err != nil) {
+			fmt.Fprintf(r.s.err, "tcplife: %v\n", err)
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
-		if err != nil && (e == nil || e.err != nil) {
-			fmt.Fprintf(s.err, "tcplife: %v\n", err)
-		}
-		return &exitError{exitInterrupted, fmt.Errorf("interrupted after %d frames: the report covers those", frames)}
+		tell()
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted after %d frames: the report covers those", r.frames)}
+	case err != nil && e.code == exitUsage:
+		return err
+	case r.unread:
+		tell()
+		return &exitError{code: exitOpen}
 	case err != nil:
 		return err
-	case damaged:
+	case r.damaged:
 		return &exitError{code: exitDamaged}
-	case failing:
+	case r.reached:
 		return &exitError{code: exitFindings}
 	}
 	return nil
@@ -186,6 +343,12 @@ func (o *analyzeOptions) verdict(ctx context.Context, s *streams, frames uint64,
 func (o *analyzeOptions) failing(sum *report.Summary) bool {
 	for _, f := range sum.Findings() {
 		if o.fails(f.Rule, f.Worst) {
+			return true
+		}
+	}
+	// How the capture was made is no trouble of the network: only its name is heeded.
+	for _, f := range sum.CaptureFindings() {
+		if f.Rule.ID == o.failOn {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -51,6 +52,16 @@ func TestExamples(t *testing.T) {
 	if err := os.WriteFile("capture.pcap", capture, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir("folder", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range parts(capture, 2) {
+		for _, name := range []string{"rotated.pcap0%d", "folder/%d.pcap"} {
+			if err := os.WriteFile(fmt.Sprintf(name, i), part, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	seen := 0
 	commands(func(c *cobra.Command) {
 		if c.Long != "" && c.Example == "" && c.Name() != "tcplife" && !strings.Contains(c.CommandPath(), "completion") {
@@ -63,8 +74,12 @@ func TestExamples(t *testing.T) {
 				t.Errorf("%s: the example %q does not run tcplife", c.CommandPath(), line)
 				continue
 			}
-			// What stands before is a pipe from a program that captures.
-			if code, out, errOut := invoke(t, capture, split(strings.TrimSpace(command))...); code != exitOK || out == "" && !strings.Contains(command, "--output") {
+			// What stands before is a pipe from a program that captures, or lists files.
+			in := capture
+			if strings.Contains(command, "--files-from -") {
+				in = []byte("capture.pcap\x00")
+			}
+			if code, out, errOut := invoke(t, in, split(strings.TrimSpace(command))...); code != exitOK || out == "" && !strings.Contains(command, "--output") {
 				t.Errorf("%s: exit code %d, output of %d octets, %s", line, code, len(out), errOut)
 			}
 		}
@@ -155,8 +170,8 @@ func TestFlagsAreUsed(t *testing.T) {
 // fits into a terminal.
 func TestExplainEverything(t *testing.T) {
 	code, list, _ := invoke(t, nil, "explain")
-	if code != exitOK || strings.Count(list, "\n") != len(finding.All()) {
-		t.Errorf("explain: exit code %d, %d lines for %d rules", code, strings.Count(list, "\n"), len(finding.All()))
+	if rules := len(finding.All()) + len(finding.AllCapture()); code != exitOK || strings.Count(list, "\n") != rules {
+		t.Errorf("explain: exit code %d, %d lines for %d rules", code, strings.Count(list, "\n"), rules)
 	}
 	names := append(ruleIDs(), topicNames()...)
 	for _, r := range finding.All() {
@@ -166,6 +181,9 @@ func TestExplainEverything(t *testing.T) {
 				t.Errorf("%s is a rule and a list", r.ID)
 			}
 		}
+	}
+	for _, r := range finding.AllCapture() {
+		names = append(names, r.Catalogue)
 	}
 	for _, name := range names {
 		code, text, errOut := invoke(t, nil, "explain", name)
@@ -184,6 +202,19 @@ func TestExplainEverything(t *testing.T) {
 		_, text, _ := invoke(t, nil, "explain", r.ID)
 		flat := strings.Join(strings.Fields(text), " ")
 		for _, part := range []string{r.Title, r.Severity.String(), r.Meaning, r.Signature, r.Alternatives, r.Advice, r.Settings, r.RFC, strings.Join(r.Catalogue, " ")} {
+			if !strings.Contains(flat, strings.Join(strings.Fields(part), " ")) {
+				t.Errorf("explain %s leaves out %q", r.ID, part)
+			}
+		}
+	}
+}
+
+// Whoever looks up a line of the capture's quality finds all that its rule says.
+func TestExplainCapture(t *testing.T) {
+	for _, r := range finding.AllCapture() {
+		_, text, _ := invoke(t, nil, "explain", r.ID)
+		flat := strings.Join(strings.Fields(text), " ")
+		for _, part := range []string{r.Title, r.Severity.String(), r.Meaning, r.Signature, r.Effect, r.Alternatives, r.Advice, r.Catalogue} {
 			if !strings.Contains(flat, strings.Join(strings.Fields(part), " ")) {
 				t.Errorf("explain %s leaves out %q", r.ID, part)
 			}

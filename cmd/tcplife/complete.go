@@ -9,11 +9,8 @@ import (
 	"github.com/tcplife/tcplife/report"
 )
 
-// completeCapture offers capture files for the first argument.
-func completeCapture(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
+// completeCapture offers capture files.
+func completeCapture(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return []cobra.Completion{"pcap", "pcapng", "cap"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
@@ -24,10 +21,14 @@ func (o *analyzeOptions) addCompletion(c *cobra.Command) {
 	for flag, values := range map[string][]cobra.Completion{
 		"format":     report.Formats(),
 		"color":      colorModes,
+		"columns":    report.Peers(),
 		"fail-on":    append(failOn, ruleCompletions()...),
 		"connection": nil,
 		"name":       nil,
 		"jobs":       nil,
+		"at":         nil,
+		"every":      nil,
+		"top":        nil,
 	} {
 		if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 			panic(err) // no such flag: a mistake in the program
@@ -39,11 +40,17 @@ func ruleCompletions() (out []cobra.Completion) {
 	for _, r := range finding.All() {
 		out = append(out, cobra.CompletionWithDesc(r.ID, r.Title))
 	}
+	for _, r := range finding.AllCapture() {
+		out = append(out, cobra.CompletionWithDesc(r.ID, r.Title))
+	}
 	return out
 }
 
 func ruleIDs() (ids []string) {
 	for _, r := range finding.All() {
+		ids = append(ids, r.ID)
+	}
+	for _, r := range finding.AllCapture() {
 		ids = append(ids, r.ID)
 	}
 	return ids

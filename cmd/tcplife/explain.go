@@ -22,7 +22,8 @@ func newExplain() *cobra.Command {
 		Long: `Without an argument, lists every finding that tcplife knows: its ID, the highest
 severity it is given, its numbers in the catalogue, and its title. With an ID or a
 catalogue number, says what the finding means, what on the wire shows it, what
-else could look like it, and what to do. With the name of one of the closed lists
+else could look like it, and what to do. Findings about the capture as a whole
+stand at the end of the list. With the name of one of the closed lists
 of words that reports use, says what each word means.`,
 		Example: `  tcplife explain
   tcplife explain lost-final-ack
@@ -63,8 +64,15 @@ func listRules(w io.Writer) {
 	for _, r := range all {
 		id, numbers = max(id, len(r.ID)), max(numbers, len(strings.Join(r.Catalogue, " ")))
 	}
+	about := finding.AllCapture()
+	for _, r := range about {
+		id = max(id, len(r.ID))
+	}
 	for _, r := range all {
 		fmt.Fprintf(w, "%-*s  %-7s  %-*s  %s\n", id, r.ID, r.Severity, numbers, strings.Join(r.Catalogue, " "), r.Title)
+	}
+	for _, r := range about {
+		fmt.Fprintf(w, "%-*s  %-7s  %-*s  %s\n", id, r.ID, r.Severity, numbers, r.Catalogue, r.Title)
 	}
 }
 
@@ -72,6 +80,12 @@ func explain(w io.Writer, name string) error {
 	if r := finding.Lookup(strings.ToLower(name)); r != nil {
 		explainRule(w, r)
 		return nil
+	}
+	for _, r := range finding.AllCapture() {
+		if strings.EqualFold(r.ID, name) || strings.EqualFold(r.Catalogue, name) {
+			explainCapture(w, r)
+			return nil
+		}
 	}
 	for _, t := range topics {
 		if t.name == strings.ToLower(name) {
@@ -92,6 +106,10 @@ func explain(w io.Writer, name string) error {
 	if found {
 		return nil
 	}
+	if why := finding.NotGiven(strings.ToUpper(name)); why != "" {
+		fmt.Fprintln(w, fill(strings.ToUpper(name)+" is not given as a finding: "+why, "", explainWidth))
+		return nil
+	}
 	return usage("explain: there is no finding %q%s ('tcplife explain' lists them)", name, didYouMean(name, append(ruleIDs(), topicNames()...)))
 }
 
@@ -104,13 +122,22 @@ func explainRule(w io.Writer, r *finding.Rule) {
 		facts += " at most"
 	}
 	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(r.Catalogue, " ")+", RFC "+r.RFC, "", explainWidth))
-	for _, p := range []struct{ heading, text string }{
-		{"What it is", r.Meaning},
-		{"What shows it", r.Signature},
-		{"What else it could be", r.Alternatives},
-		{"What to do", r.Advice},
-		{"Settings", r.Settings},
-	} {
+	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What else it could be", r.Alternatives},
+		{"What to do", r.Advice}, {"Settings", r.Settings}})
+}
+
+// explainCapture prints everything that a rule about the capture says about itself.
+func explainCapture(w io.Writer, r *finding.CaptureRule) {
+	fmt.Fprintln(w, fill(r.ID+": "+r.Title, "", explainWidth))
+	fmt.Fprintf(w, "About the capture as a whole. Severity %s, catalogue %s\n", r.Severity, r.Catalogue)
+	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What it does to other findings", r.Effect},
+		{"What else it could be", r.Alternatives}, {"What to do", r.Advice}})
+}
+
+type paragraph struct{ heading, text string }
+
+func explainParagraphs(w io.Writer, all []paragraph) {
+	for _, p := range all {
 		if p.text != "" {
 			fmt.Fprintf(w, "\n%s\n%s\n", p.heading, fill(p.text, "  ", explainWidth))
 		}

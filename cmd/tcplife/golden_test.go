@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tcplife/tcplife/report"
 )
 
 const goldenDir = "../../testdata/golden"
@@ -25,7 +27,17 @@ func TestGolden(t *testing.T) {
 			golden(t, name+"."+format, "--format", format, "--name", name+".pcap", path)
 		}
 	}
+	two := []string{pcapDir + "/lost-final-ack.pcap", pcapDir + "/several-connections.pcap"}
+	for _, format := range report.Formats() {
+		golden(t, "two-files."+format, append(two, "--format", format, "--name", "two")...)
+	}
+	golden(t, "two-files.timeline", append(two, "--name", "two", "--connection", "frame:lost-final-ack.pcap:4")...)
+	for _, format := range []string{"text", "json"} {
+		golden(t, "two-files.inventory."+format, append(two, "--inventory", "--format", format, "--name", "two")...)
+	}
 	path := filepath.Join(pcapDir, "lost-final-ack.pcap")
+	golden(t, "lost-final-ack.census", "--census", "--at", "+50ms", "--every", "100ms", "--name", "lost-final-ack.pcap", path)
+	golden(t, "lost-final-ack.durations", "--dwell", "--rtt", "--name", "lost-final-ack.pcap", path)
 	golden(t, "lost-final-ack.timeline", "--connection", "1", "--name", "lost-final-ack.pcap", path)
 	path = filepath.Join(pcapDir, "kernel-rst-injected.pcap")
 	golden(t, "kernel-rst-injected.timeline", "--connection", "frame:8", "--name", "kernel-rst-injected.pcap", path)

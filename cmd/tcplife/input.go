@@ -6,46 +6,208 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"unicode"
 
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/wire"
 )
 
-// openInput opens what the argument names. Opening waits: a pipe for its writer,
-// and every pipe for the container's header. When ctx ends in the meantime the
-// result is an input without frames, so that an interrupted run has its report as
-// any other. So has an input that is damaged in its header.
+// inputs is what one report is made from: one input, or several that are one
+// capture.
+type inputs struct {
+	s          *streams
+	verbose    bool
+	candidates []capture.Candidate
+	// label is the argument that stands for all of them, if there is one.
+	label   string
+	folders []string
+	unread  []capture.Unread
+	// set holds the inputs when they are not one that was named.
+	set *capture.Set
+}
+
+// one returns the name of the input when there is only one, given by its name.
+func (in *inputs) one() (name string, ok bool) {
+	if len(in.candidates) == 1 && len(in.unread) == 0 && !in.candidates[0].Found {
+		return in.candidates[0].Name, true
+	}
+	return "", false
+}
+
+// each returns the inputs one by one, as captures of their own.
+func (in *inputs) each() (all []*inputs) {
+	for _, c := range in.candidates {
+		all = append(all, &inputs{s: in.s, verbose: in.verbose, candidates: []capture.Candidate{c}})
+	}
+	return all
+}
+
+// note says on stderr what only those want to know who ask for it.
+func (in *inputs) note(format string, args ...any) {
+	if in.verbose {
+		fmt.Fprintf(in.s.err, "tcplife: "+format+"\n", args...)
+	}
+}
+
+// open opens what is to be read. Opening waits: a pipe for its writer, and every
+// pipe for the container's header; several inputs for the first frame of each. When
+// ctx ends in the meantime the result is an input without frames, so that an
+// interrupted run has its report as any other. So has an input that is damaged in
+// its header.
 //
 // When ctx ends later the source is closed, which sets a waiting Next free. The
-// function returned closes the source.
-func openInput(ctx context.Context, s *streams, path string) (capture.Source, func(), error) {
+// function returned closes the source. What could not be opened is said on stderr.
+func (in *inputs) open(ctx context.Context) (capture.Source, func(), error) {
 	type result struct {
 		src capture.Source
 		err error
 	}
+	nothing := func(info capture.Info) (capture.Source, func(), error) {
+		return &noFrames{info}, func() {}, nil
+	}
+	name, one := in.one()
 	opened := make(chan result, 1)
+	// What gather finds must not be looked at when it is abandoned.
+	var set *capture.Set
 	go func() {
-		src, err := open(s, path)
-		opened <- result{src, err}
+		var r result
+		if one {
+			r.src, r.err = in.s.open(name)
+		} else if set, r.err = capture.Gather(in.candidates, in.s.open); r.err == nil {
+			r.src = set.Open()
+		}
+		opened <- r
 	}()
 	var r result
 	select {
 	case r = <-opened:
 	case <-ctx.Done():
-		return &noFrames{capture.Info{Name: path}}, func() {}, nil
+		return nothing(capture.Info{Name: in.title()})
 	}
 	var damage *capture.DamageError
-	if errors.As(r.err, &damage) {
-		return &noFrames{capture.Info{Name: path, Damage: []*capture.DamageError{damage}, Damaged: 1}}, func() {}, nil
+	if one && errors.As(r.err, &damage) {
+		return nothing(capture.Info{Name: name, Damage: []*capture.DamageError{damage}, Damaged: 1})
 	}
 	if r.err != nil {
 		return nil, nil, &exitError{exitOpen, r.err}
+	}
+	if !one {
+		in.set = set
+		for _, err := range set.Passed() {
+			in.note("passed over: %v", err)
+		}
+		in.unread = append(in.unread, set.Unread()...)
+		in.tellUnread()
+		if len(set.Names()) == 0 {
+			return nil, nil, in.none()
+		}
 	}
 	forget := context.AfterFunc(ctx, func() { r.src.Close() })
 	return r.src, func() { forget(); r.src.Close() }, nil
 }
 
-func open(s *streams, path string) (capture.Source, error) {
+// maxTold bounds the lines about inputs on stderr: the first of a thousand say it
+// all.
+const maxTold = 100
+
+// tellUnread says on stderr what could not be opened.
+func (in *inputs) tellUnread() {
+	for i, u := range in.unread {
+		if i == maxTold {
+			fmt.Fprintf(in.s.err, "tcplife: %d more could not be opened\n", len(in.unread)-i)
+			return
+		}
+		fmt.Fprintf(in.s.err, "tcplife: %s\n", harmless(u.Err.Error()))
+	}
+}
+
+// harmless replaces what a terminal would obey: names in a list of files may be
+// anything.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// errNoCapture says that what was only found, not named, is no capture.
+var errNoCapture = errors.New("no capture")
+
+// none is the error when no input is left; what could not be opened was said.
+func (in *inputs) none() error {
+	switch {
+	case len(in.unread) > 0:
+		return &exitError{code: exitOpen}
+	case len(in.folders) > 0:
+		return &exitError{exitOpen, fmt.Errorf("open %s: no capture in it (--verbose says what else there is)", strings.Join(in.folders, ", "))}
+	case len(in.candidates) > 0:
+		return errNoCapture
+	}
+	return &exitError{exitOpen, errors.New("no input: the list of files is empty")}
+}
+
+// again opens the same inputs once more, in the same order.
+func (in *inputs) again() (capture.Source, error) {
+	if in.set != nil {
+		return in.set.Open(), nil
+	}
+	return capture.Open(in.candidates[0].Name)
+}
+
+// twice refuses, for the sake of a flag, inputs that cannot be read twice.
+func (in *inputs) twice(flag string) error {
+	const why = "%s reads the capture twice, which %s does not allow: save it to a file first"
+	for _, c := range in.candidates {
+		if c.Name == "-" {
+			return usage(why, flag, "standard input")
+		}
+		if st, err := os.Stat(c.Name); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+			return usage(why, flag, c.Name)
+		}
+	}
+	return nil
+}
+
+// names returns the inputs' names in the order in which frames name them.
+func (in *inputs) names() []string {
+	if in.set != nil {
+		return in.set.Names()
+	}
+	if len(in.candidates) == 0 {
+		return []string{in.title()}
+	}
+	return []string{in.candidates[0].Name}
+}
+
+// title is what a report calls the inputs together: the only one's name, the
+// argument that stands for all, or the first and how many more there are.
+func (in *inputs) title() string {
+	if in.set == nil {
+		switch {
+		case in.label != "":
+			return in.label
+		case len(in.candidates) > 1:
+			return fmt.Sprintf("%s +%d", in.candidates[0].Name, len(in.candidates)-1)
+		case len(in.candidates) == 1:
+			return in.candidates[0].Name
+		}
+		return "no input"
+	}
+	names := in.set.Names()
+	switch {
+	case len(names) == 1:
+		return names[0]
+	case in.label != "":
+		return in.label
+	}
+	return fmt.Sprintf("%s +%d", names[0], len(names)-1)
+}
+
+// open opens what an argument names.
+func (s *streams) open(path string) (capture.Source, error) {
 	if path == "-" && s.in != os.Stdin {
 		return capture.NewReader(s.in, "-")
 	}
@@ -59,35 +221,63 @@ func (n *noFrames) Next(*wire.Frame) error { return io.EOF }
 func (n *noFrames) Info() capture.Info     { return n.info }
 func (n *noFrames) Close() error           { return nil }
 
-// prefix is the beginning of a source: its first frames, or those read until ctx
-// ends.
+// prefix is the beginning of a source: of each input as many frames as limits says,
+// or those read until ctx ends.
 type prefix struct {
 	capture.Source
-	ctx  context.Context
-	left uint64
+	ctx    context.Context
+	limits []uint64
+	left   uint64 // frames of all inputs
+}
+
+func newPrefix(ctx context.Context, src capture.Source, limits []uint64) *prefix {
+	p := &prefix{Source: src, ctx: ctx, limits: limits}
+	for _, n := range limits {
+		p.left += n
+	}
+	return p
 }
 
 func (p *prefix) Next(f *wire.Frame) error {
-	if p.left == 0 || p.ctx.Err() != nil {
-		return io.EOF
+	for p.left > 0 && p.ctx.Err() == nil {
+		if err := p.Source.Next(f); err != nil {
+			if p.ctx.Err() != nil {
+				return io.EOF // closed because of that
+			}
+			return err
+		}
+		if i := f.ID.Input(); i < len(p.limits) && f.ID.Number() <= p.limits[i] {
+			p.left--
+			return nil
+		}
 	}
-	err := p.Source.Next(f)
-	if err == nil {
-		p.left--
-	} else if p.ctx.Err() != nil {
-		return io.EOF // closed because of that
-	}
-	return err
+	return io.EOF
 }
 
-// tellDamage says on stderr what was wrong with an input, and returns whether
-// anything was.
-func tellDamage(s *streams, info *capture.Info) bool {
-	for _, d := range info.Damage {
-		fmt.Fprintf(s.err, "tcplife: %v\n", d)
+// Infos keeps the inputs apart for those who ask.
+func (p *prefix) Infos() []capture.Info { return capture.Infos(p.Source) }
+
+// tellDamage says on stderr what was wrong with the inputs of a source, and returns
+// whether anything was.
+func tellDamage(s *streams, src capture.Source) (damaged bool) {
+	told, more := 0, uint64(0)
+	for _, info := range capture.Infos(src) {
+		if info.Grew > 0 {
+			fmt.Fprintf(s.err, "tcplife: %s: it grew by %d octets while it was read: somebody is still writing it, and the report covers what was there\n", harmless(info.Name), info.Grew)
+		}
+		for _, d := range info.Damage {
+			damaged = true
+			if told == maxTold {
+				more++
+				continue
+			}
+			told++
+			fmt.Fprintf(s.err, "tcplife: %v\n", d)
+		}
+		more += info.Damaged - min(info.Damaged, uint64(len(info.Damage)))
 	}
-	if more := info.Damaged - uint64(len(info.Damage)); more > 0 && info.Damaged > 0 {
-		fmt.Fprintf(s.err, "tcplife: %s: %d more damaged places\n", info.Name, more)
+	if more > 0 {
+		fmt.Fprintf(s.err, "tcplife: %d more damaged places\n", more)
 	}
-	return len(info.Damage) > 0
+	return damaged
 }

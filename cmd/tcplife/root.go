@@ -17,7 +17,7 @@ const (
 	exitOK          = 0
 	exitFindings    = 1   // findings at or above --fail-on
 	exitUsage       = 2   // the command line is wrong
-	exitDamaged     = 3   // an input is damaged; the report goes up to the damage
+	exitDamaged     = 3   // an input is damaged; the report covers what can be read
 	exitOpen        = 4   // an input could not be opened
 	exitOutput      = 5   // the report could not be written
 	exitInterrupted = 130 // stopped by a signal; the report covers what was read
@@ -29,9 +29,9 @@ const (
 	analyzeExit = `EXIT STATUS, the first that applies:
   130  interrupted; everything read so far is reported
   2    the command line is wrong
-  4    the input could not be opened
+  4    an input could not be opened; the others are reported
   5    the report could not be written
-  3    the input is damaged; everything before the damage is reported
+  3    an input is damaged; everything that can be read of it is reported
   1    there are findings at or above --fail-on
   0    done; also when standard output was closed early, as by head`
 	printExit = `EXIT STATUS

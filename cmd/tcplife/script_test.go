@@ -39,6 +39,9 @@ func TestScripts(t *testing.T) {
 		"status": status,
 		"cut":    cut,
 		"many":   many,
+		"rotate": rotate,
+		"zero":   zero,
+		"joined": joined,
 		"valid":  valid,
 	}
 	for name, command := range pipeCommands {
@@ -131,6 +134,55 @@ func manyRefused(n int) []byte {
 		}
 	}
 	return b
+}
+
+// rotate N FILE PREFIX: cuts a capture (little-endian pcap) between records into the
+// files PREFIX0, PREFIX1, ..., as a program that rotates its files has it.
+func rotate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: rotate N FILE PREFIX")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for i, part := range parts([]byte(ts.ReadFile(args[1])), n) {
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]+strconv.Itoa(i)), part, 0o644))
+	}
+}
+
+// parts cuts a little-endian pcap between records into n files of about as many
+// frames each.
+func parts(pcap []byte, n int) (files [][]byte) {
+	head, rest := pcap[:24], pcap[24:]
+	var records [][]byte
+	for len(rest) > 0 {
+		end := 16 + int(binary.LittleEndian.Uint32(rest[8:]))
+		records = append(records, rest[:end])
+		rest = rest[end:]
+	}
+	for i := range n {
+		files = append(files, slices.Concat(append([][]byte{head}, records[i*len(records)/n:(i+1)*len(records)/n]...)...))
+	}
+	return files
+}
+
+// zero FROM TO: copies a list, each line ended by a zero octet.
+func zero(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: zero FROM TO")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\x00")), 0o644))
+}
+
+// joined FROM... TO: writes files one behind the other.
+func joined(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: joined FROM... TO")
+	}
+	var all []byte
+	for _, from := range args[:len(args)-1] {
+		all = append(all, ts.ReadFile(from)...)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[len(args)-1]), all, 0o644))
 }
 
 // valid ndjson|json FILE: holds a report against the published schema. FILE may be

@@ -15,16 +15,20 @@ var mayImport = map[string][]string{
 	"capture":    {"wire"},
 	"reassembly": {"wire"},
 	"finding":    {"reassembly", "wire"},
+	"rosetta":    {"reassembly", "wire"},
+	"census":     {"reassembly", "wire"},
 	// report knows capture for one type, capture.Info: the summary prints what
 	// reading an input showed, and copying it field by field would let them drift.
-	"report":   {"finding", "reassembly", "wire", "capture"},
-	"pipeline": {"report", "finding", "reassembly", "wire", "capture"},
+	"report":   {"finding", "census", "rosetta", "reassembly", "wire", "capture"},
+	"pipeline": {"report", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
 	"internal/scenario/mkpcaps":    {"*"},
 	"internal/housetest":           {},
 	"internal/housetest/skipcheck": {},
+	// It compares programs from outside.
+	"internal/peers": {},
 }
 
 // whyNot says what would break, by the package imported.
@@ -33,9 +37,16 @@ var whyNot = map[string]string{
 	"capture":    "frames reach the other rooms as wire.Frame, so that files and interfaces are equal behind capture.Source",
 	"reassembly": "wire and capture come before connections: they know frames and segments only",
 	"finding":    "only those who present findings know rules; tracking must not depend on what is looked for",
+	"rosetta":    "what other tools would say must have no say in what is found",
+	"census":     "only those who present counts know it; tracking must not depend on what is counted",
 	"report":     "formats are chosen at the end; a room that knows them could not be printed in a new one",
 	"pipeline":   "the pipeline wires the rooms together; a room that knows it closes a circle",
 }
+
+// unpacking holds libraries that read compressed input where they can be replaced.
+func unpacking(s *source) bool { return s.dir() == "capture" || s.test() }
+
+const whyUnpacking = "packed and plain input are equal behind capture.Source: one room bounds what unpacking takes, names its damage, and can change the library"
 
 // foreign are the packages that only few files may import, with the reason.
 var foreign = []struct {
@@ -51,6 +62,11 @@ var foreign = []struct {
 	}, "its types are not those of google/gopacket, and its readers have bugs that capture's own do not (libraries.md); it judges ours in tests and will read AF_PACKET in capture/live*.go"},
 	{"github.com/spf13/", func(s *source) bool { return s.dir() == "cmd/tcplife" },
 		"flags and commands are wiring: a room that reads flags cannot be used by another program"},
+	{"github.com/klauspost/compress", unpacking, whyUnpacking},
+	{"github.com/pierrec/lz4", unpacking, whyUnpacking},
+	{"github.com/ulikunitz/xz", unpacking, whyUnpacking},
+	{"go.yaml.in/yaml", func(s *source) bool { return s.dir() == "cmd/tcplife" },
+		"a profile's file is wiring, as flags are: a room gets values, and what a key is called is decided once"},
 	{"testing", func(s *source) bool { return s.test() || s.dir() == "internal/scenario" },
 		"it registers flags in whatever program links it"},
 	{"unsafe", func(*source) bool { return false }, "input is hostile"},
@@ -78,6 +94,12 @@ var bare = map[string]map[string]string{
 		"os":            "decoding does no I/O",
 		"net":           "decoding does no I/O; addresses are net/netip",
 		"sync":          "a Decoder belongs to one goroutine",
+		"encoding/json": "the JSON contract is report's",
+	},
+	"census": {
+		"os":            "counting does no I/O",
+		"net":           "counting does no I/O; addresses are net/netip",
+		"sync":          "one counter belongs to one goroutine; sums are merged",
 		"encoding/json": "the JSON contract is report's",
 	},
 	"finding": {

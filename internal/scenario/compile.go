@@ -41,9 +41,15 @@ func (s *Script) Compile(v Variant) (*Capture, error) {
 	ids := s.ipIDs()
 	add := func(f frame, at int64) error {
 		sh := &s.plan.shots[f.shot]
-		seg := s.segment(sh, v)
-		seg.ipID = ids[f.shot]
-		packet, err := seg.ipPacket(v.V6)
+		var packet []byte
+		var err error
+		if sh.packet.Quote != nil {
+			packet, err = s.errorPacket(sh, v, ids[f.shot])
+		} else {
+			seg := s.segment(sh, v)
+			seg.ipID = ids[f.shot]
+			packet, err = seg.ipPacket(v.V6)
+		}
 		if err != nil {
 			return &Error{s.File, sh.line, err.Error()}
 		}

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 
 	"github.com/google/gopacket"
@@ -33,6 +34,10 @@ func TestFramesDecode(t *testing.T) {
 					continue
 				}
 				p := gopacket.NewPacket(c.Frames[i].Data, layers.LinkTypeEthernet, gopacket.Default)
+				if q := sh.packet.Quote; q != nil {
+					checkQuote(t, p, s.quoted(sh, Variant{V6: v6}), q)
+					continue
+				}
 				tcp, ok := p.Layer(layers.LayerTypeTCP).(*layers.TCP)
 				if !ok || p.ErrorLayer() != nil {
 					t.Fatalf("%s:%d: frame %d does not decode: %v", s.File, sh.line, i+1, p.ErrorLayer())
@@ -50,6 +55,36 @@ func TestFramesDecode(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// checkQuote compares an ICMP error with what it was made from.
+func checkQuote(t *testing.T, p gopacket.Packet, want *segment, q *Quote) {
+	t.Helper()
+	kind := kindByWord(q.Kind)
+	var quoted gopacket.Packet
+	var seq []byte
+	if l, ok := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4); ok {
+		if l.TypeCode != layers.CreateICMPv4TypeCode(kind.v4[0], kind.v4[1]) || int64(l.Seq) != q.MTU {
+			t.Errorf("%s: type and code %v, MTU %d", q, l.TypeCode, l.Seq)
+		}
+		quoted = gopacket.NewPacket(l.Payload, layers.LayerTypeIPv4, gopacket.Default)
+		seq = l.Payload[24:]
+	} else if l, ok := p.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6); ok {
+		if l.TypeCode != layers.CreateICMPv6TypeCode(kind.v6[0], kind.v6[1]) || int64(binary.BigEndian.Uint32(l.Payload)) != q.MTU {
+			t.Errorf("%s: type and code %v, MTU %x", q, l.TypeCode, l.Payload[:4])
+		}
+		quoted = gopacket.NewPacket(l.Payload[4:], layers.LayerTypeIPv6, gopacket.Default)
+		seq = l.Payload[48:]
+	} else {
+		t.Fatalf("%s: no ICMP: %v", q, p)
+	}
+	src, dst := quoted.NetworkLayer().NetworkFlow().Endpoints()
+	if !bytes.Equal(src.Raw(), want.src.To16()) && !bytes.Equal(src.Raw(), want.src.To4()) || bytes.Equal(src.Raw(), dst.Raw()) {
+		t.Errorf("%s: quotes %v > %v, want %v > %v", q, src, dst, want.src, want.dst)
+	}
+	if got := binary.BigEndian.Uint32(seq); got != want.seq {
+		t.Errorf("%s: quotes number %d, want %d", q, got, want.seq)
 	}
 }
 

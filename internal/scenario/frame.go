@@ -64,6 +64,42 @@ func (s *segment) ipPacket(v6 bool) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// errorPacket returns the octets of an ICMP error from the IP header on. It quotes
+// what RFC 792 asks for at least, eight octets of the segment, and in IPv6 the
+// whole TCP header.
+func (s *Script) errorPacket(sh *shot, v Variant, ipID uint16) ([]byte, error) {
+	q := sh.packet.Quote
+	quote, err := s.quoted(sh, v).ipPacket(v.V6)
+	if err != nil {
+		return nil, err
+	}
+	src, _ := s.address(sh.packet.Src, v)
+	dst, _ := s.address(sh.packet.Dst, v)
+	ttl := uint8(s.plan.hosts[s.hostIndex(sh.packet.Src.Host)].ttl)
+	kind := kindByWord(q.Kind).numbers(v.V6)
+	var stack []gopacket.SerializableLayer
+	if v.V6 {
+		ip := &layers.IPv6{Version: 6, HopLimit: ttl, NextHeader: layers.IPProtocolICMPv6, SrcIP: src, DstIP: dst}
+		icmp := &layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(kind[0], kind[1])}
+		if err := icmp.SetNetworkLayerForChecksum(ip); err != nil {
+			return nil, fmt.Errorf("checksum of an ICMP error: %w", err)
+		}
+		stack = append(stack, ip, icmp, gopacket.Payload(binary.BigEndian.AppendUint32(nil, uint32(q.MTU))))
+	} else {
+		ip := &layers.IPv4{Version: 4, TTL: ttl, Id: ipID, Protocol: layers.IPProtocolICMPv4, SrcIP: src, DstIP: dst}
+		icmp := &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(kind[0], kind[1]), Seq: uint16(q.MTU)}
+		stack = append(stack, ip, icmp)
+		quote = quote[:20+8]
+	}
+	buf := gopacket.NewSerializeBuffer()
+	err = gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+		append(stack, gopacket.Payload(quote))...)
+	if err != nil {
+		return nil, fmt.Errorf("building an ICMP error: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
 // payload returns the octets start to start+n of the stream: the same octet
 // wherever a segment repeats it, and readable in a dump.
 func payload(start, n int64) []byte {
@@ -72,14 +108,4 @@ func payload(start, n int64) []byte {
 		b[i] = 'a' + byte((start+int64(i))%26)
 	}
 	return b
-}
-
-// wrap puts an IP packet into a link's frame.
-func (l Link) wrap(packet []byte, from int, v6 bool) []byte {
-	b := l.header(nil, from, v6)
-	if l.Type == wire.LinkPPPEthernet {
-		// PPPoE's length counts what follows it: PPP's protocol field and the packet.
-		binary.BigEndian.PutUint16(b[4:], uint16(2+len(packet)))
-	}
-	return append(b, packet...)
 }

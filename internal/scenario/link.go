@@ -3,6 +3,8 @@ package scenario
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -13,36 +15,45 @@ type Link struct {
 	Type wire.LinkType
 	// V4 and V6 say which IP versions the link type carries.
 	V4, V6 bool
-	// header writes what stands before the IP packet. from is the number of the
-	// sending host, v6 the packet's version.
-	header func(b []byte, from int, v6 bool) []byte
+	// wrap puts an IP packet into a frame. from is the number of the sending host,
+	// v6 the packet's version.
+	wrap func(packet []byte, from int, v6 bool) []byte
 }
 
 // Links lists every encapsulation that scripts are compiled to, Ethernet first. A
 // test demands at least one for each link type that package wire registers.
-func Links() []Link {
-	return []Link{
-		{"ethernet", wire.LinkEthernet, true, true, ethernet},
-		{"vlan", wire.LinkEthernet, true, true, vlan},
-		{"sll", wire.LinkLinuxSLL, true, true, sll},
-		{"sll2", wire.LinkLinuxSLL2, true, true, sll2},
-		{"raw", wire.LinkRaw, true, true, bare},
-		{"raw12", wire.LinkRaw12, true, true, bare},
-		{"raw14", wire.LinkRaw14, true, true, bare},
-		{"ipv4", wire.LinkIPv4, true, false, bare},
-		{"ipv6", wire.LinkIPv6, false, true, bare},
-		{"null", wire.LinkNull, true, true, null},
-		{"loop", wire.LinkLoop, true, true, loop},
-		{"ppp", wire.LinkPPP, true, true, ppp},
-		{"ppp-hdlc", wire.LinkPPPHDLC, true, true, pppHDLC},
+func Links() []Link { return slices.Clone(allLinks()) }
+
+// allLinks is made once: every variant of every script asks for its link by name.
+var allLinks = sync.OnceValue(func() []Link {
+	links := []Link{
+		{"ethernet", wire.LinkEthernet, true, true, prefixed(ethernet)},
+		{"vlan", wire.LinkEthernet, true, true, prefixed(vlan)},
+		{"sll", wire.LinkLinuxSLL, true, true, prefixed(sll)},
+		{"sll2", wire.LinkLinuxSLL2, true, true, prefixed(sll2)},
+		{"raw", wire.LinkRaw, true, true, prefixed(bare)},
+		{"raw12", wire.LinkRaw12, true, true, prefixed(bare)},
+		{"raw14", wire.LinkRaw14, true, true, prefixed(bare)},
+		{"ipv4", wire.LinkIPv4, true, false, prefixed(bare)},
+		{"ipv6", wire.LinkIPv6, false, true, prefixed(bare)},
+		{"null", wire.LinkNull, true, true, prefixed(null)},
+		{"loop", wire.LinkLoop, true, true, prefixed(loop)},
+		{"ppp", wire.LinkPPP, true, true, prefixed(ppp)},
+		{"ppp-hdlc", wire.LinkPPPHDLC, true, true, prefixed(pppHDLC)},
 		{"pppoe", wire.LinkPPPEthernet, true, true, pppoe},
-		{"chdlc", wire.LinkCiscoHDLC, true, true, chdlc},
+		{"chdlc", wire.LinkCiscoHDLC, true, true, prefixed(chdlc)},
 	}
+	return append(append(links, otherLinks()...), tunnels()...)
+})
+
+// prefixed makes a wrapping of a header that does not know the packet's length.
+func prefixed(write func(b []byte, from int, v6 bool) []byte) func([]byte, int, bool) []byte {
+	return func(packet []byte, from int, v6 bool) []byte { return append(write(nil, from, v6), packet...) }
 }
 
 // LinkByName returns the entry of Links with that name.
 func LinkByName(name string) (Link, error) {
-	for _, l := range Links() {
+	for _, l := range allLinks() {
 		if l.Name == name {
 			return l, nil
 		}
@@ -133,10 +144,11 @@ func pppHDLC(b []byte, from int, v6 bool) []byte {
 	return ppp(append(b, 0xff, 0x03), from, v6)
 }
 
-// pppoe writes a session header (RFC 2516). Its length is set by Link.wrap, which
-// knows the packet.
-func pppoe(b []byte, from int, v6 bool) []byte {
-	return ppp(append(b, 0x11, 0x00, 0x00, 0x01, 0, 0), from, v6)
+// pppoe writes a session header (RFC 2516). Its length counts what follows it: PPP's
+// protocol field and the packet.
+func pppoe(packet []byte, from int, v6 bool) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{0x11, 0x00, 0x00, 0x01}, uint16(2+len(packet)))
+	return append(ppp(b, from, v6), packet...)
 }
 
 // chdlc writes a Cisco HDLC header to a unicast address.

@@ -149,7 +149,7 @@ func isCatalogue(s string) bool {
 }
 
 // closeKeys are the facts that a close section may name.
-var closeKeys = []string{"reason", "closer", "by", "handshake", "outcome", "role"}
+var closeKeys = []string{"reason", "closer", "by", "handshake", "outcome", "role", "icmp"}
 
 // parseClose reads: [N] KEY VALUE...
 func parseClose(f []string) (CloseLine, error) {
@@ -162,7 +162,7 @@ func parseClose(f []string) (CloseLine, error) {
 		return l, fmt.Errorf("want: [CONNECTION] and one of %s, and its value", strings.Join(closeKeys, ", "))
 	}
 	l.Key, l.Value = f[0], f[1:]
-	if l.Key != "handshake" && len(l.Value) != 1 {
+	if l.Key != "handshake" && l.Key != "icmp" && len(l.Value) != 1 {
 		return l, fmt.Errorf("%s has one value", l.Key)
 	}
 	return l, nil

@@ -76,7 +76,7 @@ func parseHost(f []string) (*HostDecl, error) {
 }
 
 // parsePacket reads: TIME A > B FLAGS START:END(LEN) [ack N] [win N] [urg N]
-// [<options>] {tap}...
+// [<options>] {tap}..., or TIME A > B icmp KIND quotes C > D START [mtu N] {tap}...
 func parsePacket(text string) (*Packet, error) {
 	p := &Packet{}
 	text, err := p.cutBraces(text)
@@ -103,6 +103,14 @@ func parsePacket(text string) (*Packet, error) {
 	}
 	if p.Src.Host == p.Dst.Host {
 		return nil, fmt.Errorf("%s sends to itself", p.Src.Host)
+	}
+	if f[4] == "icmp" {
+		if p.Quote, err = parseQuote(f[5:]); err == nil && len(p.Options) > 0 {
+			err = fmt.Errorf("an ICMP error has no <options>")
+		} else if err == nil && p.Quote.Src.Host != p.Dst.Host {
+			err = fmt.Errorf("an error goes to the sender of what it quotes: %s, not %s", p.Quote.Src.Host, p.Dst.Host)
+		}
+		return p, err
 	}
 	if p.Flags, err = parseFlags(f[4]); err != nil {
 		return nil, err

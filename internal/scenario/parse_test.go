@@ -34,6 +34,11 @@ func TestParseErrors(t *testing.T) {
 		{"life that is not", syn + "+1 a > b . 1:1(0) ack 1 {life 2}", "t:4: {life 2} of a pair that has had 1"},
 		{"late host", syn + "host a port 5", "t:4: host a after its first segment"},
 		{"no packets", "", "no packets"},
+		{"an error of no kind", "0 b > a icmp lost quotes a > b 0", `t:3: want one of net-unreachable, host-unreachable, port-unreachable, prohibited, frag-needed, time-exceeded after icmp, got "lost"`},
+		{"an error about nothing", "0 b > a icmp prohibited", "t:3: want: icmp KIND quotes A > B START [mtu N]"},
+		{"an error to somebody else", "0 b > c icmp prohibited quotes a > b 0", "t:3: an error goes to the sender of what it quotes: a, not c"},
+		{"an error with options", "0 b > a icmp prohibited quotes a > b 0 <mss 1>", "t:3: an ICMP error has no <options>"},
+		{"an error cut short", "0 b > a icmp prohibited quotes a > b 0 {snap 9}", "t:3: an ICMP error has no {snap}"},
 		{"a word too many", "0 a > b S 0:0(0) wine 5", `t:3: want ack, win, urg, <options> or {tap}, got "wine"`},
 	} {
 		_, err := Parse("t", withPackets(strings.TrimSuffix(tc.packets, "\n")))
@@ -83,7 +88,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add([]byte("p\n-- packets --\nhost a port 9 ttl 3\n1.5 a:2 > b FSRP.UEWA 0:5(5) ack 4 win 3 urg 2 <eol,sack 1:2 3:4,uto 5,mptcp 01,tfo,opt 253 aa> " +
-		"{life 1} {abs} {dup} {forged} {bogus} {late 0.1} {snap 9} {ttl 8} {ipid 7}\n-- states --\n2 a CLOSED/timer@1 # c\n1 b -\n" +
+		"{life 1} {abs} {dup} {forged} {bogus} {late 0.1} {snap 9} {ttl 8} {ipid 7}\n+1 r > a:2 icmp frag-needed quotes a:2 > b 7 mtu 9 {life 1} {dup}\n-- states --\n2 a CLOSED/timer@1 # c\n1 b -\n" +
 		"-- findings --\nno x\n3 y both frames 1,2 likely C05b\n-- close --\n1 handshake complete cookie\n-- connections --\nlate a > b 1-2\n1 a:2 > b 1-1 syn\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := Parse("fuzz", text)

@@ -121,7 +121,13 @@ func (s *Script) layOut(fail failFunc) *plan {
 			} else {
 				now = pk.Time
 			}
-			pr := makePair(pk.Src, pk.Dst)
+			src, dst := pk.Src, pk.Dst
+			if pk.Quote != nil {
+				src, dst = pk.Quote.Src, pk.Quote.Dst
+				p.host(src.Host, true)
+				p.host(dst.Host, false)
+			}
+			pr := makePair(src, dst)
 			if len(lives[pr]) == 0 {
 				lives[pr] = []*life{{}}
 			}
@@ -133,7 +139,7 @@ func (s *Script) layOut(fail failFunc) *plan {
 				}
 			}
 			lf, side := lives[pr][which-1], 0
-			if pr.a != pk.Src {
+			if pr.a != src {
 				side = 1
 			}
 			lf.check(pk, side, func(format string, args ...any) { fail(l.Number, format, args...) })
@@ -201,7 +207,10 @@ func (p *plan) number() {
 // check compares a packet with what its life has seen so far, and notes it.
 func (lf *life) check(pk *Packet, side int, fail func(format string, args ...any)) {
 	t := pk.Tap
-	if t.Bogus {
+	if pk.Quote != nil && (t.Snap != 0 || t.Forged || t.Abs) {
+		fail("an ICMP error has no {snap}, {forged} or {abs}")
+	}
+	if t.Bogus || pk.Quote != nil {
 		return
 	}
 	if pk.End != pk.Start+pk.Len {

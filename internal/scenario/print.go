@@ -77,6 +77,13 @@ func (p *Packet) String() string {
 	if p.Delta {
 		t = "+" + t
 	}
+	if p.Quote != nil {
+		s := fmt.Sprintf("%-8s %-9s %s", t, p.Src.String()+" > "+p.Dst.String(), p.Quote)
+		for _, w := range p.Tap.words() {
+			s += " {" + w + "}"
+		}
+		return s
+	}
 	s := fmt.Sprintf("%-8s %-9s %-2s  %-14s", t, p.Src.String()+" > "+p.Dst.String(), p.Flags, p.seqString())
 	if p.HasAck {
 		s += fmt.Sprintf(" ack %d", p.Ack)

@@ -73,13 +73,19 @@ func (s *Script) Observe(v Variant, check Check) (*Observed, error) {
 	var decoder wire.Decoder
 	var seg wire.Segment
 	for i := range frames {
-		if skip := decoder.Decode(&frames[i], &seg); skip != wire.SkipNone {
-			o.seen.Skipped = append(o.seen.Skipped, fmt.Sprintf("frame %d: %s", v.scriptFrame(frames[i].ID.Number()), skip))
-			continue
-		}
-		tracker.Feed(&seg)
-		if !v.Batch {
-			tracker.Advance(seg.At)
+		skip, ok := decoder.Decode(&frames[i], &seg), true
+		for ; ok; skip, ok = decoder.More(&frames[i], &seg) {
+			switch skip {
+			case wire.SkipICMP:
+				tracker.Quoted(decoder.ICMP())
+			case wire.SkipNone:
+				tracker.Feed(&seg)
+				if !v.Batch {
+					tracker.Advance(seg.At)
+				}
+			default:
+				o.seen.Skipped = append(o.seen.Skipped, fmt.Sprintf("frame %d: %s", v.scriptFrame(frames[i].ID.Number()), skip))
+			}
 		}
 	}
 	tracker.Flush()
@@ -147,6 +153,7 @@ func (o *observer) closing(c *reassembly.Conn, client, server Endpoint) map[stri
 	return map[string][]string{
 		"reason": {c.Close.Reason.String()}, "closer": {closer}, "by": {by},
 		"handshake": handshake, "outcome": {c.Outcome.String()}, "role": {c.RoleBy.String()},
+		"icmp": icmpWords(c),
 	}
 }
 

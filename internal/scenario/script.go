@@ -104,6 +104,8 @@ type Packet struct {
 	HasAck, HasWin, HasUrg bool
 	Options                []Option
 	Tap                    Tap
+	// Quote is set where the line is an ICMP error and no segment.
+	Quote *Quote
 }
 
 // span is how many sequence numbers the packet takes.
