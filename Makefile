@@ -23,7 +23,7 @@ LDFLAGS   = -s -w $(if $(VERSION),-X main.release=$(VERSION)) $(if $(REVISION),-
 PLATFORMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps golden peers clean help
+.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps golden peers explore clean help
 
 build: ## the program, as bin/tcplife: one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tcplife ./cmd/tcplife
@@ -52,6 +52,14 @@ fuzz: ## every fuzz target for FUZZTIME each (30s); crashers go to testdata/fuzz
 	      echo "the time was over while an input was tried; none failed"; \
 	    else cat $$log; exit 1; fi; \
 	  done; \
+	done
+
+# A property is tried from new seeds in every run but those of the continuous
+# integration; this looks further. What fails is printed with its seed.
+CHECKS ?= 5000
+explore: ## every property CHECKS times (5000), each from a new seed
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '"pgregory.net/rapid"' . | xargs -n1 dirname | sort -u); do \
+	  $(GO) test -count 1 -timeout 2h $$dir -rapid.checks $(CHECKS) -rapid.nofailfile; \
 	done
 
 # Ten short runs of each say more on a busy machine than a few long ones.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 
+	_ "github.com/tcplife/tcplife/internal/property"
 	"github.com/tcplife/tcplife/wire"
 )
 

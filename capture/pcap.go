@@ -201,6 +201,9 @@ func (p *pcapReader) doubt(h recordHead) error {
 	if !broken && (near(next.sec, h.sec) || near(next.sec, p.sec)) {
 		return nil
 	}
+	if p.goesOn(h) {
+		return nil // a long pause, a time astray, or a frame of nothing
+	}
 	// Neither this record nor the next is as it should be. If others begin inside of
 	// it, it is none; otherwise it may be, unless nothing can follow it.
 	if skip := p.recordWithin(p, h.size); skip > 0 {
@@ -211,6 +214,23 @@ func (p *pcapReader) doubt(h recordHead) error {
 		return p.resync(at, "record header that cannot be: "+p.why(h)+", and no record follows", p)
 	}
 	return nil
+}
+
+// goesOn reports whether the record at the input's head and as many behind it as make
+// a find contradict themselves nowhere, or so many as there are.
+func (p *pcapReader) goesOn(h recordHead) bool {
+	at := 0
+	for range chainLen {
+		if !p.possible(h) {
+			return false
+		}
+		at += h.size
+		if !p.in.need(at + p.head) {
+			break
+		}
+		h = p.readHead(p.in.rest()[at:])
+	}
+	return h != recordHead{size: p.head} // a hole follows
 }
 
 // cut is called when the input ends inside the record at its head. If its header
@@ -270,6 +290,11 @@ func (p *pcapReader) lengths() (at int, big bool) { return 8, p.big }
 // sound reports whether a header found among damaged octets can be one.
 func (p *pcapReader) sound(h recordHead) bool {
 	return h.sub < p.second && soundLengths(h)
+}
+
+// possible reports whether nothing in a header contradicts itself.
+func (p *pcapReader) possible(h recordHead) bool {
+	return h.sub < p.second && h.caplen <= h.length && h.length <= maxFrame
 }
 
 // lastSecond returns the time of the frame before the damage.

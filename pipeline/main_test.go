@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"testing"
+
+	_ "github.com/tcplife/tcplife/internal/property"
 )
 
 // TestMain sets how often a property is tried where nobody says otherwise. Each try

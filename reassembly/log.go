@@ -204,19 +204,20 @@ func (r *record) doubled(s *wire.Segment, from Side) bool {
 	// RSTs that answer several segments are alike to the bit. Where nothing else of the
 	// connection was doubled, they are not doubles; elsewhere each has one.
 	alike := s.Flags&(wire.RST|wire.ACK) == wire.RST && window == doubleWindow
-	if alike && r.seen&SeenDuplicate == 0 {
-		return false
-	}
-	for i := range r.recent {
-		if e := &r.recent[i]; e.mark == mark && e.at != 0 {
-			if d := s.At.Sub(e.at); d <= window && d >= -window {
-				if alike {
-					*e = recentFrame{}
+	if !alike || r.seen&SeenDuplicate != 0 {
+		for i := range r.recent {
+			if e := &r.recent[i]; e.mark == mark && e.at != 0 {
+				if d := s.At.Sub(e.at); d <= window && d >= -window {
+					if alike {
+						*e = recentFrame{}
+					}
+					return true
 				}
-				return true
 			}
 		}
 	}
+	// What is not compared takes its place all the same: how far back the others are
+	// remembered must not depend on whether there were doubles.
 	r.recent[r.recentN%recentMax] = recentFrame{mark, s.At}
 	r.recentN++
 	return false

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/tcplife/tcplife/internal/property"
 )
 
 // near draws a number, and one less than 2^31 after it.

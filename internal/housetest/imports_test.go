@@ -29,6 +29,8 @@ var mayImport = map[string][]string{
 	"internal/housetest/skipcheck": {},
 	// It compares programs from outside.
 	"internal/peers": {},
+	// Tests import it for its effect.
+	"internal/property": {},
 }
 
 // whyNot says what would break, by the package imported.
@@ -133,6 +135,24 @@ func TestImports(t *testing.T) {
 				why = "it is a tool of the tests or the program itself, on which no room may depend"
 			}
 			t.Errorf("%s imports %s, and %s may import only %v: %s", s.path, room, s.dir(), allowed, why)
+		}
+	}
+}
+
+// TestSeedsAreFixed wants every package that tries properties to let the continuous
+// integration fix their seed.
+func TestSeedsAreFixed(t *testing.T) {
+	const rapid, property = "pgregory.net/rapid", module + "/internal/property"
+	random, fixed := map[string]bool{}, map[string]bool{"internal/property": true}
+	for _, s := range sources(t) {
+		for _, imported := range s.imports() {
+			random[s.dir()] = random[s.dir()] || imported == rapid
+			fixed[s.dir()] = fixed[s.dir()] || imported == property
+		}
+	}
+	for dir := range random {
+		if random[dir] && !fixed[dir] {
+			t.Errorf("%s: its tests import %s: one of them imports _ %q too, so that a run of the continuous integration can be repeated", dir, rapid, property)
 		}
 	}
 }
