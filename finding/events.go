@@ -135,6 +135,12 @@ func stateBefore(c *reassembly.Conn, side reassembly.Side, i int) reassembly.Sta
 	return s
 }
 
+// gaveUp reports whether a side's timer ended the connection.
+func gaveUp(c *reassembly.Conn, side reassembly.Side) bool {
+	t := c.Ends[side].Timeline
+	return len(t) > 0 && t[len(t)-1].State == reassembly.Closed && t[len(t)-1].Evidence == reassembly.Timer
+}
+
 // afterNext reports whether event i came when the tuple had opened anew.
 func afterNext(c *reassembly.Conn, i int) bool {
 	return c.Next != (reassembly.Incarnation{}) && c.Events[i].LastAt > c.Next.Key.Start
@@ -277,6 +283,14 @@ func doubted(f *Finding, to Confidence, why string) {
 	if why != "" && f.Confidence > to {
 		f.Confidence, f.Reason = to, why
 	}
+}
+
+// segments counts the segments of events.
+func segments(c *reassembly.Conn, indices []int) (n int) {
+	for _, i := range indices {
+		n += int(c.Events[i].Count)
+	}
+	return n
 }
 
 // first returns up to n of the indices.

@@ -61,16 +61,17 @@ func checkKeepalive(c *reassembly.Conn, report func(Finding)) {
 			}
 		}
 		if len(answered) > 0 {
+			n := segments(c, answered)
 			f := Finding{
 				Catalogue: "D05", Severity: Info, Confidence: Certain, Endpoint: Endpoint(side),
 				Frames:  frames(c, append(first(answered, groupMax), first(answers, groupMax)...)...),
-				Message: fmt.Sprintf("The %s probed its idle peer %s, and was answered.", side, times(len(answered))),
+				Message: fmt.Sprintf("The %s probed its idle peer %s, and was answered.", side, times(n)),
 				Falsify: fmt.Sprintf("Data of the %s that the capture lacks, of which the probe is a late copy.", side),
 				Reason:  "the segment has the number before the next one, and the peer acknowledged the next one",
 			}
-			if n := len(answered); n > 1 {
+			if n > 1 {
 				f.Message = fmt.Sprintf("The %s probed its idle peer %s, about every %s, and was answered.", side, times(n),
-					span(c.Events[answered[n-1]].At.Sub(c.Events[answered[0]].At)/time.Duration(n-1)))
+					span(c.Events[answered[len(answered)-1]].LastAt.Sub(c.Events[answered[0]].At)/time.Duration(n-1)))
 			}
 			report(f)
 		}
@@ -110,6 +111,11 @@ func deadPeer(c *reassembly.Conn, side reassembly.Side, vain []int, report func(
 	}
 	switch {
 	case rst >= 0 && c.Events[rst].Kind == reassembly.KindRST && c.Events[rst].From == side && c.Events[rst].Flags&wire.ACK != 0:
+	case rst < 0 && gaveUp(c, side):
+		f.Confidence = Likely
+		f.Message = fmt.Sprintf("The %s probed its peer %s without an answer and fell silent: it has given up; the %s was last heard at %s.",
+			side, times(len(vain)), side.Peer(), since(c, c.Events[max(heard, 0)].LastAt))
+		f.Reason = "the probes have stopped; the RST with which most systems give up is not in the capture"
 	case rst < 0 && len(vain) > 2:
 		f.Severity, f.Confidence = Warning, Possible
 		f.Message = fmt.Sprintf("The %s probed its peer %s without an answer; the %s was last heard at %s.",

@@ -38,11 +38,6 @@ nf_conntrack_tcp_timeout_established (5 days) and _max_retrans (300 s) on device
 net.inet.tcp.rexmit_drop_options (0), 12 retransmissions. Windows: TcpMaxDataRetransmissions (5).`,
 })
 
-// deathCopies is how often a segment must have been sent without answer: three
-// repetitions need 1.4 s at the smallest timer, and a path that loses a tenth of all
-// packets does that once in ten thousand.
-const deathCopies = 4
-
 // longIdle is the silence after which a device may have forgotten the connection. NAT
 // devices in use keep idle connections from two minutes on (RFC 5382 REQ-5 demands
 // 2 h 4 min).
@@ -73,12 +68,16 @@ func checkRetransmissionDeath(c *reassembly.Conn, report func(Finding)) {
 			f.Catalogue = "D07"
 			f.Message = f.Message[:len(f.Message)-1] + fmt.Sprintf(". Before it the connection had been idle for %s.", span(idle))
 		}
+		if gaveUp(c, side) {
+			f.Message = f.Message[:len(f.Message)-1] + "; it has given up."
+			f.Reason = "the repetitions have stopped; nothing shows whether the peer, its host or the path is gone"
+		}
 		doubted(&f, Possible, gaps(c))
 		report(f)
 	}
 }
 
-// unansweredData returns a side's data that was sent deathCopies times or more and
+// unansweredData returns a side's data that was sent reassembly.DeathCopies times or more and
 // never acknowledged, and all its transmissions; -1 if there is none.
 func unansweredData(c *reassembly.Conn, side reassembly.Side) (int, []int) {
 	e := &c.Ends[side]
@@ -102,7 +101,7 @@ func unansweredData(c *reassembly.Conn, side reassembly.Side) (int, []int) {
 	if i != again {
 		all = append([]int{i}, all...)
 	}
-	if len(all) < deathCopies {
+	if len(all) < reassembly.DeathCopies {
 		return -1, nil
 	}
 	return i, all

@@ -112,7 +112,7 @@ func neverOpened(c *reassembly.Conn, side reassembly.Side, zero int, report func
 	switch {
 	case end >= 0 && c.Events[end].Kind == reassembly.KindRST && (len(probes) > 0 || left > 0):
 		f.Message += fmt.Sprintf("; after %s the %s ended the connection with RST.", span(c.Events[end].At.Sub(c.Events[zero].At)), c.Events[end].From)
-	case end < 0 && len(probes) >= deathCopies:
+	case end < 0 && len(probes) >= reassembly.DeathCopies:
 		f.Confidence, f.Reason = Possible, "the window may open after the end of what was watched"
 		f.Message += fmt.Sprintf("; the %s probed it %s.", side.Peer(), times(len(probes)))
 	default:

@@ -64,15 +64,12 @@ var onTheWire = [stimulusEnd]string{
 
 // unwalked are the arcs that no scenario walks, with the reason.
 var unwalked = map[arcPlace]string{
-	{SynReceived, sndFIN}:      "a server closes before the handshake's ACK only after a Fast Open",
-	{SynReceived, rcvFIN}:      "the ACK in the FIN's segment is taken first and leads to ESTABLISHED",
-	{Closing, rcvRST}:          "only a RST whose sender received the FIN, but whose ACK of it died",
-	{Established, timeoutDead}: "settings of a program (user timeout, keepalive) come before any time that could be told",
-	{CloseWait, timeoutDead}:   "as in ESTABLISHED",
-	{Closing, timeoutDead}:     "as in LAST_ACK, after a simultaneous close",
-	{SynReceived, reopened}:    "a server answers the new SYN after the old attempt's timer, or not at all",
-	{FinWait1, reopened}:       "as in LAST_ACK",
-	{Closing, reopened}:        "as in LAST_ACK",
+	{SynReceived, sndFIN}:   "a server closes before the handshake's ACK only after a Fast Open",
+	{SynReceived, rcvFIN}:   "the ACK in the FIN's segment is taken first and leads to ESTABLISHED",
+	{Closing, rcvRST}:       "only a RST whose sender received the FIN, but whose ACK of it died",
+	{SynReceived, reopened}: "a server answers the new SYN after the old attempt's timer, or not at all",
+	{FinWait1, reopened}:    "as in LAST_ACK",
+	{Closing, reopened}:     "as in LAST_ACK",
 }
 
 // walkedArcs tracks the scenarios' captures and lists the arcs that were walked.

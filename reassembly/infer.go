@@ -398,7 +398,7 @@ func (in *inference) apply(p *Profile) {
 		if !moves {
 			continue
 		}
-		if h.noSocket && in.timers(p, state, at, in.c.Events[h.answered-1].At, h.frame) {
+		if h.noSocket && in.timers(p, state, at, in.c.Events[h.answered-1].At, h.answered-1, h.frame) {
 			return // it was gone when what the RST answers came
 		}
 		if (h.noSocket || h.by == reopened && h.evidence == Sent) && (state == Established || state == CloseWait) {
@@ -426,7 +426,7 @@ func (in *inference) apply(p *Profile) {
 		e.Timeline = append(e.Timeline, Transition{State: next, At: at, Frame: h.frame, Proof: h.proof, Evidence: h.evidence, Rewritten: h.rewritten, by: h.by})
 		state = next
 	}
-	in.timers(p, state, at, in.c.Until, 0)
+	in.timers(p, state, at, in.c.Until, len(in.c.Events), 0)
 	in.doubt()
 }
 

@@ -7,9 +7,10 @@ import (
 )
 
 // timers adds the transition that a timer must have made between since, when the
-// endpoint came into the state, and a time up to which it was watched, and reports
-// whether there was one. shown is a frame that shows it to be gone; 0: none does.
-func (in *inference) timers(p *Profile, state State, since, until wire.Time, shown wire.FrameID) bool {
+// endpoint came into the state, and a time up to which it was watched, after the first
+// n events, and reports whether there was one. shown is a frame that shows it to be
+// gone; 0: none does.
+func (in *inference) timers(p *Profile, state State, since, until wire.Time, n int, shown wire.FrameID) bool {
 	by := timeoutDead
 	var span time.Duration
 	switch state {
@@ -32,17 +33,12 @@ func (in *inference) timers(p *Profile, state State, since, until wire.Time, sho
 			return false
 		}
 		span = p.FinWait2
-	case FinWait1, Closing, LastAck:
-		last, next := in.lastRepeat(p)
-		if last == 0 || last < since {
+	case FinWait1, Closing, LastAck, Established, CloseWait:
+		at := in.gaveUpAt(p, until, n)
+		if at == 0 || at < since {
 			return false
 		}
-		// It repeated its FIN, and then twice in a row it did not: one repetition may
-		// have been lost before the tap.
-		if last.Add(next+min(2*next, p.MaxRTO)+p.TimerSlack) > until {
-			return false
-		}
-		since, span = last, next
+		since, span = at, 0
 	default:
 		return false
 	}
@@ -58,35 +54,37 @@ func (in *inference) timers(p *Profile, state State, since, until wire.Time, sho
 	return moves
 }
 
-// lastRepeat returns when the endpoint's FIN was last repeated, and how long after
-// that the next repetition is due: the time doubles (RFC 6298 section 5.5). 0 if it
-// was not repeated at least twice, by which the doubling shows, or if it was
-// acknowledged, as far as the capture knows.
-func (in *inference) lastRepeat(p *Profile) (last wire.Time, next time.Duration) {
-	own := in.fins[in.me]
+// gaveUpAt returns when the endpoint gave up what it had sent in vain, if it must have
+// by until; 0 if it may still be waiting. A FIN that is not acknowledged counts whatever
+// the peer sends, anything else only in silence.
+func (in *inference) gaveUpAt(p *Profile, until wire.Time, n int) wire.Time {
 	if in.peer().Packets == 0 {
-		return 0, 0 // the capture holds one direction: the ACK may have come
+		return 0 // the capture holds one direction: the ACK may have come
 	}
+	if fin := in.unansweredFIN(); fin.count >= vainLeast {
+		return fin.gaveUpAt(p, until)
+	}
+	v := in.c.sentInVain(in.me, n)
+	return v.gaveUpAt(p, until)
+}
+
+// unansweredFIN returns the transmissions of the endpoint's FIN, if it was not
+// acknowledged as far as the capture knows.
+func (in *inference) unansweredFIN() (v vain) {
+	own := in.fins[in.me]
 	if own.first < 0 || in.end().HasAcked && !in.end().Acked.Before(own.end) {
-		return 0, 0
+		return v
 	}
-	n := 0
 	for i := own.first; i < len(in.c.Events); i++ {
 		e := &in.c.Events[i]
 		if e.From != in.me || e.Kind != KindFIN || !genuine(e) {
 			continue
 		}
-		switch {
-		case e.Count > 1:
-			next = p.MaxRTO // a run: what lay between its segments is forgotten
-		case last != 0:
-			next = min(2*e.LastAt.Sub(last), p.MaxRTO)
+		if v.kind == vainNothing {
+			v = vain{kind: vainData, first: e.At, last: e.LastAt, count: int(e.Count)}
+			continue
 		}
-		last = e.LastAt
-		n += int(e.Count)
+		v.again(e)
 	}
-	if n < 3 {
-		return 0, 0
-	}
-	return last, max(next, minRTO)
+	return v
 }

@@ -224,6 +224,9 @@ func closeReason(c *Conn, first int) CloseReason {
 		}
 	}
 	if rst < 0 {
+		if dead := deathOf(c); dead != CloseUnknown {
+			return dead
+		}
 		switch {
 		case c.Ended == EndedReused && c.Replaced:
 			return CloseReplaced
@@ -237,6 +240,65 @@ func closeReason(c *Conn, first int) CloseReason {
 		return CloseUnknown
 	}
 	return resetReason(c, rst)
+}
+
+// deathOf says what ended a connection that a timer ended, after its opening and
+// before both sides had closed; CloseUnknown if none did.
+func deathOf(c *Conn) CloseReason {
+	for s := range c.Ends {
+		t := c.Ends[s].Timeline
+		if n := len(t); n < 2 || !gaveUp(c, Side(s)) || t[n-2].State != Established && t[n-2].State != CloseWait && t[n-2].State != FinWait1 {
+			continue
+		}
+		if v := c.sentInVain(Side(s), len(c.Events)); v.kind != vainNothing {
+			return v.kind.death()
+		}
+		return CloseRetransmitDead // a FIN to a peer that is not silent
+	}
+	return CloseUnknown
+}
+
+// givenUp says what a side had tried in vain before it sent the RST with index i;
+// CloseUnknown if nothing.
+func (c *Conn) givenUp(s Side, i int) CloseReason {
+	v := c.sentInVain(s, i)
+	switch {
+	case v.kind == vainProbe && v.count >= 2, v.kind == vainData && v.count >= DeathCopies:
+		return v.kind.death()
+	case c.stalled(s, i):
+		return CloseZeroWindowDead
+	}
+	return CloseUnknown
+}
+
+// stalled reports whether a side had been probing the peer's closed window when it sent
+// event i.
+func (c *Conn) stalled(s Side, i int) bool {
+	heard, _ := c.lastHeard(s.Peer(), i)
+	if heard == nil || !heard.Marks.Has(MarkZeroWindow) {
+		return false
+	}
+	for j := i - 1; j >= 0; j-- {
+		switch e := &c.Events[j]; {
+		case !genuine(e):
+		case e.From == s && e.Marks.Has(MarkKeepalive):
+			return true
+		case e.From != s && !e.Marks.Has(MarkZeroWindow):
+			return false
+		}
+	}
+	return false
+}
+
+// death is the reason of a close after such attempts.
+func (k vainKind) death() CloseReason {
+	switch k {
+	case vainProbe:
+		return CloseKeepaliveDead
+	case vainWindow:
+		return CloseZeroWindowDead
+	}
+	return CloseRetransmitDead
 }
 
 // past reports whether a side has both sent and received a FIN, by its timeline.
@@ -283,6 +345,9 @@ func resetReason(c *Conn, i int) CloseReason {
 		return CloseNoSocketReset
 	case bare && c.Handshake.Outcome != HandshakeReset:
 		return CloseUnknown
+	}
+	if dead := c.givenUp(me, i); dead != CloseUnknown {
+		return dead
 	}
 	// Data that had passed towards the sender only just before: closed with unread
 	// data.

@@ -10,8 +10,9 @@ import (
 // events; what goes beyond is repetition, and the first few of a kind prove as
 // much as all of them.
 const (
-	// logPlain: up to here retransmissions and the like get entries of their own;
-	// beyond, segments of the data phase are folded whatever their marks.
+	// logPlain: up to here retransmissions and the like get entries of their own. Then
+	// the log is packed; if that makes no room, segments of the data phase are folded
+	// whatever their marks.
 	logPlain = 64
 	// logMax: beyond, every segment is folded into the last event like it, or only
 	// counted.
@@ -50,7 +51,7 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	data := kind == KindACK || kind == KindData
 	first := f.packets == uint64(f.dups)+1 || !r.talkedBefore(from)
 	plain := data && !first &&
-		(m&^foldable == 0 && s.Flags&wire.URG == 0 || r.logLen > logPlain) &&
+		(m&^foldable == 0 && s.Flags&wire.URG == 0 || r.full() && !t.pack(r)) &&
 		(!closing || r.sinceFIN > closeSingles)
 	if plain && p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) && !r.finAckNoted(from) {
 		plain = false
@@ -89,6 +90,9 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 		r.noteFinAck(from)
 	}
 }
+
+// full reports whether the log has no more room for what could be told in a run.
+func (r *record) full() bool { return r.logLen > max(r.packAt, logPlain) }
 
 // fold adds a segment to a run.
 func (e *Event) fold(s *wire.Segment, kind Kind, m Marks) {

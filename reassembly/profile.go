@@ -25,6 +25,9 @@ type Profile struct {
 	// FinWait2 is how long FIN_WAIT_2 lasts once no program holds the socket; 0: for
 	// ever (RFC 9293 knows no such timer).
 	FinWait2 time.Duration
+	// DataRetrySpan is the time from the first transmission of data to giving it up
+	// without an answer, KeepaliveSpan that from the first keepalive probe; 0: for ever.
+	DataRetrySpan, KeepaliveSpan time.Duration
 	// MaxRTO is the longest time between two retransmissions (RFC 6298 section 2.5).
 	MaxRTO time.Duration
 }
@@ -48,6 +51,10 @@ var Linux = Profile{
 	FINRetrySpan: 120 * time.Second,
 	// tcp_fin_timeout.
 	FinWait2: 60 * time.Second,
+	// tcp_retries2 15: 924.6 s with the smallest RTO, and up to 16 times TCP_RTO_MAX.
+	DataRetrySpan: 16 * 120 * time.Second,
+	// tcp_keepalive_probes 9, tcp_keepalive_intvl 75 s.
+	KeepaliveSpan: 9 * 75 * time.Second,
 	// TCP_RTO_MAX.
 	MaxRTO: 120 * time.Second,
 }
@@ -67,6 +74,10 @@ var BSD = Profile{
 	FINRetrySpan: 511 * time.Second,
 	// TCPTV_FINWAIT2_TIMEOUT (net.inet.tcp.finwait2_timeout).
 	FinWait2: 60 * time.Second,
+	// TCP_MAXRXTSHIFT 12: 13 times TCPTV_REXMTMAX at most.
+	DataRetrySpan: 13 * 64 * time.Second,
+	// net.inet.tcp.keepcnt 8, keepintvl 75 s.
+	KeepaliveSpan: 8 * 75 * time.Second,
 	// TCPTV_REXMTMAX.
 	MaxRTO: 64 * time.Second,
 }
@@ -87,6 +98,10 @@ var Windows = Profile{
 	FINRetrySpan: 189 * time.Second,
 	// TcpFinWait2Delay, where it is documented.
 	FinWait2: 240 * time.Second,
+	// TcpMaxDataRetransmissions 5, as for a FIN.
+	DataRetrySpan: 189 * time.Second,
+	// Ten probes, KeepAliveInterval 1 s.
+	KeepaliveSpan: 10 * time.Second,
 	// No limit is documented; the number of retransmissions ends before.
 	MaxRTO: 240 * time.Second,
 }
@@ -101,6 +116,9 @@ var RFC = Profile{
 	SYNSpan: 180 * time.Second, SYNACKSpan: 180 * time.Second,
 	// R2 is 100 s at least (section 3.8.3, SHLD-11).
 	FINRetrySpan: 100 * time.Second,
+	// No standard says when data that is never acknowledged, or a keepalive probe, is
+	// given up at the latest (R2 may be infinite; RFC 9293 sections 3.8.3, 3.8.4).
+	DataRetrySpan: 0, KeepaliveSpan: 0,
 	// A limit of the RTO, if there is one, is 60 s at least (RFC 6298 section 2.5).
 	MaxRTO: 60 * time.Second,
 }

@@ -40,6 +40,7 @@ type record struct {
 
 	logHead, logTail uint32 // blocks
 	logLen           uint32 // events
+	packAt           uint32 // no pack before the log is longer than this
 	dropped          uint32
 	icmp             uint32 // first of the ICMP errors; 0 none
 	// run is, by side, the event into which plain data and ACKs are folded; 0 none.

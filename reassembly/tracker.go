@@ -60,6 +60,7 @@ type Tracker struct {
 	rest      []uint32 // records that Flush has still to hand out
 	conn      Conn     // handed to Settled
 	replay    []Event  // handed to Watch
+	packed    []Event  // see pack
 	infer     inference
 }
 

@@ -440,6 +440,38 @@ func TestLogOfALossyConnection(t *testing.T) {
 	want(t, "client", states(c, Client), "SYN_SENT ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 TIME_WAIT")
 }
 
+// TestLogKeepsTheEnd: what ended a long connection is told segment by segment, however
+// much was remarkable before.
+func TestLogKeepsTheEnd(t *testing.T) {
+	s := newScript().handshake().client(psh, 1, 1, payload(10)).after(time.Millisecond).server(ack, 1, 11)
+	const answered, vain = 500, 9
+	for range answered {
+		s.after(75*time.Second).client(ack, 10, 1).after(time.Millisecond).server(ack, 1, 11)
+	}
+	for range vain {
+		s.after(75*time.Second).client(ack, 10, 1)
+	}
+	c := s.after(75*time.Second).client(rstack, 11, 1).only(t)
+	n := len(c.Events)
+	if n > logPlain+packTail {
+		t.Errorf("%d events", n)
+	}
+	want(t, "the last event", c.Events[n-1].Kind, KindRST)
+	for i := n - 1 - vain; i < n-1; i++ {
+		if e := &c.Events[i]; !e.Marks.Has(MarkKeepalive) || e.Count != 1 {
+			t.Errorf("event %d of %d is %d segments, marks %b", i, n, e.Count, e.Marks)
+		}
+	}
+	probes := uint32(0)
+	for i := range c.Events {
+		if c.Events[i].Marks.Has(MarkKeepalive) {
+			probes += c.Events[i].Count
+		}
+	}
+	want(t, "probes", probes, answered+vain)
+	want(t, "reason", c.Close.Reason, CloseKeepaliveDead)
+}
+
 // TestRepeatedFINsAreCounted, each by itself as long as there is place.
 func TestRepeatedFINsAreCounted(t *testing.T) {
 	s := newScript().handshake()

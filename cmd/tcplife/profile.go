@@ -83,6 +83,8 @@ type profileFile struct {
 	SYNACK     *yamlTime `yaml:"syn_ack"`
 	FINRetries *yamlTime `yaml:"fin_retries"`
 	FinWait2   *yamlTime `yaml:"fin_wait_2"`
+	Data       *yamlTime `yaml:"data_retries"`
+	Keepalive  *yamlTime `yaml:"keepalive"`
 	MaxRTO     *yamlTime `yaml:"max_rto"`
 }
 
@@ -122,7 +124,7 @@ func parseProfile(text []byte) (p reassembly.Profile, err error) {
 		from *yamlTime
 	}{
 		{&p.TimeWait, f.TimeWait}, {&p.TimerSlack, f.Slack}, {&p.SYNSpan, f.SYN}, {&p.SYNACKSpan, f.SYNACK},
-		{&p.FINRetrySpan, f.FINRetries}, {&p.FinWait2, f.FinWait2}, {&p.MaxRTO, f.MaxRTO},
+		{&p.FINRetrySpan, f.FINRetries}, {&p.FinWait2, f.FinWait2}, {&p.DataRetrySpan, f.Data}, {&p.KeepaliveSpan, f.Keepalive}, {&p.MaxRTO, f.MaxRTO},
 	} {
 		if v.from != nil {
 			*v.to = time.Duration(*v.from)
