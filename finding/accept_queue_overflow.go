@@ -40,77 +40,55 @@ a full queue there answers with RST.`,
 })
 
 func checkAcceptQueueOverflow(c *reassembly.Conn, report func(Finding)) {
-	synack := firstOf(c, reassembly.Server, reassembly.KindSYNACK, 0)
-	if synack < 0 {
+	refusedACK(c, report)
+	g, ok := c.IgnoredACK()
+	if !ok {
 		return
 	}
-	ack := ackOf(c, reassembly.Client, synack, c.Events[synack].End)
-	if ack < 0 {
-		return
-	}
-	refusedACK(c, synack, ack, report)
-	var again []int
-	for _, i := range transmissions(c, synack)[1:] {
-		if i > ack && !c.MayCross(ack, i) {
-			again = append(again, i)
-		}
-	}
-	if len(again) == 0 {
-		return
-	}
-	final := again[len(again)-1]
-	isData := func(e *reassembly.Event) bool {
-		return e.From == reassembly.Client && genuine(e) && e.Len > 0 && e.Kind != reassembly.KindSYN
-	}
-	data := next(c, ack, isData)
+	ack, final := &c.Events[g.ACK], &c.Events[g.Again[len(g.Again)-1]]
 	f := Finding{
 		Catalogue: "H06", Severity: Warning, Confidence: Likely, Endpoint: Server,
-		Frames: frames(c, append(first(again, groupMax), synack, ack, data)...),
+		Frames: frames(c, append(first(g.Again, groupMax), g.SYNACK, g.ACK, g.Data)...),
 		Message: fmt.Sprintf("The client's ACK passed at %s, and the server sent its SYN-ACK %s more, up to %s later: it did not take the connection.",
-			since(c, c.Events[ack].At), times(len(again)), span(c.Events[final].LastAt.Sub(c.Events[ack].At))),
+			since(c, ack.At), times(len(g.Again)), span(final.LastAt.Sub(ack.At))),
 		Falsify: "A capture at the server that does not hold the client's ACK.",
 		Reason:  "an ACK lost behind the capture point looks the same",
 	}
-	if len(again) > 1 || data >= 0 && data < final && c.Events[final].At.Sub(c.Events[data].At) > shortestRTO {
+	switch {
+	case g.Deferred:
+		f.Catalogue, f.Severity, f.Confidence = "H24", Info, Possible
+		f.Frames = frames(c, append(first(g.Again, groupMax), g.SYNACK, g.ACK, g.Data, g.Taken)...)
+		f.Message = fmt.Sprintf("The server repeated its SYN-ACK %s although the ACK had passed, until the client sent data, and acknowledged that at once: the listener defers accepting.", times(len(g.Again)))
+		f.Reason = "a lost ACK, or a queue that had room again, looks the same"
+	case len(g.Again) > 1 || g.Data >= 0 && c.Events[g.Data].At < final.At && final.At.Sub(c.Events[g.Data].At) > reassembly.ShortestRTO:
 		f.Reason = "several segments of the client met no connection; all of them may have been lost instead"
-	} else {
+	default:
 		f.Confidence = Possible
-	}
-	if data > final {
-		// Once the data came the server knew the connection at once, without another
-		// round of SYN-ACK and ACK.
-		a := progress(c, reassembly.Server, data, c.Events[data].Seq)
-		quiet := ackOf(c, reassembly.Client, final, c.Events[synack].End)
-		if a >= 0 && quiet == data {
-			f.Catalogue, f.Severity, f.Confidence = "H24", Info, Possible
-			f.Frames = frames(c, append(first(again, groupMax), synack, ack, data, a)...)
-			f.Message = fmt.Sprintf("The server repeated its SYN-ACK %s although the ACK had passed, until the client sent data, and acknowledged that at once: the listener defers accepting.", times(len(again)))
-			f.Reason = "a lost ACK, or a queue that had room again, looks the same"
-		}
 	}
 	report(f)
 }
 
 // refusedACK looks for H07: the handshake's ACK itself is answered by a RST.
-func refusedACK(c *reassembly.Conn, synack, ack int, report func(Finding)) {
-	resets(c, func(r *reset) {
-		if r.from != reassembly.Server || r.origin != reply || !genuine(r.event) || r.gone(c) || r.trigger != ack && c.Events[r.trigger].Ack != c.Events[ack].Ack {
-			return
-		}
-		before := last(c, r.at, func(e *reassembly.Event) bool { return e.From == reassembly.Server && e.Kind != reassembly.KindRST })
-		if before < 0 || c.Events[before].Kind != reassembly.KindSYNACK || r.event.At.Sub(c.Events[ack].At) > cookieSilence {
-			return
-		}
-		f := Finding{
-			Catalogue: "H07", Severity: Warning, Confidence: Likely, Endpoint: Server,
-			Frames:  frames(c, synack, ack, r.trigger, r.at),
-			Message: fmt.Sprintf("The server answered the handshake's ACK with RST after %s: its queue was full and it is told to abort, or its listener went away.", span(r.event.At.Sub(c.Events[ack].At))),
-			Falsify: "Another client's handshake with this listener that went through at that moment.",
-			Reason:  "a listener that is closed just then, and a device that forbids the connection, do the same",
-		}
-		if r.doubt != "" {
-			f.Confidence, f.Reason = Possible, r.doubt
-		}
-		report(f)
-	})
+func refusedACK(c *reassembly.Conn, report func(Finding)) {
+	at, _ := c.RefusedACK()
+	if at < 0 {
+		return
+	}
+	r := classify(c, at)
+	if r.origin != reply || r.gone(c) {
+		return
+	}
+	synack := firstOf(c, reassembly.Server, reassembly.KindSYNACK, 0)
+	ack := ackOf(c, reassembly.Client, synack, c.Events[synack].End)
+	f := Finding{
+		Catalogue: "H07", Severity: Warning, Confidence: Likely, Endpoint: Server,
+		Frames:  frames(c, synack, ack, r.trigger, r.at),
+		Message: fmt.Sprintf("The server answered the handshake's ACK with RST after %s: its queue was full and it is told to abort, or its listener went away.", span(r.event.At.Sub(c.Events[ack].At))),
+		Falsify: "Another client's handshake with this listener that went through at that moment.",
+		Reason:  "a listener that is closed just then, and a device that forbids the connection, do the same",
+	}
+	if r.doubt != "" {
+		f.Confidence, f.Reason = Possible, r.doubt
+	}
+	report(f)
 }

@@ -107,21 +107,6 @@ func knewAcked(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) bo
 	return shown >= 0 && shown < i
 }
 
-// copyGap is the time after which a sender's clock for TSval has moved for sure:
-// the slowest in use ticks every 100 ms (RFC 7323 section 5.4 allows 1 s, which no
-// known stack takes).
-const copyGap = 150 * time.Millisecond
-
-// copied reports whether event b is the very segment a once more, and not a
-// retransmission: a host numbers and stamps what it sends again anew.
-func copied(a, b *reassembly.Event) bool {
-	if a.IPID != 0 && b.IPID != 0 {
-		return a.IPID == b.IPID
-	}
-	return a.Marks.Has(reassembly.MarkTimestamp) && b.Marks.Has(reassembly.MarkTimestamp) &&
-		a.TSVal == b.TSVal && b.At.Sub(a.LastAt) > copyGap
-}
-
 // stateBefore returns the state that an endpoint was in when event i passed.
 func stateBefore(c *reassembly.Conn, side reassembly.Side, i int) reassembly.State {
 	e := &c.Events[i]
@@ -226,27 +211,6 @@ func inside(c *reassembly.Conn) bool {
 func firstOf(c *reassembly.Conn, side reassembly.Side, kind reassembly.Kind, i int) int {
 	return next(c, i, func(e *reassembly.Event) bool { return e.From == side && e.Kind == kind && genuine(e) })
 }
-
-// transmissions appends event i and its repetitions: what the same side sent again
-// from the same number on, but for the network's own copies.
-func transmissions(c *reassembly.Conn, i int) []int {
-	first := &c.Events[i]
-	all := []int{i}
-	for j := i + 1; j < len(c.Events); j++ {
-		e := &c.Events[j]
-		if e.From != first.From || e.Kind != first.Kind || e.Seq != first.Seq || !genuine(e) ||
-			copied(&c.Events[all[len(all)-1]], e) || e.At.Sub(c.Events[all[len(all)-1]].At) < shortestRTO {
-			continue
-		}
-		all = append(all, j)
-	}
-	return all
-}
-
-// shortestRTO is the shortest time after which a timer sends a segment again: 200 ms
-// on Linux (TCP_RTO_MIN), less what a path may take out of it. What comes sooner is
-// another copy, or a fast retransmission.
-const shortestRTO = 150 * time.Millisecond
 
 // progress reports whether a side acknowledged, from event i on, anything beyond seq.
 func progress(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) int {

@@ -58,7 +58,7 @@ func checkFINUnanswered(c *reassembly.Conn, report func(Finding)) {
 			if e.From == side && e.Kind == reassembly.KindRST {
 				break
 			}
-			if e.From != side || e.Kind != reassembly.KindFIN || e.End != end || !genuine(e) || copied(before, e) || e.At.Sub(before.At) < shortestRTO || knewAcked(c, side, i, end) {
+			if e.From != side || e.Kind != reassembly.KindFIN || e.End != end || !genuine(e) || reassembly.Copied(before, e) || e.At.Sub(before.At) < reassembly.ShortestRTO || knewAcked(c, side, i, end) {
 				continue
 			}
 			copies = append(copies, i)

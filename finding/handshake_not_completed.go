@@ -2,7 +2,6 @@ package finding
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -41,10 +40,6 @@ queue is full). FreeBSD: net.inet.tcp.syncache.rexmtlimit (3), net.inet.tcp.sync
 Windows: TcpMaxConnectResponseRetransmissions (registry, 2).`,
 })
 
-// synPatience is how long a SYN-ACK may stay without repetition: the longest initial
-// timeout in use is 3 s (RFC 1122 section 4.2.3.1).
-const synPatience = 3500 * time.Millisecond
-
 func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
 	synack := firstOf(c, reassembly.Server, reassembly.KindSYNACK, 0)
 	if synack < 0 || inside(c) {
@@ -62,7 +57,7 @@ func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
 		return // it went on, so it had an answer, or gave up by a RST
 	}
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
-	all := transmissions(c, synack)
+	all := c.Transmissions(synack)
 	lastAt := c.Events[all[len(all)-1]].LastAt
 	f := Finding{
 		Catalogue: "H05", Severity: Warning, Confidence: Likely, Endpoint: Server,
@@ -73,10 +68,10 @@ func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
 		Reason:  "the capture shows that no ACK passed, not whether one was sent",
 	}
 	switch {
-	case syn >= 0 && len(transmissions(c, syn)) > 1:
+	case syn >= 0 && len(c.Transmissions(syn)) > 1:
 		f.Message += " The client repeated its SYN, so the SYN-ACKs died behind the capture point."
 	case len(all) > 1:
-	case c.Until.Sub(lastAt) > synPatience && c.Ends[reassembly.Client].Packets > 0:
+	case c.Stateless() >= 0:
 		f.Catalogue, f.Severity, f.Confidence = "H09", Info, Possible
 		f.Message = fmt.Sprintf("The server did not repeat its SYN-ACK in %s, though nothing answered it: it keeps no state of the attempt, as with SYN cookies.", span(c.Until.Sub(lastAt)))
 		f.Falsify = "A repeated SYN-ACK that the capture lacks."
@@ -87,10 +82,6 @@ func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
 	report(f)
 }
 
-// cookieSilence is how long both sides must have been silent after the handshake
-// for it to have hung: longer than the SYN-ACK's first repetition would take.
-const cookieSilence = 3500 * time.Millisecond
-
 // cookieHang looks for H10: the handshake passed, and the server never had it.
 func cookieHang(c *reassembly.Conn, synack int, report func(Finding)) {
 	resets(c, func(r *reset) {
@@ -100,7 +91,7 @@ func cookieHang(c *reassembly.Conn, synack int, report func(Finding)) {
 		before := last(c, r.at, func(x *reassembly.Event) bool { return x.From == reassembly.Server })
 		ack := ackOf(c, reassembly.Client, synack, c.Events[synack].End)
 		t := &c.Events[r.trigger]
-		if before != synack || ack < 0 || ack >= r.trigger || t.Flags&wire.ACK == 0 || t.At.Sub(c.Events[ack].LastAt) < cookieSilence {
+		if before != synack || ack < 0 || ack >= r.trigger || t.Flags&wire.ACK == 0 || t.At.Sub(c.Events[ack].LastAt) < reassembly.SYNACKPatience { // it would have been repeated
 			return
 		}
 		report(Finding{

@@ -144,7 +144,7 @@ func (l *lostAck) judge(report func(Finding)) {
 			break // it has no socket any more, and repeats nothing
 		}
 		before := &c.Events[l.copies[len(l.copies)-1]]
-		if e.Kind != reassembly.KindFIN || e.End != end || copied(before, e) || knewAcked(c, l.side, i, end) {
+		if e.Kind != reassembly.KindFIN || e.End != end || reassembly.Copied(before, e) || knewAcked(c, l.side, i, end) {
 			continue
 		}
 		if you := l.side.Peer(); l.crossed && acknowledges(e, c.Ends[you].FIN) && !acknowledges(before, c.Ends[you].FIN) && e.At.Sub(before.At) < unknownResponse {

@@ -88,7 +88,7 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 func inVain(c *reassembly.Conn, side reassembly.Side, spoke, trigger int) (all []int) {
 	for i := spoke + 1; i < trigger; i++ {
 		e := &c.Events[i]
-		if e.From != side && genuine(e) && (consumes(e) || e.Marks.Has(reassembly.MarkKeepalive)) && c.Events[trigger].At.Sub(e.At) >= shortestRTO {
+		if e.From != side && genuine(e) && (consumes(e) || e.Marks.Has(reassembly.MarkKeepalive)) && c.Events[trigger].At.Sub(e.At) >= reassembly.ShortestRTO {
 			all = append(all, i)
 		}
 	}

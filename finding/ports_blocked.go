@@ -50,7 +50,7 @@ func checkPortsBlocked(c *reassembly.Conn, report func(Finding)) {
 		return
 	}
 	ago := c.Start.Sub(p.Last)
-	all := transmissions(c, syn)
+	all := c.Transmissions(syn)
 	answer := next(c, 0, func(e *reassembly.Event) bool { return e.From == reassembly.Server })
 	if len(all) < 2 || ago < 0 || ago > reuseSpan || answer >= 0 && answer < all[1] {
 		return

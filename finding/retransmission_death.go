@@ -97,7 +97,7 @@ func unansweredData(c *reassembly.Conn, side reassembly.Side) (int, []int) {
 	if again < 0 {
 		return -1, nil
 	}
-	all := transmissions(c, again)
+	all := c.Transmissions(again)
 	if i != again {
 		all = append([]int{i}, all...)
 	}

@@ -53,7 +53,7 @@ func checkSizeBlackHole(c *reassembly.Conn, report func(Finding)) {
 			continue
 		}
 		e := &c.Events[large]
-		all := transmissions(c, large)
+		all := c.Transmissions(large)
 		acked := progress(c, side.Peer(), large, e.Seq)
 		// Three transmissions: one loss is ordinary, two of the same segment are rare.
 		if len(all) < 3 || acked >= 0 && acked < all[2] {

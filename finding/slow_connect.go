@@ -46,12 +46,12 @@ func checkSlowConnect(c *reassembly.Conn, report func(Finding)) {
 		return
 	}
 	var syns, synacks []int
-	for _, i := range transmissions(c, syn) {
+	for _, i := range c.Transmissions(syn) {
 		if i < talk {
 			syns = append(syns, i)
 		}
 	}
-	for _, i := range transmissions(c, synack) {
+	for _, i := range c.Transmissions(synack) {
 		if i < talk {
 			synacks = append(synacks, i)
 		}

@@ -50,7 +50,7 @@ func checkSYNUnanswered(c *reassembly.Conn, report func(Finding)) {
 		// they are counted together, not told one by one.
 		return
 	}
-	all := transmissions(c, syn)
+	all := c.Transmissions(syn)
 	if len(all) == 1 {
 		return
 	}

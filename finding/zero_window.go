@@ -130,7 +130,7 @@ func lostUpdate(c *reassembly.Conn, side reassembly.Side, open int, report func(
 	}
 	e := &c.Events[then]
 	late := e.At.Sub(c.Events[open].At)
-	if !e.Marks.Has(reassembly.MarkKeepalive) || late < max(jitter(c.Ends[sender].Response), shortestRTO) {
+	if !e.Marks.Has(reassembly.MarkKeepalive) || late < max(jitter(c.Ends[sender].Response), reassembly.ShortestRTO) {
 		return
 	}
 	report(Finding{
