@@ -78,6 +78,11 @@ func checkHandshakeGivenUp(c *reassembly.Conn, report func(Finding)) {
 			f.Message = "The SYN-ACK acknowledges a number that the client had not sent, and the client's host reset it."
 			f.Falsify = "A SYN with the number before the acknowledged one, missing from the capture."
 			f.Reason = "the acknowledged number is not the one after the SYN, and the RST answers exactly that segment"
+		case again(&c.Previous, c):
+			f.Catalogue, f.Endpoint = "H18", Both
+			f.Message = "The SYN of the connection before came once more, when that had ended, and the client's host reset the answer: an old duplicate, which the network had kept."
+			f.Falsify = "A program that opens connections without the kernel, and gives each the same number."
+			f.Reason = "no host begins two connections of a pair of ports with the same number"
 		case beside(&c.Next, c, reassembly.Client), beside(&c.Previous, c, reassembly.Client):
 			f.Catalogue, f.Endpoint = "H18", Both
 			f.Message = "The client's host reset the answer to this SYN while it had another attempt from the same port: this SYN is an old duplicate."
@@ -89,6 +94,11 @@ func checkHandshakeGivenUp(c *reassembly.Conn, report func(Finding)) {
 		}
 		report(f)
 	})
+}
+
+// again reports whether the connection begins with the very SYN of an earlier one.
+func again(other *reassembly.Incarnation, c *reassembly.Conn) bool {
+	return *other != (reassembly.Incarnation{}) && other.Opener == reassembly.Client && other.Key.Tuple == c.Key.Tuple && other.Key.ISN == c.Key.ISN
 }
 
 // beside reports whether another incarnation, opened by side, is near enough in time

@@ -13,13 +13,16 @@ func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, swapped bool) uint3
 	r := t.recs.at(rec)
 	if s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
 		for i := rec; i != 0; i = t.recs.at(i).older {
-			if o := t.recs.at(i); o.sentSYN(s, swapped) && (i == rec || !o.over()) {
+			if o := t.recs.at(i); o.sentSYN(s, swapped) && (i == rec && !t.freed(o, o.side(swapped).Peer()) || !o.over()) {
 				return i
 			}
 		}
 		return t.reopen(rec, s, swapped)
 	}
-	if r.older == 0 || r.plausible(s, r.side(swapped)) {
+	if r.older == 0 {
+		return rec
+	}
+	if r.plausible(s, r.side(swapped)) && !t.goesOn(r, s, swapped) {
 		return rec
 	}
 	for i := r.older; i != 0; i = t.recs.at(i).older {
@@ -44,6 +47,45 @@ func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, swapped bool) uint3
 // (RFC 9293 figure 8).
 func (r *record) over() bool {
 	return r.replaced || r.state == stateClosed || r.state == stateReset
+}
+
+// freed reports whether a connection that came about has ended and a side keeps nothing
+// of it, so that the first SYN once more, an old duplicate, opens another one there:
+// in TIME_WAIT the side would only acknowledge it.
+func (t *Tracker) freed(r *record, s Side) bool {
+	if !r.half[Client].has(talked) || r.seen&SeenSYNACK == 0 {
+		return false
+	}
+	return r.state == stateReset || r.state == stateClosed && t.closedFirst(r) != s
+}
+
+// closedFirst returns the side whose FIN came first.
+func (t *Tracker) closedFirst(r *record) Side {
+	for b, n := r.logHead, r.logLen; b != 0; b = t.blocks.at(b).next {
+		blk := t.blocks.at(b)
+		for i := range min(n, blockEvents) {
+			if e := &blk.events[i]; e.Kind == KindFIN && genuine(e) {
+				return e.From
+			}
+		}
+		n -= min(n, blockEvents)
+	}
+	return Client
+}
+
+// goesOn reports whether a segment continues an older life of the tuple to the octet
+// while the newest is a SYN that nobody answered: a forged one, that is, or an old
+// duplicate, which the old connection outlives.
+func (t *Tracker) goesOn(r *record, s *wire.Segment, swapped bool) bool {
+	if r.state != stateAttempt || r.half[r.side(swapped).Peer()].has(hasNext) || s.Flags&wire.ACK == 0 {
+		return false
+	}
+	for i := r.older; i != 0; i = t.recs.at(i).older {
+		if o := t.recs.at(i); o.owns(s, o.side(swapped)) {
+			return true
+		}
+	}
+	return false
 }
 
 // sentSYN reports whether a SYN is one that this connection's side sent: with the

@@ -71,6 +71,9 @@ type inference struct {
 	// vague: which of several copies of the peer's FIN arrived first cannot be told;
 	// copies: nor does it matter but for when.
 	vague, copies bool
+	// behind is the peer's event, with a number behind its FIN, that the endpoint shows to
+	// have accepted in sequence; -1: none.
+	behind int
 	// refilled is the event with which the peer sent data below its FIN again, -1 if
 	// it did not: what the endpoint sent before was asking for it.
 	refilled int
@@ -91,7 +94,7 @@ func (in *inference) run(c *Conn, profiles [2]*Profile) {
 	for side := range c.Ends {
 		in.me = Side(side)
 		in.list, in.unordered, in.vague, in.copies, in.hasClock = in.list[:0], false, false, false, false
-		in.refilled = -1
+		in.refilled, in.behind = -1, -1
 		in.opening()
 		in.closing()
 		in.resets()

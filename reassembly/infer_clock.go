@@ -1,6 +1,7 @@
 package reassembly
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tcplife/tcplife/wire"
@@ -104,29 +105,44 @@ func (in *inference) ownClock() *clock {
 	return &in.clock
 }
 
-// echoed returns the first of the peer's events in list that event i names by echoing
-// its timestamp; -1 if there is none or others of the peer's carry the same. What is
-// echoed was received in sequence: a copy that brings nothing new is not remembered
-// (RFC 7323 section 4.3, R1 to R3).
-func (in *inference) echoed(i int, list []int) int {
+// named returns the peer's event that event i names by echoing its time stamp; -1 if
+// there is none, or if several carry the same.
+func (in *inference) named(i int) int {
 	ev := in.c.Events
 	e := &ev[i]
 	if e.Marks&MarkTimestamp == 0 {
 		return -1
 	}
-	found, same := -1, 0
+	found := -1
 	for j := range ev[:i] {
 		if v := &ev[j]; v.From != in.me && v.Marks&MarkTimestamp != 0 && v.TSVal == e.TSEcr && genuine(v) {
-			same++
+			if found >= 0 {
+				return -1
+			}
+			found = j
 		}
 	}
-	if same != 1 {
+	if found >= 0 && ev[found].Count != 1 {
 		return -1
 	}
-	for n, c := range list {
-		if v := &ev[c]; c < i && v.Marks&MarkTimestamp != 0 && v.TSVal == e.TSEcr && v.Count == 1 {
-			found = n
-		}
-	}
 	return found
+}
+
+// echoed returns the place in list, of the peer's events, of the one that event i names;
+// -1 if it names none of them. What is echoed was received in sequence: a copy that
+// brings nothing new is not remembered (RFC 7323 section 4.3, R1 to R3).
+func (in *inference) echoed(i int, list []int) int {
+	if v := in.named(i); v >= 0 {
+		return slices.Index(list, v)
+	}
+	return -1
+}
+
+// knownBehind returns the peer's event, with a number behind end, that event i names as
+// received in sequence: all below end had arrived before it. -1 if it names none.
+func (in *inference) knownBehind(i int, end wire.Seq) int {
+	if v := in.named(i); v >= 0 && plain(&in.c.Events[v]) && !in.c.Events[v].Seq.Before(end) {
+		return v
+	}
+	return -1
 }

@@ -265,6 +265,7 @@ func (in *inference) receivedFIN() int {
 	if len(in.cands) > 0 {
 		original = in.cands[0]
 	}
+	in.behind = -1
 	in.refilled = in.first(you, max(fin.first, 0)+1, func(e *Event) bool { return e.Kind == KindData && e.Marks&MarkRepeat != 0 && e.End.Before(fin.end) })
 	in.vague = in.chooseCopy(proof)
 	n := len(in.list)
@@ -314,6 +315,14 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 		first++
 	}
 	own := in.fins[in.me]
+	if in.behind = in.knownBehind(proof, in.fins[in.me.Peer()].end); in.behind >= 0 {
+		// A copy that passed later than what was accepted behind the FIN brought nothing.
+		for n > 1 && in.cands[n-1] > in.behind {
+			n--
+		}
+		in.cands = in.cands[:n]
+		return false
+	}
 	switch {
 	case n-first < 2:
 		return false
@@ -370,6 +379,9 @@ func (in *inference) overtaken(cause, proof int) bool {
 		return false
 	}
 	i := in.first(in.me.Peer(), cause+1, func(e *Event) bool { return plain(e) && e.Flags&wire.ACK != 0 && !e.Ack.Before(own.end) })
+	if i == in.behind {
+		return false // it was accepted in sequence, so behind the FIN
+	}
 	return i >= 0 && i < proof && in.c.Events[proof].At.Sub(in.c.Events[i].At) > in.end().Response
 }
 

@@ -56,9 +56,9 @@ func (in *inference) closedBefore(s Side) bool {
 }
 
 // closesWithin is how long a side that has read the peer's FIN may take to close
-// before its silence says that it had closed already: a response time for the FIN
-// to get there and back, and the delay that is shortest among those by which hosts
-// wait for more to send (delayed ACKs of 200 ms; RFC 9293 section 3.8.6.3 allows 500).
+// before its silence says that it had closed already: a response time for the FIN to
+// get there and back, and twice and more the 40 ms for which Linux holds an ACK back
+// (TCP_DELACK_MIN) in the hope that the program has something to send with it.
 func (in *inference) closesWithin(s Side) (d time.Duration) {
-	return in.c.Ends[s].Response + 200*time.Millisecond
+	return in.c.Ends[s].Response + 100*time.Millisecond
 }
