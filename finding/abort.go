@@ -70,7 +70,7 @@ func (r *reset) gaveUp(c *reassembly.Conn) bool {
 
 func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 	side, you := r.from, r.from.Peer()
-	unread, data := r.unread(c)
+	unread, data := c.Unread(r.at)
 	unsent := unacked(c, side, r.at)
 	f := Finding{
 		Catalogue: "C11", Severity: Info, Confidence: Likely, Endpoint: Endpoint(side),

@@ -75,6 +75,9 @@ func checkHalfClosedForLong(c *reassembly.Conn, report func(Finding)) {
 		if c.Next != (reassembly.Incarnation{}) {
 			until = min(until, c.Next.Key.Start)
 		}
+		if stateAt(c, you, until) != reassembly.CloseWait {
+			continue // it closed in a segment that the capture lacks
+		}
 		open := end < 0 && c.Ended == reassembly.EndedInput
 		if c.Events[ack].Kind == reassembly.KindData || until.Sub(at) < closeWaitNoticed && !open {
 			continue

@@ -67,7 +67,7 @@ func stray(c *reassembly.Conn, i int) bool {
 		return x.From == e.From && genuine(x) && consumes(x) && !x.End.Before(e.End) && !x.Seq.After(e.Seq)
 	})
 	ack := ackOf(c, e.From.Peer(), max(again, 0), e.End)
-	if again < 0 || ack < 0 || ack > i || e.At.Sub(c.Events[again].LastAt) < overtaken {
+	if again < 0 || ack < 0 || ack > i || e.At.Sub(c.Events[again].LastAt) < reassembly.Overtaking {
 		return false
 	}
 	reset := last(c, i, func(x *reassembly.Event) bool { return x.From == e.From && x.Kind == reassembly.KindRST }) >= 0

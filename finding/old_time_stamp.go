@@ -38,7 +38,7 @@ func checkOldTimeStamp(c *reassembly.Conn, report func(Finding)) {
 			if e.From != side || !genuine(e) || !e.Marks.Has(reassembly.MarkOldTime) || e.Len == 0 || e.Count > 1 {
 				continue
 			}
-			reordering := c.Ends[0].Response + c.Ends[1].Response + overtaken
+			reordering := c.Ends[0].Response + c.Ends[1].Response + reassembly.Overtaking
 			newer := last(c, i, func(x *reassembly.Event) bool {
 				return x.From == side && genuine(x) && x.Marks.Has(reassembly.MarkTimestamp) && int32(x.TSVal-e.TSVal) > 0 && e.At.Sub(x.At) > reordering
 			})

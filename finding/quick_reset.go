@@ -2,6 +2,7 @@ package finding
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -32,8 +33,8 @@ func checkQuickReset(c *reassembly.Conn, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		best := c.Ends[side].Response
-		if best < 2*overtaken/10 {
-			continue // less than 2 ms: a difference would mean nothing
+		if best < 2*time.Millisecond {
+			continue // half of it is what one scheduling of a process takes
 		}
 		for i := range c.Events {
 			rst := &c.Events[i]

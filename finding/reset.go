@@ -2,7 +2,6 @@ package finding
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -122,7 +121,7 @@ func otherTTL(c *reassembly.Conn, i int) bool {
 func toBothEnds(c *reassembly.Conn, i int) bool {
 	rst := &c.Events[i]
 	twin := next(c, 0, func(e *reassembly.Event) bool {
-		return e.From != rst.From && e.Kind == reassembly.KindRST && e.At.Sub(rst.At).Abs() < overtaken
+		return e.From != rst.From && e.Kind == reassembly.KindRST && e.At.Sub(rst.At).Abs() < reassembly.Overtaking
 	})
 	return twin >= 0 && otherTTL(c, twin)
 }
@@ -143,8 +142,11 @@ func refused(c *reassembly.Conn, i int) int {
 func goesOn(c *reassembly.Conn, i int) bool {
 	rst := &c.Events[i]
 	acked, any := ackedBefore(c, rst.From, i)
+	if rst.Flags&wire.ACK != 0 && any && rst.Ack.After(acked) {
+		acked = rst.Ack // by then its sender had received that, if it was the sender
+	}
 	return next(c, i+1, func(e *reassembly.Event) bool {
-		if e.From != rst.From || e.Kind == reassembly.KindRST || e.Kind == reassembly.KindSYN || !genuine(e) || e.LastAt.Sub(rst.At) < overtaken {
+		if e.From != rst.From || e.Kind == reassembly.KindRST || e.Kind == reassembly.KindSYN || !genuine(e) || e.LastAt.Sub(rst.At) < reassembly.Overtaking {
 			return false
 		}
 		// A bare RST that answers an old segment has that segment's number.
@@ -153,17 +155,23 @@ func goesOn(c *reassembly.Conn, i int) bool {
 	}) >= 0
 }
 
-// overtaken is how much later than its sender's RST a segment sent before it may
-// pass the tap: reordering on real paths stays within a few milliseconds (RFC 8985
-// section 3 takes a quarter of the round trip).
-const overtaken = 10 * time.Millisecond
-
 // gone reports whether the RST's sender has shown before that it has no such
 // connection any more, so that this RST says nothing new.
 func (r *reset) gone(c *reassembly.Conn) bool {
+	if c.OvertakenAbort(r.at) >= 0 {
+		return true
+	}
 	return last(c, r.at, func(e *reassembly.Event) bool {
 		return e.From == r.from && e.Kind == reassembly.KindRST && genuine(e)
-	}) >= 0
+	}) >= 0 && !r.overtaken(c)
+}
+
+// overtaken reports whether all RSTs that passed before an abort in its sender's name
+// overtook it.
+func (r *reset) overtaken(c *reassembly.Conn) bool {
+	return r.origin == abort && last(c, r.at, func(e *reassembly.Event) bool {
+		return e.From == r.from && e.Kind == reassembly.KindRST && genuine(e) && (e.Flags&wire.ACK != 0 || r.event.At.Sub(e.At) > reassembly.Overtaking)
+	}) < 0
 }
 
 // closedBefore reports whether both FINs had been sent and acknowledged before
@@ -181,40 +189,6 @@ func closedBefore(c *reassembly.Conn, i int) bool {
 	}
 	return true
 }
-
-// unread returns how many octets of the peer's were on their way to the RST's
-// sender or had only just reached it: those that it had not acknowledged when it
-// sent the RST, and those that passed the tap less than its response time before.
-func (r *reset) unread(c *reassembly.Conn) (octets uint32, at int) {
-	at = -1
-	acked, known := ackedBefore(c, r.from, r.at)
-	for j := r.at - 1; j >= 0; j-- {
-		e := &c.Events[j]
-		if e.From == r.from || e.Len == 0 || !genuine(e) {
-			continue
-		}
-		fresh := r.event.At.Sub(e.LastAt) <= max(c.Ends[r.from].Response, justNow)
-		if known && !e.End.After(acked) && !fresh {
-			break
-		}
-		if e.Marks&reassembly.MarkRepeat != 0 && !fresh {
-			continue
-		}
-		if at < 0 {
-			at = j
-		}
-		if known && e.End.After(acked) && e.Seq.Before(acked) {
-			octets += uint32(e.End.Sub(acked))
-		} else {
-			octets += e.Len
-		}
-	}
-	return octets, at
-}
-
-// justNow is how long before its RST an application may have left data unread that
-// the kernel had acknowledged: one scheduling of a process.
-const justNow = 5 * time.Millisecond
 
 // unacked returns how many of a side's octets nobody had acknowledged before event
 // i; FIN and SYN are not counted.

@@ -60,7 +60,7 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 		}
 		if on >= 0 {
 			then := next(c, on+1, func(e *reassembly.Event) bool {
-				return e.From == side && genuine(e) && e.Kind != reassembly.KindRST && e.LastAt.Sub(c.Events[on].At) >= overtaken
+				return e.From == side && genuine(e) && e.Kind != reassembly.KindRST && e.LastAt.Sub(c.Events[on].At) >= reassembly.Overtaking
 			})
 			f.Confidence, f.Reason = Certain, "a host that has reset a connection sends nothing new on it"
 			f.Frames = frames(c, append(g.shown, on, then)...)

@@ -24,8 +24,8 @@ already.`,
     | <----------- FIN, ACK of FIN  |  B: CLOSE_WAIT and LAST_ACK in one
     | ACK ------------------------> |  A: TIME_WAIT`,
 	Alternatives: `An ACK of the first FIN that the capture lost, or that died before it. Where the
-second FIN came later than any ACK may be delayed (500 ms), that is likelier, and nothing is
-reported.`,
+second FIN came later than any ACK may be delayed (500 ms), or the first had to be repeated, that
+is likelier, and nothing is reported.`,
 	Advice:   `Nothing to do. The side that closed first holds TIME_WAIT.`,
 	Settings: `Linux: delayed ACKs wait 40 to 200 ms (no sysctl), which lets a FIN take the ACK along.`,
 })
@@ -42,13 +42,20 @@ func checkThreeSegmentClose(c *reassembly.Conn, report func(Finding)) {
 		if fin < 0 || answer < fin || ackOf(c, you, -1, c.Ends[side].FIN) != answer {
 			continue
 		}
+		last := ackOf(c, side, answer, c.Ends[you].FIN)
+		again := next(c, fin+1, func(e *reassembly.Event) bool {
+			return e.From == side && e.Kind == reassembly.KindFIN && e.Len == 0 && e.Marks.Has(reassembly.MarkRepeat)
+		})
+		if last < 0 || again >= 0 && again < answer {
+			continue // not three segments, or one of them was lost
+		}
 		gap := c.Events[answer].At.Sub(c.Events[fin].At)
 		if gap > delayedACK+jitter(c.Ends[you].Response) {
 			continue
 		}
 		f := Finding{
 			Catalogue: "C02", Severity: Info, Confidence: Certain, Endpoint: Both,
-			Frames: frames(c, fin, answer, ackOf(c, side, answer, c.Ends[you].FIN)),
+			Frames: frames(c, fin, answer, last),
 			Message: fmt.Sprintf("The %s answered the %s's FIN with its own %s later, in one segment with the ACK.",
 				you, side, span(gap)),
 			Falsify: fmt.Sprintf("An ACK of the %s's FIN that came before and is missing from the capture.", side),

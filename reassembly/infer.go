@@ -238,12 +238,12 @@ func (in *inference) opening() {
 		in.inside(in.first(me, 0, plain), in.first(you, 0, plain))
 		return
 	}
-	if syn >= 0 {
+	if syn >= 0 && !in.replayed() {
 		in.did(syn, sndSYN)
 		if synack >= 0 && synack < syn { // overtaken on the way to the tap
 			in.list[len(in.list)-1].pos = posBefore(0)
 		}
-	} else if yourSYNACK >= 0 && synack < 0 && yourSYN < 0 {
+	} else if yourSYNACK >= 0 && synack < 0 && yourSYN < 0 && syn < 0 {
 		// The SYN is not in the capture; its answer is.
 		in.list = append(in.list, happening{pos: posBefore(yourSYNACK), cause: yourSYNACK, by: sndSYN, at: ev[yourSYNACK].At, frame: ev[yourSYNACK].Frame, evidence: Assumed})
 	}
@@ -310,10 +310,17 @@ func (in *inference) opening() {
 	}
 }
 
+// replayed reports whether the connection begins with the SYN of an earlier one, which
+// the network had kept: its host did not send it again.
+func (in *inference) replayed() bool {
+	before := &in.c.Previous
+	return before.Frame != 0 && in.me == Client && before.Opener == Client && before.Key.Tuple == in.c.Key.Tuple && before.Key.ISN == in.c.Key.ISN && in.c.RoleBy == RoleBySYN
+}
+
 // strayOpening reports whether the capture began inside the connection and the last
 // of its SYNs, event i, came too late to have been overtaken by what it opened.
 func (in *inference) strayOpening(i int) bool {
-	return in.c.RoleBy >= RoleByPort && in.c.Events[i].At.Sub(in.c.Start) > goesOnAfter
+	return in.c.RoleBy >= RoleByPort && in.c.Events[i].At.Sub(in.c.Start) > Overtaking
 }
 
 // opened returns where in the log a side's own part of the opening begins: its
@@ -366,11 +373,17 @@ func (in *inference) provesEstablished(from, talk int) int {
 		// In SYN-RECEIVED too a SYN that comes again is answered with a bare ACK, so one
 		// that passed before any ACK towards the endpoint proves nothing.
 		return in.first(in.me, talk, func(e *Event) bool {
-			return plain(e) && (e.Kind != KindACK || len(in.cands) > 0 && in.c.Events[in.cands[0]].At <= e.At)
+			return plain(e) && (e.Kind != KindACK || in.acksData(e) || len(in.cands) > 0 && in.c.Events[in.cands[0]].At <= e.At)
 		})
 	}
 	synack := &in.c.Events[from]
 	return in.first(in.me, from, func(e *Event) bool { return plain(e) && e.Ack.After(synack.Ack) })
+}
+
+// acksData reports whether an own event acknowledges more than the peer's SYN.
+func (in *inference) acksData(e *Event) bool {
+	p := in.peer()
+	return p.HasISN && e.Flags&wire.ACK != 0 && e.Ack.After(p.ISN.Add(1))
 }
 
 // fastOpen reports whether the server acknowledged data of the client's SYN.

@@ -87,6 +87,14 @@ func (k *clock) lag(e *Event) time.Duration {
 // Small delays are what paths do, and within what a clock of that unit can tell.
 func (in *inference) sentAt(i int) wire.Time {
 	e := &in.c.Events[i]
+	if e.Marks.Has(MarkOldTime) {
+		// At the latest when what overtook it was sent.
+		for j := range in.c.Events[:i] {
+			if v := &in.c.Events[j]; v.From == in.me && genuine(v) && v.Count == 1 && olderStamp(e, v) {
+				return min(v.At, e.At)
+			}
+		}
+	}
 	k := in.ownClock()
 	if k.tick == 0 || e.Marks&MarkTimestamp == 0 {
 		return e.At

@@ -52,12 +52,12 @@ func (in *inference) forgedFIN(s Side, i int) bool {
 	e := &in.c.Ends[s]
 	for j := i + 1; j < len(ev); j++ {
 		v := &ev[j]
-		if v.From != s || v.Kind != KindACK || !genuine(v) || !v.Seq.Before(e.FIN) || v.At.Sub(ev[i].At) <= goesOnAfter {
+		if v.From != s || v.Kind != KindACK || !genuine(v) || !v.Seq.Before(e.FIN) || v.At.Sub(ev[i].At) <= Overtaking {
 			continue
 		}
 		for k := j - 1; k > i; k-- {
 			if ev[k].From != s && genuine(&ev[k]) {
-				if v.At.Sub(ev[k].LastAt) <= e.Response+goesOnAfter {
+				if v.At.Sub(ev[k].LastAt) <= e.Response+Overtaking {
 					return true
 				}
 				break
@@ -101,7 +101,7 @@ func (f *finInfo) hiddenFIN(in *inference, s Side) {
 // which it sent nothing beyond. As above, one octet of data leaves the same.
 func (f *finInfo) stepOver(in *inference, s Side) {
 	e := &in.c.Ends[s]
-	if !e.HasHole || e.HasFIN {
+	if !e.HasHole && len(e.Missing) == 0 || e.HasFIN {
 		return
 	}
 	i := in.first(s, 0, func(v *Event) bool {
@@ -135,6 +135,9 @@ func (in *inference) closing() {
 	switch {
 	case fin.hidden && ev[fin.shown].From == you:
 		h.pos, h.evidence = posBefore(fin.shown), Assumed
+		if gotFIN >= 0 && gotFIN < fin.shown && in.ackedBehind(me) >= 0 {
+			h.pos = posBefore(gotFIN)
+		}
 	case fin.hidden || fin.shown < fin.first:
 		// An own segment with the number behind the FIN passed before any copy of
 		// it.
@@ -146,7 +149,7 @@ func (in *inference) closing() {
 			// It is also the first that acknowledges the peer's FIN. If it answers
 			// that, the own FIN came before; if it answers something later, who knows.
 			theirs := max(in.fins[you].first, 0)
-			if fin.first >= 0 && ev[fin.first].At.Sub(ev[fin.shown].At) < goesOnAfter {
+			if fin.first >= 0 && ev[fin.first].At.Sub(ev[fin.shown].At) < Overtaking {
 				// Hardly a repetition: the FIN itself was overtaken on its way to the tap, and
 				// says what its sender knew.
 				in.unordered = true
@@ -161,6 +164,8 @@ func (in *inference) closing() {
 		}
 	case alien(in.c, &ev[fin.shown]):
 		h.evidence = Passed
+	case gotFIN >= 0 && in.late(fin.shown):
+		in.unordered = true
 	}
 	in.list = append(in.list, h)
 	covers := func(e *Event) bool {
@@ -173,8 +178,8 @@ func (in *inference) closing() {
 	// An own acknowledgment of a segment that carried it proves that it arrived.
 	proof := -1
 	for _, c := range in.cands {
-		if ev[c].End == ev[c].Seq {
-			continue
+		if ev[c].End == ev[c].Seq || in.acknowledged(ev[c].End, c) {
+			continue // it carries nothing, or nothing that was not acknowledged before
 		}
 		p := in.first(me, c+1, func(e *Event) bool { return e.Flags&wire.ACK != 0 && !e.Ack.Before(ev[c].End) })
 		if p >= 0 && (proof < 0 || p < proof) {
@@ -215,6 +220,42 @@ func (in *inference) closing() {
 			}
 		}
 	}
+}
+
+// late reports whether the endpoint's first captured FIN may be a repetition: it is the
+// first to acknowledge the peer's, which had come again for want of that, and the timer
+// of a first copy, which died before the tap with an ACK of its own, may have fired since.
+func (in *inference) late(i int) bool {
+	ev := in.c.Events
+	theirs := in.fins[in.me.Peer()]
+	if theirs.first < 0 || in.acknowledged(theirs.end, i) || ev[i].At.Sub(ev[theirs.first].At) < ShortestRTO {
+		return false
+	}
+	again := in.first(in.me.Peer(), theirs.first+1, func(e *Event) bool { return e.Kind == KindFIN && e.Marks.Has(MarkRepeat) })
+	// With data below it missing, nobody could have acknowledged the first.
+	return again >= 0 && again < i && in.acknowledged(theirs.end-1, again)
+}
+
+// ackedBehind returns the event with which a side first acknowledges the other's FIN, if
+// that is a bare ACK with the number behind its own FIN, and answers no repetition: it
+// sent its FIN, which it would otherwise have done this with, before it knew. -1: not so.
+func (in *inference) ackedBehind(s Side) int {
+	ev := in.c.Events
+	own, theirs := in.fins[s], in.fins[s.Peer()]
+	i := in.first(s, 0, func(e *Event) bool { return e.Kind != KindSYN && e.Flags&wire.ACK != 0 && !e.Ack.Before(theirs.end) })
+	if i < 0 || ev[i].Kind != KindACK || ev[i].Seq != own.end {
+		return -1
+	}
+	copies := 0
+	for j := range ev[:i] {
+		if e := &ev[j]; e.From != s && genuine(e) && e.End != e.Seq && !e.End.Before(theirs.end) {
+			copies++
+		}
+	}
+	if copies > 1 {
+		return -1
+	}
+	return i
 }
 
 // acknowledged reports whether the endpoint acknowledged everything below seq before
@@ -280,7 +321,7 @@ func (in *inference) receivedFIN() int {
 		in.list[n].evidence = Passed
 	case fin.hidden:
 		in.list[n].evidence = Assumed
-		if own := in.fins[me]; own.shown >= 0 && own.shown < cause && !own.hidden && ev[cause].At.Sub(ev[own.shown].At) > in.end().Response {
+		if own := in.fins[me]; own.shown >= 0 && own.shown < cause && !own.hidden && ev[cause].At.Sub(ev[own.shown].At) > in.end().Response && in.ackedBehind(you) < 0 {
 			// What the capture missed came after the own FIN, with time enough to
 			// acknowledge it.
 			in.list = append(in.list, happening{pos: in.list[n].pos, cause: in.list[n].cause, by: rcvACKofFIN, at: ev[cause].At, frame: ev[cause].Frame, evidence: Assumed})

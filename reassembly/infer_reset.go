@@ -21,6 +21,9 @@ func (in *inference) resets() {
 	}
 	for i := in.first(me, 0, isKind(KindRST)); i >= 0; i = in.first(me, i+1, isKind(KindRST)) {
 		if !in.goesOn(i) {
+			if j := in.c.OvertakenAbort(i); j >= 0 {
+				i = j
+			}
 			in.did(i, sndRST)
 			h := &in.list[len(in.list)-1]
 			if alien(in.c, &ev[i]) {
@@ -107,24 +110,47 @@ func (in *inference) flight(j int) int {
 // for the program to be woken.
 func promptly(best time.Duration) time.Duration { return best + best/4 + time.Millisecond }
 
-// goesOnAfter is how long after an endpoint's RST a segment that it had sent
+// Overtaking is how long after an endpoint's RST a segment that it had sent
 // before may still pass the tap, overtaken on the way.
-const goesOnAfter = 30 * time.Millisecond
+const Overtaking = 30 * time.Millisecond
 
 // goesOn reports whether the sender of the RST with index i went on as if it had
 // not sent it: then the RST was not its own.
-func (in *inference) goesOn(i int) bool {
-	ev := in.c.Events
-	rst := &ev[i]
+func (in *inference) goesOn(i int) bool { return in.c.goesOn(i) }
+
+func (c *Conn) goesOn(i int) bool {
+	rst := &c.Events[i]
 	sent := rst.Seq
-	for j := range ev[:i] {
-		if e := &ev[j]; e.From == rst.From && genuine(e) && e.End.After(sent) {
+	for j := range c.Events[:i] {
+		if e := &c.Events[j]; e.From == rst.From && genuine(e) && e.End.After(sent) {
 			sent = e.End
 		}
 	}
-	return in.first(rst.From, i+1, func(e *Event) bool {
-		return e.Kind != KindRST && (e.LastAt.Sub(rst.At) > goesOnAfter || e.End.After(sent))
+	return c.next(i+1, func(e *Event) bool {
+		return e.From == rst.From && genuine(e) && e.Kind != KindRST && (e.LastAt.Sub(rst.At) > Overtaking && !olderStamp(e, rst) || e.End.After(sent))
 	}) >= 0
+}
+
+// OvertakenAbort returns the RST,ACK of a socket that the bare RST with index i overtook
+// on its way to the tap: once the socket was gone, its host answered the next segment
+// without one. -1 if there is none.
+func (c *Conn) OvertakenAbort(i int) int {
+	rst := &c.Events[i]
+	if rst.Flags&wire.ACK != 0 {
+		return -1
+	}
+	j := c.next(i+1, func(e *Event) bool {
+		return e.From == rst.From && genuine(e) && e.Kind == KindRST && e.Flags&wire.ACK != 0
+	})
+	if j >= 0 && c.Events[j].At.Sub(rst.At) <= Overtaking && !c.goesOn(j) {
+		return j
+	}
+	return -1
+}
+
+// olderStamp reports whether an event's time stamps say that it was sent before another.
+func olderStamp(e, than *Event) bool {
+	return e.Marks.Has(MarkTimestamp) && than.Marks.Has(MarkTimestamp) && int32(e.TSVal-than.TSVal) < 0
 }
 
 // acceptable reports whether the endpoint would have followed the peer's RST with
@@ -209,7 +235,7 @@ func (in *inference) reopened() {
 	case next.Frame == 0:
 		return
 	case in.first(next.Opener, 0, func(e *Event) bool {
-		return e.Kind != KindRST && e.At.Sub(next.Key.Start) > goesOnAfter && !in.repeated(e)
+		return e.Kind != KindRST && e.At.Sub(next.Key.Start) > Overtaking && !in.repeated(e)
 	}) >= 0:
 		return // its sender goes on with this connection: the SYN was a stray one
 	case in.me == next.Opener:

@@ -231,7 +231,6 @@ func past(c *Conn, s Side) bool {
 func resetReason(c *Conn, i int) CloseReason {
 	rst := &c.Events[i]
 	me, you := rst.From, rst.From.Peer()
-	mine := &c.Ends[me]
 	bare := rst.Flags&wire.ACK == 0
 	finBefore := func(s Side) bool {
 		for j := range c.Events[:i] {
@@ -259,16 +258,54 @@ func resetReason(c *Conn, i int) CloseReason {
 	if dead := c.givenUp(me, i); dead != CloseUnknown {
 		return dead
 	}
-	// Data that had passed towards the sender only just before: closed with unread
-	// data.
-	for j := i - 1; j >= 0 && j >= i-3; j-- {
-		e := &c.Events[j]
-		if e.From == you && e.Kind == KindData && rst.At.Sub(e.LastAt) <= max(mine.Response, time.Millisecond) {
-			return CloseAbortUnread
-		}
+	if octets, _ := c.Unread(i); octets > 0 {
+		return CloseAbortUnread
 	}
 	return CloseAbort
 }
+
+// Unread returns how many octets of the peer's were on their way to the sender of the
+// RST with index i or had only just reached it, and the last event that held some: those
+// that it had not acknowledged when it sent the RST, and those that passed the tap less
+// than its response time before.
+func (c *Conn) Unread(i int) (octets uint32, at int) {
+	rst := &c.Events[i]
+	at = -1
+	var acked wire.Seq
+	known := false
+	for j := range c.Events[:i] {
+		e := &c.Events[j]
+		if e.From == rst.From && genuine(e) && e.Flags&wire.ACK != 0 && e.Kind != KindRST && (!known || e.Ack.After(acked)) {
+			acked, known = e.Ack, true
+		}
+	}
+	for j := i - 1; j >= 0; j-- {
+		e := &c.Events[j]
+		if e.From == rst.From || e.Len == 0 || !genuine(e) {
+			continue
+		}
+		fresh := rst.At.Sub(e.LastAt) <= max(c.Ends[rst.From].Response, justNow)
+		if known && !e.End.After(acked) && !fresh {
+			break
+		}
+		if e.Marks&MarkRepeat != 0 && !fresh {
+			continue
+		}
+		if at < 0 {
+			at = j
+		}
+		if known && e.End.After(acked) && e.Seq.Before(acked) {
+			octets += uint32(e.End.Sub(acked))
+		} else {
+			octets += e.Len
+		}
+	}
+	return octets, at
+}
+
+// justNow is how long before its RST an application may have left data unread that
+// the kernel had acknowledged: one scheduling of a process.
+const justNow = 5 * time.Millisecond
 
 // lateData reports whether the peer had sent new data after the side's FIN that the
 // side did not acknowledge before the RST with index i.

@@ -63,8 +63,9 @@ func (c *Conn) met(j, i int) bool {
 		if x.From == e.From || x.Kind == KindRST || !genuine(x) || x.Marks&MarkRepeat != 0 {
 			continue
 		}
-		acks := x.Flags&wire.ACK != 0 && !x.Ack.Before(e.End)
-		if x.LastAt > arrived || x.LastAt > e.LastAt && e.End != e.Seq && acks {
+		// An acknowledgment of it, or of what was sent after it, if it carries nothing.
+		acks := x.Flags&wire.ACK != 0 && (x.Ack.After(e.Seq) && !x.Ack.Before(e.End))
+		if x.LastAt > arrived || x.LastAt > e.LastAt && acks {
 			return true
 		}
 	}
