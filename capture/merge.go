@@ -240,6 +240,7 @@ func (m *merged) Info() Info {
 	for _, i := range m.Infos() {
 		sum.Bytes += i.Bytes
 		sum.Untimed += i.Untimed
+		sum.Stray += i.Stray
 		sum.Damaged += i.Damaged
 		for _, d := range i.Damage {
 			if len(sum.Damage) < maxDamage {

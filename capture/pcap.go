@@ -64,8 +64,11 @@ type pcapReader struct {
 	// the time stamps' second field, and second how many of them make a second.
 	bound, second uint32
 	unit          int64
-	// sec is the time of the frame before, in whole seconds.
+	// at is the time of the frame before, sec the same in whole seconds.
+	at  wire.Time
 	sec uint32
+	// stray: the record at the input's head has a time that is none.
+	stray bool
 }
 
 // exchange is about the order of the captured length and the length on the wire,
@@ -160,10 +163,15 @@ func (p *pcapReader) Next(f *wire.Frame) error {
 		return p.cut(n, caplen > length)
 	}
 	p.info.Frames++
-	p.sec = sec
 	f.ID = wire.FrameID(p.info.Frames)
-	// 32-bit seconds and a 32-bit fraction, even one above a second, always fit.
-	f.At = wire.Time(int64(sec)*1e9 + int64(sub)*p.unit)
+	if p.stray {
+		p.countStray(f.ID)
+		p.stray = false
+	} else {
+		// 32-bit seconds and a 32-bit fraction, even one above a second, always fit.
+		p.sec, p.at = sec, wire.Time(int64(sec)*1e9+int64(sub)*p.unit)
+	}
+	f.At = p.at
 	f.Link = p.link
 	f.Data = in.buf[in.r+p.head : in.r+n : in.r+n]
 	f.Length = wireLength(length, caplen)
@@ -199,6 +207,7 @@ func (p *pcapReader) doubt(h recordHead) error {
 	next := p.readHead(in.rest()[h.size:])
 	broken := next.caplen > p.bound || next == recordHead{size: p.head}
 	if !broken && (near(next.sec, h.sec) || near(next.sec, p.sec)) {
+		p.stray = p.info.Frames > 0 && p.possible(h) && p.possible(next) && !near(next.sec, h.sec) && !near(p.sec, h.sec) && yetToCome(wire.Time(int64(h.sec)*1e9))
 		return nil
 	}
 	if p.goesOn(h) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"time"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -216,13 +217,40 @@ func (p *pcapngReader) enhanced(f *wire.Frame, total uint32) (bool, error) {
 	if err := p.whole(total); err != nil {
 		return false, err
 	}
-	p.last = at
+	if p.info.Frames > 0 && !nearTime(at, p.last) && yetToCome(at) && p.strayTime(at, int(padded(total))) {
+		p.countStray(wire.FrameID(p.info.Frames + 1))
+	} else {
+		p.last = at
+	}
 	if options := packetFixed + int(padded(caplen)); int(total)-4-options >= 4 || p.u32(in.buf[in.r:]) == blockPacket {
 		i.lost += p.lostBefore(in.buf[in.r:in.r+int(padded(total))-4], options)
 	}
 	p.handOut(f, i, total, packetFixed, caplen, length)
 	return true, nil
 }
+
+// strayTime reports whether the packet block at the input's head, of size octets, with a
+// time far from that of the frame before, stands alone with it: the packet behind has a
+// time near that again, and far from this one.
+func (p *pcapngReader) strayTime(at wire.Time, size int) bool {
+	in := p.in
+	if in.waits || !in.need(size+packetFixed) {
+		return false
+	}
+	h := in.buf[in.r+size : in.r+size+packetFixed]
+	if p.u32(h) != blockEnhanced {
+		return false
+	}
+	id := p.u32(h[8:])
+	if id >= uint32(len(p.ifaces)) || p.ifaces[id].broken {
+		return false
+	}
+	next, possible := p.ifaces[id].clock.time(uint64(p.u32(h[12:]))<<32 | uint64(p.u32(h[16:])))
+	return possible && nearTime(next, p.last) && !nearTime(next, at)
+}
+
+// nearTime reports whether two times lie in one neighbourhood.
+func nearTime(a, b wire.Time) bool { return a.Sub(b).Abs() <= neighbourhood*time.Second }
 
 // lostBefore returns how many frames the interface lost between this packet and the
 // one before, from a field of the obsolete packet block or the option epb_dropcount

@@ -47,6 +47,11 @@ type Info struct {
 	// Untimed counts the frames whose record bears no time (pcapng simple packet
 	// blocks); they carry the time of the frame before them.
 	Untimed uint64
+	// Stray counts the frames whose time has not come yet and lies more than a day from
+	// that of the frame before and that of the frame after, which agree; they carry the
+	// time of the frame before them. StrayAt is the first of them.
+	Stray   uint64
+	StrayAt wire.FrameID
 	// Grew is by how many octets the file was longer at the end of the reading than
 	// when it was opened: somebody is still writing it. Valid after io.EOF.
 	Grew int64

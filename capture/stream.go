@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -94,6 +95,19 @@ func (s *stream) damage(at int64, what, remedy string, cause error) error {
 		s.info.Damage = append(s.info.Damage, e)
 	}
 	return e
+}
+
+// yetToCome reports whether a time has not come yet. Where only one frame has such a time,
+// it was damaged; one that has passed may be its own, in a file put together from many.
+func yetToCome(at wire.Time) bool {
+	return at > wire.Time(time.Now().Add(neighbourhood*time.Second).UnixNano())
+}
+
+// countStray notes a frame whose time is none.
+func (s *stream) countStray(id wire.FrameID) {
+	if s.info.Stray++; s.info.Stray == 1 {
+		s.info.StrayAt = id
+	}
 }
 
 // fatal is damage that nothing can be read behind.

@@ -54,8 +54,10 @@ type Capture struct {
 	// that end inside the headers, Backwards those with an earlier time than the one
 	// before, Dropped those that the capturing hosts say they lost.
 	Snapped, CutHeaders, Backwards, Dropped uint64
-	// SnappedAt and BackwardsAt are the first such frames; 0 if there is none.
-	SnappedAt, BackwardsAt wire.FrameID
+	// Stray counts frames whose time fits neither of their neighbours'.
+	Stray uint64
+	// SnappedAt, BackwardsAt and StrayAt are the first such frames; 0 if there is none.
+	SnappedAt, BackwardsAt, StrayAt wire.FrameID
 	// What connections show.
 	MidStream, Lossy, OneWay, Doubled, Offloaded Concerned
 	// LostOctets counts octets that were acknowledged and never captured,
@@ -231,7 +233,8 @@ func (c *Capture) Merge(o *Capture) {
 	c.Frames, c.Segments, c.Connections, c.Data = c.Frames+o.Frames, c.Segments+o.Segments, c.Connections+o.Connections, c.Data+o.Data
 	c.Snapped, c.CutHeaders, c.Backwards, c.Dropped = c.Snapped+o.Snapped, c.CutHeaders+o.CutHeaders, c.Backwards+o.Backwards, c.Dropped+o.Dropped
 	c.LostOctets, c.DoubledFrames, c.Controlled = c.LostOctets+o.LostOctets, c.DoubledFrames+o.DoubledFrames, c.Controlled+o.Controlled
-	c.SnappedAt, c.BackwardsAt = earlier(c.SnappedAt, o.SnappedAt), earlier(c.BackwardsAt, o.BackwardsAt)
+	c.Stray += o.Stray
+	c.SnappedAt, c.BackwardsAt, c.StrayAt = earlier(c.SnappedAt, o.SnappedAt), earlier(c.BackwardsAt, o.BackwardsAt), earlier(c.StrayAt, o.StrayAt)
 	for _, n := range []struct{ to, from *Concerned }{{&c.MidStream, &o.MidStream}, {&c.Lossy, &o.Lossy}, {&c.OneWay, &o.OneWay},
 		{&c.Doubled, &o.Doubled}, {&c.Offloaded, &o.Offloaded}} {
 		n.to.merge(n.from)

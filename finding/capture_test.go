@@ -89,6 +89,7 @@ func TestCaptureRules(t *testing.T) {
 		{"K05", with(opening, doubled(3, 3)), Capture{}, []string{"doubled-frames K05 info certain [1]"}},
 		{"K05, perhaps the network's doubles", with(opening, doubled(0, 1)), Capture{}, []string{"doubled-frames K05 info possible [1]"}},
 		{"K06", with(opening, nil), Capture{Backwards: 1, BackwardsAt: 8}, []string{"time-disorder K06 warning certain [8]"}},
+		{"K06, a stray time", with(opening, nil), Capture{Stray: 1, StrayAt: 3}, []string{"time-disorder K06 warning certain [3]"}},
 		{"K07", with(after(seg{ms: 30, from: cl, flags: push, seq: 101, len: 201, ack: 201}), mss), Capture{}, []string{"segment-offload K07 info likely [7]"}},
 		{"near miss of K07: the size that is allowed", with(after(seg{ms: 30, from: cl, flags: push, seq: 101, len: 200, ack: 201}), mss), Capture{}, nil},
 		{"near miss of K07: two segments in one entry of the log", with(after(seg{ms: 30, lastMS: 31, from: cl, flags: push, seq: 101, len: 400, ack: 201}), mss), Capture{}, nil},

@@ -2,8 +2,8 @@ package finding
 
 import (
 	"fmt"
-
-	"github.com/tcplife/tcplife/wire"
+	"slices"
+	"strings"
 )
 
 var _ = registerCapture(CaptureRule{
@@ -19,20 +19,30 @@ that were put together without sorting, or a clock that was set during the captu
 	Effect: `The order of the file holds, and time does not run back in the analysis: durations and
 round trips around such frames are not exact. What depends on the order of two segments within
 that span may be told the wrong way round.`,
-	Alternatives: `None: the times stand in the file. Whether a clock was set or queues were mixed shows
-in the size of the step (--inventory prints the largest).`,
+	Alternatives: `None: the times stand in the file. A single frame whose time lies more than a day from
+those of both its neighbours, which agree, and has not come yet, is damaged: it gets that of the
+frame before. Whether a clock was set or queues were mixed shows in the size of the step
+(--inventory prints the largest).`,
 	Advice: `Sort the file with reordercap, or merge captures with mergecap instead of appending them.
 For the next one: one queue, or a card that stamps in hardware (tcpdump -j adapter_unsynced), and a
 clock that is slewed, not stepped (chronyd without makestep).`,
 })
 
 func checkDisorder(c *Capture) (f CaptureFinding, ok bool) {
-	if c.Backwards == 0 {
-		return f, false
+	f = CaptureFinding{Severity: Warning, Confidence: Certain, Reason: "the times stand in the capture"}
+	if c.Backwards > 0 {
+		f.Frames = append(f.Frames, c.BackwardsAt)
+		f.Message = have(c.Backwards) + " an earlier time than the frame before."
 	}
-	return CaptureFinding{Severity: Warning, Confidence: Certain, Frames: []wire.FrameID{c.BackwardsAt},
-		Message: fmt.Sprintf("%s an earlier time than the frame before.", have(c.Backwards)),
-		Reason:  "the times stand in the capture"}, true
+	if c.Stray > 0 {
+		f.Frames = append(f.Frames, c.StrayAt)
+		f.Message = strings.TrimSpace(f.Message + " " + have(c.Stray) + " a time more than a day from those of the frames before and behind, and is taken to have that of the frame before.")
+		if c.Stray > 1 {
+			f.Message = strings.Replace(f.Message, "and is taken", "and are taken", 1)
+		}
+	}
+	slices.Sort(f.Frames)
+	return f, f.Message != ""
 }
 
 // have counts frames as the subject of a sentence.

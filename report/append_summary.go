@@ -216,6 +216,9 @@ func (a *appender) input(b []byte, number int, in *Input) []byte {
 	b = appendSkipped(b, &in.Skipped)
 	b = appendField(b, "snapped", in.Snapped)
 	b = appendField(b, "backwards", in.Backwards)
+	if in.Stray > 0 {
+		b = appendField(b, "stray_times", in.Stray)
+	}
 	b = append(b, `,"interfaces":[`...)
 	for i := range in.Interfaces {
 		f := &in.Interfaces[i]

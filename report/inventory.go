@@ -262,7 +262,7 @@ func (p *printer) inventoryFiles() {
 		for _, x := range []struct {
 			n    uint64
 			what string
-		}{{in.Backwards, "earlier than the one before, by up to " + span(in.StepBack)}, {in.Snapped, "cut by the snap length"}} {
+		}{{in.Backwards, "earlier than the one before, by up to " + span(in.StepBack)}, {in.Stray, "with a time that is none"}, {in.Snapped, "cut by the snap length"}} {
 			if x.n > 0 {
 				words = append(words, plural(x.n, "frame", "frames")+" "+x.what)
 			}

@@ -261,6 +261,9 @@ func (s *Summary) CaptureFindings() []finding.CaptureFinding {
 		if in.Backwards > 0 && c.BackwardsAt == 0 {
 			c.BackwardsAt = in.BackwardsAt
 		}
+		if c.Stray += in.Stray; in.Stray > 0 && c.StrayAt == 0 {
+			c.StrayAt = wire.NewFrameID(i, in.StrayAt.Number())
+		}
 	}
 	return c.Check()
 }
