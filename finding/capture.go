@@ -115,7 +115,7 @@ type Trace struct {
 	// and one of them data; the side that was captured acknowledges ever more.
 	MidStream, MidStreamSure, OneWay, OneWaySure bool
 	// Lost is the first frame that acknowledges what was never captured, LostOctets
-	// how much there is of that.
+	// how much data there is of that; 0 where it was a SYN-ACK.
 	Lost       wire.FrameID
 	LostOctets uint64
 	// Offload is the first frame that is longer than its receiver takes segments.
@@ -148,10 +148,25 @@ func TraceOf(c *reassembly.Conn) Trace {
 		}
 		t.Control = t.Data == 0 && next(c, 0, func(e *reassembly.Event) bool { return e.Flags&(wire.SYN|wire.FIN|wire.RST) == 0 }) < 0
 	}
+	if i := unseenSYNACK(c); t.Lost == 0 && i >= 0 {
+		t.Lost = c.Events[i].Frame
+	}
 	if t.Data > 0 {
 		t.Offload = oversized(c)
 	}
 	return t
+}
+
+// unseenSYNACK returns the client's first segment that acknowledges a SYN-ACK which the
+// capture does not hold, though it holds the SYN and what the server sent later; -1 if
+// it lacks none.
+func unseenSYNACK(c *reassembly.Conn) int {
+	if !c.Ends[reassembly.Client].HasSYN || c.Ends[reassembly.Server].HasSYN || c.Ends[reassembly.Server].Packets == 0 || c.Handshake.Outcome != reassembly.HandshakeComplete {
+		return -1
+	}
+	return next(c, 0, func(e *reassembly.Event) bool {
+		return e.From == reassembly.Client && acking(e) && e.Kind != reassembly.KindSYN
+	})
 }
 
 // oneWay reports whether one direction is absent from the capture. Silence is the
@@ -211,7 +226,7 @@ func (c *Capture) Add(t *Trace) {
 	switch {
 	case t.OneWay:
 		c.OneWay.add(t.First, t.OneWaySure)
-	case t.LostOctets > 0:
+	case t.Lost != 0:
 		// With one direction only there is no telling what of the other is lacking.
 		// Of a connection that began before, what is acknowledged first may be older.
 		c.Lossy.add(t.Lost, !t.MidStream)

@@ -37,6 +37,9 @@ func checkCaptureLoss(c *Capture) (f CaptureFinding, ok bool) {
 	if c.LostOctets != 1 {
 		lost = fmt.Sprintf("%d octets were", c.LostOctets)
 	}
+	if c.LostOctets == 0 {
+		lost = "a SYN-ACK was"
+	}
 	switch {
 	case n.Count == 0:
 		f.Message = fmt.Sprintf("The capturing host counted %d dropped frames.", c.Dropped)

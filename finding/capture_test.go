@@ -75,6 +75,10 @@ func TestCaptureRules(t *testing.T) {
 		{"K01, or a probe with its answer", with([]seg{{from: cl, flags: ack}, {ms: 4, from: sv, flags: rst}}, unseen), Capture{},
 			[]string{"capture-began-later K01 info possible [1]"}},
 		{"K03", with(opening, missing(700)), Capture{}, []string{"capture-loss K03 warning certain [6]"}},
+		{"K03, a SYN-ACK", with(append(append([]seg(nil), opening[0]), opening[2:]...), func(c *reassembly.Conn) {
+			c.Ends[cl].HasSYN = true
+			c.Handshake.Outcome = reassembly.HandshakeComplete
+		}), Capture{}, []string{"capture-loss K03 warning certain [2]"}},
 		{"K03, the capturing host says so", with(opening, nil), Capture{Dropped: 3}, []string{"capture-loss K03 warning certain []"}},
 		{"K01 and K03, the connection is older than the capture", with(opening[3:], func(c *reassembly.Conn) {
 			unseen(c)
