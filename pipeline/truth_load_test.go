@@ -15,9 +15,9 @@ import (
 	"github.com/tcplife/tcplife/capture"
 )
 
-// kernelArchive holds captures of Linux hosts and the states that their kernels
-// went through meanwhile; testdata/truth/README.md says how they were made.
-const kernelArchive = "../testdata/truth/kernel.zip"
+// kernelArchives is the folder of captures of Linux hosts and the states that their
+// kernels went through meanwhile; its README.md says how they were made.
+const kernelArchives = "../testdata/truth/"
 
 // kernelCase is one scenario of the archive.
 type kernelCase struct {
@@ -75,9 +75,9 @@ var kernelSpelling = map[string]string{
 	"SYN_RECV": "SYN_RECEIVED", "FIN_WAIT1": "FIN_WAIT_1", "FIN_WAIT2": "FIN_WAIT_2",
 }
 
-func kernelCases(t *testing.T) (cases []*kernelCase) {
+func kernelCases(t *testing.T, archive string) (cases []*kernelCase) {
 	t.Helper()
-	z, err := zip.OpenReader(kernelArchive)
+	z, err := zip.OpenReader(kernelArchives + archive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func kernelCases(t *testing.T) (cases []*kernelCase) {
 		name := path.Dir(f.Name)
 		c := &kernelCase{name: name, pcap: read(f.Name), down: map[string]bool{}, byNumber: map[int]*kernelFrame{}}
 		if err := c.parse(read(name + "/truth.txt")); err != nil {
-			t.Fatalf("%s of %s: %v", name, kernelArchive, err)
+			t.Fatalf("%s of %s: %v", name, archive, err)
 		}
 		cases = append(cases, c)
 	}
