@@ -120,6 +120,16 @@ func stateBefore(c *reassembly.Conn, side reassembly.Side, i int) reassembly.Sta
 	return s
 }
 
+// proven reports whether a side's own segments show that it came into a state.
+func proven(c *reassembly.Conn, side reassembly.Side, state reassembly.State) bool {
+	for _, t := range c.Ends[side].Timeline {
+		if t.State == state {
+			return t.Evidence == reassembly.Sent || t.Evidence == reassembly.Acked
+		}
+	}
+	return false
+}
+
 // gaveUp reports whether a side's timer ended the connection.
 func gaveUp(c *reassembly.Conn, side reassembly.Side) bool {
 	t := c.Ends[side].Timeline

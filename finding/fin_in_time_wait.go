@@ -73,8 +73,11 @@ func checkFINInTimeWait(c *reassembly.Conn, report func(Finding)) {
 			Falsify: fmt.Sprintf("A capture at the %s in which the repeated FIN does not arrive.", side),
 			Reason:  "the FIN had been acknowledged before, and so was its repetition",
 		}
-		if gaps(c) != "" || inside(c) {
+		switch {
+		case gaps(c) != "" || inside(c):
 			f.Confidence, f.Reason = Likely, "the capture does not hold all of the close"
+		case !proven(c, side, reassembly.TimeWait):
+			f.Confidence, f.Reason = Likely, "both closed at once, and that this side had the ACK of its own FIN by then is not shown: in CLOSING it would have answered in the same way"
 		}
 		report(f)
 	}
