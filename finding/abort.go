@@ -71,7 +71,7 @@ func (r *reset) gaveUp(c *reassembly.Conn) bool {
 func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 	side, you := r.from, r.from.Peer()
 	unread, data := c.Unread(r.at)
-	unsent := unacked(c, side, r.at)
+	unsent, known := unacked(c, side, r.at)
 	f := Finding{
 		Catalogue: "C11", Severity: Info, Confidence: Likely, Endpoint: Endpoint(side),
 		Frames:  frames(c, r.at),
@@ -87,11 +87,14 @@ func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 	if unsent > 0 {
 		f.Message += fmt.Sprintf(", with %s of its own not acknowledged", plural(int(unsent), "octet"))
 	}
-	if unread+unsent > 0 {
+	switch {
+	case unread+unsent > 0:
 		f.Severity = Warning
 		f.Message += "."
-	} else {
+	case known:
 		f.Message += ", when all data had been acknowledged."
+	default:
+		f.Message += "."
 	}
 	if r.doubt != "" {
 		f.Confidence, f.Reason = Possible, r.doubt

@@ -120,6 +120,18 @@ func stateBefore(c *reassembly.Conn, side reassembly.Side, i int) reassembly.Sta
 	return s
 }
 
+// lastHeard returns the event with a side's last segment up to a time; -1 if there is
+// none. Runs overlap, so it is not the one that stands last.
+func lastHeard(c *reassembly.Conn, side reassembly.Side, until wire.Time) int {
+	found := -1
+	for i := range c.Events {
+		if e := &c.Events[i]; e.From == side && genuine(e) && e.LastAt <= until && (found < 0 || e.LastAt >= c.Events[found].LastAt) {
+			found = i
+		}
+	}
+	return found
+}
+
 // proven reports whether a side's own segments show that it came into a state.
 func proven(c *reassembly.Conn, side reassembly.Side, state reassembly.State) bool {
 	for _, t := range c.Ends[side].Timeline {

@@ -83,7 +83,7 @@ func checkFINAnsweredByReset(c *reassembly.Conn, report func(Finding)) {
 
 func reportFINReset(c *reassembly.Conn, me reassembly.Side, theirs, fin int, g *group, report func(Finding)) {
 	r, you := g.first, me.Peer()
-	lost := unacked(c, me, r.at)
+	lost, _ := unacked(c, me, r.at)
 	between := c.Events[fin].At.Sub(c.Events[theirs].At)
 	f := Finding{
 		Catalogue: "C05c", Severity: Info, Confidence: Certain, Endpoint: Endpoint(me),

@@ -46,7 +46,7 @@ func checkIdleReset(c *reassembly.Conn, report func(Finding)) {
 		done = true
 		f := Finding{
 			Catalogue: "D08", Severity: Error, Confidence: Likely, Endpoint: Both,
-			Frames: with(frames(c, r.trigger, r.at), c.Quiet.Frame),
+			Frames: frames(c, r.trigger-1, r.trigger, r.at),
 			Message: fmt.Sprintf("After %s without a segment the %s sent %s, and RST came back in the %s's name: the connection had been forgotten.",
 				span(idle), t.From, name(t), r.from),
 			Falsify: fmt.Sprintf("A restart of the %s's host, or a FIN or RST of it, in that time.", r.from),

@@ -2,6 +2,7 @@ package finding
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tcplife/tcplife/reassembly"
 )
@@ -100,13 +101,22 @@ func reportLateData(c *reassembly.Conn, g *group, report func(Finding)) {
 	by, to := r.from, r.from.Peer()
 	fin := finBefore(c, by, r.at)
 	data := r.lateData(c, fin)
+	lost, _ := unacked(c, to, r.at)
 	f := Finding{
 		Catalogue: "C13", Severity: Warning, Confidence: Certain, Endpoint: Both,
 		Frames: frames(c, g.shown...),
 		Message: fmt.Sprintf("The %s sent data %s after the %s's FIN, and the %s answered with RST after %s: it had closed fully. Lost with the data: %s.",
-			to, span(c.Events[data].At.Sub(c.Events[fin].At)), by, by, span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(unacked(c, to, r.at)), "octet")),
+			to, span(c.Events[data].At.Sub(c.Events[fin].At)), by, by, span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(lost), "octet")),
 		Falsify: fmt.Sprintf("An acknowledgment of the data by the %s: then it was read, and the RST has another cause.", by),
 		Reason:  "the RST takes its number from the data's acknowledgment, and the data was never acknowledged",
+	}
+	if !acknowledges(&c.Events[data], c.Ends[by].FIN) {
+		f.Message = strings.Replace(f.Message, " after the ", " behind the ", 1)
+		f.Message = strings.Replace(f.Message, "'s FIN, and", "'s FIN, which it had not received yet, and", 1)
+	}
+	if c.Farewell(r.at) {
+		f.Severity = Info
+		f.Message += " No more than a word of goodbye, such as TLS's close_notify: the last answer had been received."
 	}
 	if r.origin != reply {
 		f.Confidence, f.Reason = Likely, "the RST has the form of a socket's abort; that the late data caused it is read from the time between them"
@@ -118,7 +128,8 @@ func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
 	r := g.first
 	by, to := r.from, r.from.Peer()
 	fin := finBefore(c, by, r.at)
-	mine, yours := unacked(c, by, r.at), unacked(c, to, r.at)
+	mine, knownMine := unacked(c, by, r.at)
+	yours, knownYours := unacked(c, to, r.at)
 	f := Finding{
 		Catalogue: "C14", Severity: Info, Confidence: Certain, Endpoint: Endpoint(by),
 		Frames:  frames(c, append(g.shown, ackOf(c, to, fin, c.Ends[by].FIN))...),
@@ -126,11 +137,14 @@ func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
 		Falsify: fmt.Sprintf("A FIN or data of the %s that the capture lacks and that the RST answers.", to),
 		Reason:  "both segments are in the capture, and the peer sent neither data nor FIN between them",
 	}
-	if mine+yours > 0 {
+	switch {
+	case mine+yours > 0:
 		f.Severity = Warning
 		f.Message += fmt.Sprintf("; unacknowledged were %s of the %s's and %s of the %s's.", plural(int(mine), "octet"), by, plural(int(yours), "octet"), to)
-	} else {
+	case knownMine && knownYours:
 		f.Message += "; all data had been acknowledged."
+	default:
+		f.Message += "."
 	}
 	switch why := gaps(c); {
 	case inside(c):

@@ -69,7 +69,7 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 			f.Frames = frames(c, append(g.shown, first(vain, groupMax)...)...)
 			f.Message += fmt.Sprintf(", after %d segments that met no answer from %s on: it was away and came back without the connection", len(vain), since(c, c.Events[vain[0]].At))
 		}
-		if n := unacked(c, you, r.at); n > 0 {
+		if n, _ := unacked(c, you, r.at); n > 0 {
 			f.Message += fmt.Sprintf("; %s were not acknowledged.", plural(int(n), "octet"))
 		} else {
 			f.Message += "."

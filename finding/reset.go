@@ -191,21 +191,31 @@ func closedBefore(c *reassembly.Conn, i int) bool {
 }
 
 // unacked returns how many of a side's octets nobody had acknowledged before event
-// i; FIN and SYN are not counted.
-func unacked(c *reassembly.Conn, side reassembly.Side, i int) uint32 {
+// i; FIN and SYN are not counted. known is false if the capture does not show.
+func unacked(c *reassembly.Conn, side reassembly.Side, i int) (octets uint32, known bool) {
 	sent, ok := sentBefore(c, side, i)
 	if !ok {
-		return 0
+		return 0, false
 	}
 	acked, ok := ackedBefore(c, side.Peer(), i)
-	if !ok || !sent.After(acked) {
-		return 0
+	// A host that resets a connection says what it had received.
+	for j := range c.Events[:i] {
+		e := &c.Events[j]
+		if e.From != side && e.Kind == reassembly.KindRST && e.Flags&wire.ACK != 0 && genuine(e) && !e.Ack.After(sent) && (!ok || e.Ack.After(acked)) {
+			acked, ok = e.Ack, true
+		}
+	}
+	if !ok {
+		return 0, false
+	}
+	if !sent.After(acked) {
+		return 0, true
 	}
 	n := uint32(sent.Sub(acked))
-	if fin := finBefore(c, side, i); fin >= 0 && n > 0 {
+	if fin := finBefore(c, side, i); fin >= 0 {
 		n--
 	}
-	return n
+	return n, true
 }
 
 // group collects the RSTs of one side that show the same thing.

@@ -52,15 +52,18 @@ func checkRetransmissionDeath(c *reassembly.Conn, report func(Finding)) {
 		}
 		e := &c.Events[start]
 		end := &c.Events[all[len(all)-1]]
-		heard := last(c, start, func(x *reassembly.Event) bool { return x.From != side })
+		heard := lastHeard(c, side.Peer(), e.At)
 		f := Finding{
 			Catalogue: "D01", Severity: Error, Confidence: Likely, Endpoint: Endpoint(side),
-			Frames: frames(c, first(all, groupMax)...),
-			Message: fmt.Sprintf("The %s sent the same data %s in %s and no ACK of it passed; %s were waiting.",
-				side, times(len(all)), span(end.LastAt.Sub(e.At)), plural(int(unacked(c, side, len(c.Events))), "octet")),
+			Frames:  frames(c, first(all, groupMax)...),
+			Message: fmt.Sprintf("The %s sent the same data %s in %s and no ACK of it passed", side, times(len(all)), span(end.LastAt.Sub(e.At))),
 			Falsify: "An ACK of the data in another capture, or one that comes later.",
 			Reason:  "nothing shows whether the peer, its host or the path is gone, and an answer may still come",
 		}
+		if n, known := unacked(c, side, len(c.Events)); known {
+			f.Message += fmt.Sprintf("; %s were waiting", plural(int(n), "octet"))
+		}
+		f.Message += "."
 		if heard >= 0 {
 			f.Message = f.Message[:len(f.Message)-1] + fmt.Sprintf("; the %s was last heard at %s.", side.Peer(), since(c, c.Events[heard].LastAt))
 		}

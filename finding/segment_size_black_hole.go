@@ -49,7 +49,9 @@ func checkSizeBlackHole(c *reassembly.Conn, report func(Finding)) {
 		large := next(c, 0, func(e *reassembly.Event) bool {
 			return e.From == side && genuine(e) && e.Kind == reassembly.KindData && e.Len/e.Count+fullShare >= mss
 		})
-		if large < 0 {
+		// Of a run only the sum is known; one of more than a segment may hold a large one.
+		sent := next(c, 0, func(e *reassembly.Event) bool { return e.From == side && e.Count > 1 && e.Len >= mss })
+		if large < 0 || sent >= 0 && sent <= large {
 			continue
 		}
 		e := &c.Events[large]
@@ -63,17 +65,17 @@ func checkSizeBlackHole(c *reassembly.Conn, report func(Finding)) {
 			return x.From == side && genuine(x) && x.Len > 0 && x.Kind == reassembly.KindData && x.End.Sub(e.Seq) <= 0
 		})
 		pieces := next(c, all[2]+1, func(x *reassembly.Event) bool {
-			return x.From == side && genuine(x) && x.Seq == e.Seq && x.Len > 0 && x.Len/x.Count < mss*3/4
+			return x.From == side && genuine(x) && x.Seq == e.Seq && x.Len > 0 && x.Count == 1 && x.Len < mss*3/4
 		})
 		f := Finding{
 			Catalogue: "H23", Severity: Error, Confidence: Possible, Endpoint: Endpoint(side),
 			Frames: frames(c, append(first(all, groupMax), pieces)...),
 			Message: fmt.Sprintf("The %s's first full-size segment (%s) was sent %s and not acknowledged, while smaller ones got through.",
-				side, plural(int(e.Len/e.Count), "octet"), times(len(all))),
+				side, plural(int(e.Len), "octet"), times(len(all))),
 			Falsify: "A segment of that size that the peer acknowledged.",
 			Reason:  "a path that died at that moment looks the same",
 		}
-		if e.Count > 1 || c.Handshake.Outcome != reassembly.HandshakeComplete || heard(c, side.Peer(), large) && pieces < 0 {
+		if c.Handshake.Outcome != reassembly.HandshakeComplete || heard(c, side.Peer(), large) && pieces < 0 {
 			continue
 		}
 		switch {

@@ -37,11 +37,12 @@ func checkUnacknowledgedTail(c *reassembly.Conn, report func(Finding)) {
 		if rst < 0 && vain == nil || !opened(c) {
 			continue
 		}
-		n := unacked(c, side, len(c.Events))
-		if n == 0 || n > 1<<30 {
+		n, known := unacked(c, side, len(c.Events))
+		if !known || n == 0 || n > 1<<30 {
 			continue
 		}
-		acked, _ := ackedBefore(c, side.Peer(), len(c.Events))
+		sent, _ := sentBefore(c, side, len(c.Events))
+		acked := sent.Add(-n) // but for a FIN, which carries nothing
 		from := next(c, 0, func(e *reassembly.Event) bool {
 			return e.From == side && genuine(e) && e.Len > 0 && e.Kind != reassembly.KindRST && e.End.After(acked)
 		})

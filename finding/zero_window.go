@@ -101,7 +101,7 @@ func neverOpened(c *reassembly.Conn, side reassembly.Side, zero int, report func
 			probes = append(probes, i)
 		}
 	}
-	left := unacked(c, side.Peer(), len(c.Events))
+	left, _ := unacked(c, side.Peer(), len(c.Events))
 	f := Finding{
 		Catalogue: "D03", Severity: Error, Confidence: Likely, Endpoint: Endpoint(side),
 		Frames:  frames(c, append(first(probes, groupMax), zero, end)...),

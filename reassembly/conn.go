@@ -303,6 +303,10 @@ type Close struct {
 	// to the last segment of the close.
 	At       wire.Time
 	Duration time.Duration
+	// Reset is the index, plus one, of the event with the RST that ended the connection,
+	// and ResetBy the side in whose name it came; 0 if none did.
+	Reset   int
+	ResetBy Side
 	// IdleBefore is the time between the segment before the close and the close.
 	IdleBefore time.Duration
 }

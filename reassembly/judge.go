@@ -1,8 +1,6 @@
 package reassembly
 
 import (
-	"time"
-
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -38,6 +36,13 @@ func judge(c *Conn) {
 			}
 		case CloseUnknown, CloseOpenAtEnd, CloseHalfClosed, CloseReplaced:
 			c.Outcome = OutcomeUnknown
+		case CloseLateDataReset, CloseAbort, CloseNoSocketReset:
+			// Nobody lost anything by a RST behind a FIN when all data had arrived, or all but
+			// a farewell.
+			c.Outcome = OutcomeFailure
+			if c.tookLeave() {
+				c.Outcome = OutcomeSuccess
+			}
 		default:
 			c.Outcome = OutcomeFailure
 		}
@@ -149,6 +154,7 @@ func closeReason(c *Conn, first int) CloseReason {
 		}
 		return CloseUnknown
 	}
+	c.Close.Reset, c.Close.ResetBy = rst+1, c.Events[rst].From
 	return resetReason(c, rst)
 }
 
@@ -222,117 +228,6 @@ func past(c *Conn, s Side) bool {
 		return true
 	case Closed:
 		return len(t) > 1 && (t[len(t)-2].State == LastAck || t[len(t)-2].State == TimeWait)
-	}
-	return false
-}
-
-// resetReason classes the RST that ended a connection (field guide R01, C11 to
-// C15).
-func resetReason(c *Conn, i int) CloseReason {
-	rst := &c.Events[i]
-	me, you := rst.From, rst.From.Peer()
-	bare := rst.Flags&wire.ACK == 0
-	finBefore := func(s Side) bool {
-		for j := range c.Events[:i] {
-			if e := &c.Events[j]; e.From == s && e.Kind == KindFIN && genuine(e) {
-				return true
-			}
-		}
-		return false
-	}
-	switch {
-	case alien(c, rst):
-		return CloseDeviceReset
-	case finBefore(me) && c.lateData(me, i):
-		return CloseLateDataReset
-	case finBefore(me) && finBefore(you):
-		// Both had closed; the RST answers the last FIN or a repetition.
-		return CloseOrderlyUnconfirmed
-	case finBefore(me):
-		return CloseLateDataReset
-	case bare && c.Handshake.Outcome != HandshakeReset && c.Trigger(i) >= 0:
-		return CloseNoSocketReset
-	case bare && c.Handshake.Outcome != HandshakeReset:
-		return CloseUnknown
-	}
-	if dead := c.givenUp(me, i); dead != CloseUnknown {
-		return dead
-	}
-	if octets, _ := c.Unread(i); octets > 0 {
-		return CloseAbortUnread
-	}
-	return CloseAbort
-}
-
-// Unread returns how many octets of the peer's were on their way to the sender of the
-// RST with index i or had only just reached it, and the last event that held some: those
-// that it had not acknowledged when it sent the RST, and those that passed the tap less
-// than its response time before.
-func (c *Conn) Unread(i int) (octets uint32, at int) {
-	rst := &c.Events[i]
-	at = -1
-	var acked wire.Seq
-	known := false
-	for j := range c.Events[:i] {
-		e := &c.Events[j]
-		if e.From == rst.From && genuine(e) && e.Flags&wire.ACK != 0 && e.Kind != KindRST && (!known || e.Ack.After(acked)) {
-			acked, known = e.Ack, true
-		}
-	}
-	for j := i - 1; j >= 0; j-- {
-		e := &c.Events[j]
-		if e.From == rst.From || e.Len == 0 || !genuine(e) {
-			continue
-		}
-		fresh := rst.At.Sub(e.LastAt) <= max(c.Ends[rst.From].Response, justNow)
-		if known && !e.End.After(acked) && !fresh {
-			break
-		}
-		if e.Marks&MarkRepeat != 0 && !fresh {
-			continue
-		}
-		if at < 0 {
-			at = j
-		}
-		if known && e.End.After(acked) && e.Seq.Before(acked) {
-			octets += uint32(e.End.Sub(acked))
-		} else {
-			octets += e.Len
-		}
-	}
-	return octets, at
-}
-
-// justNow is how long before its RST an application may have left data unread that
-// the kernel had acknowledged: one scheduling of a process.
-const justNow = 5 * time.Millisecond
-
-// lateData reports whether the peer had sent new data after the side's FIN that the
-// side did not acknowledge before the RST with index i.
-func (c *Conn) lateData(side Side, i int) bool {
-	var acked wire.Seq
-	known, closed := false, false
-	for j := range c.Events[:i] {
-		e := &c.Events[j]
-		switch {
-		case !genuine(e) || e.Kind == KindRST:
-		case e.From == side:
-			closed = closed || e.Kind == KindFIN
-			if e.Flags&wire.ACK != 0 && (!known || e.Ack.After(acked)) {
-				acked, known = e.Ack, true
-			}
-		}
-	}
-	if !closed || !known {
-		return false
-	}
-	since := false
-	for j := range c.Events[:i] {
-		e := &c.Events[j]
-		since = since || e.From == side && e.Kind == KindFIN && genuine(e)
-		if since && e.From != side && genuine(e) && e.Len > 0 && e.Kind != KindRST && e.Seq.Add(e.Len).After(acked) {
-			return true
-		}
 	}
 	return false
 }

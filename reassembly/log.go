@@ -10,12 +10,10 @@ import (
 // events; what goes beyond is repetition, and the first few of a kind prove as
 // much as all of them.
 const (
-	// logPlain: up to here retransmissions and the like get entries of their own. Then
-	// the log is packed; if that makes no room, segments of the data phase are folded
-	// whatever their marks.
+	// logPlain: when it is longer, the log is packed from time to time.
 	logPlain = 64
-	// logMax: beyond, every segment is folded into the last event like it, or only
-	// counted.
+	// logMax: if that makes no room, beyond this every segment joins the last event like
+	// it, or is only counted.
 	logMax = 192
 	// closeSingles: after the first FIN this many segments are kept apart, because
 	// their order tells who knew what; then data is folded again (a half-closed
@@ -50,35 +48,39 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	}
 	data := kind == KindACK || kind == KindData
 	first := f.packets == uint64(f.dups)+1 || !r.talkedBefore(from)
-	plain := data && !first &&
-		(m&^foldable == 0 && s.Flags&wire.URG == 0 || r.full() && !t.pack(r)) &&
-		(!closing || r.sinceFIN > closeSingles)
+	plain := data && !first && m&^foldable == 0 && s.Flags&wire.URG == 0 && (!closing || r.sinceFIN > closeSingles)
 	if plain && p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) && !r.finAckNoted(from) {
 		plain = false
 	}
-	switch {
-	case plain && r.run[from] != 0:
+	e := Event{
+		At: s.At, Frame: s.Frame, LastAt: s.At, LastFrame: s.Frame, Count: 1, Len: s.Len, Seq: s.Seq, End: s.End(), Ack: s.Ack,
+		TSVal: s.Options.TSVal, TSEcr: s.Options.TSEcr, Flags: s.Flags, Window: s.Window, IPID: s.IPID, TTL: s.TTL, From: from, Kind: kind, Marks: m, Traits: s.Traits,
+	}
+	if plain && r.run[from] != 0 {
 		t.watchFrom(r)
-		t.event(r.run[from]).fold(s, kind, m)
+		t.hold(r, &e)
 		return
-	case r.logLen >= logMax:
+	}
+	t.spill(r)
+	if !plain {
+		r.run = [2]eventRef{}
+	}
+	if r.full() {
+		t.pack(r)
+	}
+	if r.logLen >= logMax {
 		t.watchFrom(r)
-		if e := t.lastLike(r, from, kind); e != nil {
-			e.fold(s, kind, m)
+		if old := t.lastLike(r, e.runKey()); old != nil {
+			old.join(&e)
 		} else {
 			r.dropped++
 		}
 		return
 	}
 	ref := t.append(r)
-	*t.event(ref) = Event{
-		At: s.At, Frame: s.Frame, LastAt: s.At, LastFrame: s.Frame, Count: 1, Len: s.Len, Seq: s.Seq, End: s.End(), Ack: s.Ack,
-		TSVal: s.Options.TSVal, TSEcr: s.Options.TSEcr, Flags: s.Flags, Window: s.Window, IPID: s.IPID, TTL: s.TTL, From: from, Kind: kind, Marks: m, Traits: s.Traits,
-	}
+	*t.event(ref) = e
 	if plain {
 		r.run[from] = ref
-	} else {
-		r.run = [2]eventRef{}
 	}
 	if !data || first {
 		r.noteTalked(from, kind)
@@ -93,23 +95,6 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 
 // full reports whether the log has no more room for what could be told in a run.
 func (r *record) full() bool { return r.logLen > max(r.packAt, logPlain) }
-
-// fold adds a segment to a run.
-func (e *Event) fold(s *wire.Segment, kind Kind, m Marks) {
-	e.LastAt, e.LastFrame = s.At, s.Frame
-	e.Count++
-	e.Len += s.Len
-	e.End = later(e.End, s.End())
-	if s.Flags&wire.ACK != 0 {
-		e.Ack = s.Ack
-	}
-	if kind == KindData {
-		e.Kind = kind
-	}
-	e.TSVal, e.TSEcr, e.Window, e.IPID, e.TTL = s.Options.TSVal, s.Options.TSEcr, s.Window, s.IPID, s.TTL
-	e.Flags |= s.Flags
-	e.Marks |= m
-}
 
 // append makes room for one more event.
 func (t *Tracker) append(r *record) eventRef {
@@ -128,12 +113,12 @@ func (t *Tracker) append(r *record) eventRef {
 	return refOf(r.logTail, place)
 }
 
-// lastLike finds the newest event of the same sender and kind in the log's last
-// blocks.
-func (t *Tracker) lastLike(r *record, from Side, kind Kind) (found *Event) {
+// lastLike finds the newest event in the log's last block that an event with the key may
+// join.
+func (t *Tracker) lastLike(r *record, key runKey) (found *Event) {
 	b := t.blocks.at(r.logTail)
 	for i := range b.events {
-		if e := &b.events[i]; uint32(i) <= (r.logLen-1)%blockEvents && e.From == from && e.Kind == kind {
+		if e := &b.events[i]; uint32(i) <= (r.logLen-1)%blockEvents && e.runKey() == key {
 			found = e
 		}
 	}

@@ -14,7 +14,7 @@ const (
 	packGain = 8
 )
 
-// run is what events must share to become one: a run of probes says that there were
+// runKey is what events must share to become one: a run of probes says that there were
 // probes, one of probes and data nothing.
 type runKey struct {
 	from  Side
@@ -24,9 +24,46 @@ type runKey struct {
 
 func (e *Event) runKey() runKey { return runKey{e.From, e.Kind, e.Marks &^ foldable} }
 
-// pack makes runs of the data phase's events in the middle of a log, and reports
-// whether that made room.
-func (t *Tracker) pack(r *record) bool {
+// hold keeps a plain segment apart, and folds the one before it of its side into the
+// side's run. So the last segment of each side is known by itself, whatever ends the
+// connection.
+func (t *Tracker) hold(r *record, e *Event) {
+	if r.held == 0 {
+		r.held = t.helds.get()
+		*t.helds.at(r.held) = heldEvents{}
+	}
+	h := t.helds.at(r.held)
+	if old := &h.events[e.From]; old.Count > 0 {
+		t.event(r.run[e.From]).join(old)
+	}
+	h.events[e.From], h.newest = *e, e.From
+}
+
+// spill enters the segments that were kept apart into the log, before something comes
+// behind them that has an entry of its own.
+func (t *Tracker) spill(r *record) {
+	if r.held == 0 {
+		return
+	}
+	h := t.helds.at(r.held)
+	for _, side := range [...]Side{h.newest.Peer(), h.newest} {
+		e := &h.events[side]
+		switch {
+		case e.Count == 0:
+			continue
+		case r.logLen < logMax:
+			r.run[side] = t.append(r)
+			*t.event(r.run[side]) = *e
+		default:
+			t.event(r.run[side]).join(e)
+		}
+		e.Count = 0
+	}
+}
+
+// pack makes runs of the data phase's events in the middle of a log.
+func (t *Tracker) pack(r *record) {
+	t.spill(r)
 	t.watchFrom(r)
 	list := t.events(t.packed[:0], r)
 	t.packed = list
@@ -46,12 +83,11 @@ func (t *Tracker) pack(r *record) bool {
 	}
 	if len(list)-len(kept) < packGain {
 		r.packAt = r.logLen + packTail
-		return false
+		return
 	}
 	t.rewrite(r, kept)
 	r.run = [2]eventRef{}
 	r.packAt = max(logPlain, r.logLen+packTail)
-	return true
 }
 
 // runOf finds the event of a list that another one with that key may join.
@@ -74,6 +110,9 @@ func (e *Event) join(v *Event) {
 		e.Ack = v.Ack
 	}
 	e.TSVal, e.TSEcr, e.Window, e.IPID, e.TTL = v.TSVal, v.TSEcr, v.Window, v.IPID, v.TTL
+	if v.Kind == KindData {
+		e.Kind = KindData
+	}
 	e.Flags |= v.Flags
 	e.Marks |= v.Marks
 }

@@ -43,8 +43,10 @@ type record struct {
 	packAt           uint32 // no pack before the log is longer than this
 	dropped          uint32
 	icmp             uint32 // first of the ICMP errors; 0 none
-	// run is, by side, the event into which plain data and ACKs are folded; 0 none.
-	run [2]eventRef
+	// run is, by side, the event into which plain data and ACKs are folded; 0 none. held
+	// has the last of them, which is not yet.
+	run  [2]eventRef
+	held uint32
 	// sinceFIN counts events from the first FIN on.
 	sinceFIN uint16
 
@@ -167,6 +169,12 @@ const recentMax = 4
 type recentFrame struct {
 	mark uint64
 	at   wire.Time
+}
+
+// heldEvents are the last plain segment of each side; Count is 0 where there is none.
+type heldEvents struct {
+	events [2]Event // by Side
+	newest Side
 }
 
 // blockEvents is how many events one block of the log holds: a connection attempt

@@ -43,6 +43,7 @@ type Tracker struct {
 	patience Profile // of cfg
 	recs     slab[record]
 	blocks   slab[block]
+	helds    slab[heldEvents]
 	extents  slab[extent]
 	icmps    slab[icmpNote]
 	table    table
@@ -349,6 +350,9 @@ func (t *Tracker) release(rec uint32) {
 		next := t.icmps.at(i).next
 		t.icmps.put(i)
 		i = next
+	}
+	if r.held != 0 {
+		t.helds.put(r.held)
 	}
 	for i := range r.half {
 		if e := r.half[i].ext; e != 0 {

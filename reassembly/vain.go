@@ -125,7 +125,8 @@ func (v *vain) span(p *Profile) time.Duration {
 
 // gaveUpAt returns when the host had given up, if it must have by until: it let two
 // repetitions in a row that were due pass (one may have been lost before the tap), or
-// the profile allows no longer. 0 if it may still be waiting.
+// the profile allows no longer. 0 if it may still be waiting, or if so few were captured
+// that others are missing.
 func (v *vain) gaveUpAt(p *Profile, until wire.Time) wire.Time {
 	if v.kind == vainNothing {
 		return 0
@@ -139,7 +140,7 @@ func (v *vain) gaveUpAt(p *Profile, until wire.Time) wire.Time {
 			return v.last.Add(due)
 		}
 	}
-	if span := v.span(p); span > 0 && v.count > 1 && v.first.Add(span+p.TimerSlack) <= until && v.last <= v.first.Add(span) {
+	if span := v.span(p); span > 0 && v.count >= DeathCopies && v.first.Add(span+p.TimerSlack) <= until && v.last <= v.first.Add(span) {
 		return v.first.Add(span)
 	}
 	return 0

@@ -90,6 +90,14 @@ func (t *Tracker) events(list []Event, r *record) []Event {
 		list = append(list, t.blocks.at(b).events[:k]...)
 		n -= k
 	}
+	if r.held != 0 {
+		h := t.helds.at(r.held)
+		for _, side := range [...]Side{h.newest.Peer(), h.newest} {
+			if h.events[side].Count > 0 {
+				list = append(list, h.events[side])
+			}
+		}
+	}
 	return list
 }
 

@@ -302,6 +302,11 @@ func (a *appender) close(b []byte, c *reassembly.Conn) []byte {
 		b = append(b, `,"idle_before":`...)
 		b = appendSeconds(b, cl.IdleBefore)
 	}
+	if cl.Reset > 0 {
+		b = append(b, `,"reset_by":"`...)
+		b = append(b, cl.ResetBy.String()...)
+		b = append(b, '"')
+	}
 	b = append(b, `,"unacked":{`...)
 	for i := range c.Ends {
 		if e := &c.Ends[i]; e.HasNext && e.HasAcked {

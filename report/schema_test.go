@@ -195,7 +195,7 @@ func randomConnection(t *rapid.T) *Connection {
 	}
 	c.Encap = rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "encap")
 	c.Handshake = reassembly.Handshake{Outcome: reassembly.HandshakeOutcome(num(handshakeCount)), RTT: at().Sub(0), SYNs: u32(), Cookie: yes(), FastOpen: yes()}
-	c.Close = reassembly.Close{Reason: reassembly.CloseReason(num(closeCount)), HasCloser: yes(), Closer: reassembly.Side(num(2)), By: []string{"fin", "rst"}[num(2)], At: at()}
+	c.Close = reassembly.Close{Reason: reassembly.CloseReason(num(closeCount)), HasCloser: yes(), Closer: reassembly.Side(num(2)), By: []string{"fin", "rst"}[num(2)], At: at(), Reset: num(2), ResetBy: reassembly.Side(num(2))}
 	for i := range c.Ends {
 		e := &c.Ends[i]
 		e.Packets, e.Bytes, e.MissingBytes = uint64(u32()), rapid.Uint64().Draw(t, "bytes"), uint64(u32())
@@ -318,6 +318,7 @@ func TestSchemaListsAreTheConstants(t *testing.T) {
 		"handshake.outcome":        handshakes,
 		"close.reason":             reassembly.CloseReasons(),
 		"close.closer":             sides,
+		"close.reset_by":           sides,
 		"close.by":                 {"fin", "rst"},
 		"state.state":              states,
 		"state.evidence":           values(func(i int) string { return reassembly.Evidence(i).String() }),

@@ -331,6 +331,9 @@ func (d *drawing) closing() string {
 		}
 		s += ", took " + span(cl.Duration)
 	}
+	if cl.Reset > 0 && cl.By != "rst" {
+		s += fmt.Sprintf(", ended by a RST of the %s", cl.ResetBy)
+	}
 	for i := range d.c.Ends {
 		if n := d.c.Ends[i].Unacked(); n > 0 {
 			s += fmt.Sprintf("; %s of the %s never acknowledged", plural(uint64(n), "sequence number", "sequence numbers"), reassembly.Side(i))
