@@ -110,10 +110,7 @@ func classify(c *reassembly.Conn, i int) reset {
 // otherTTL reports whether no other segment of its sender had the hop limit of the
 // RST with index i. Where routes alternate, some had it.
 func otherTTL(c *reassembly.Conn, i int) bool {
-	rst := &c.Events[i]
-	return rst.TTL != c.Ends[rst.From].TTL && next(c, 0, func(e *reassembly.Event) bool {
-		return e.From == rst.From && e.Kind != reassembly.KindRST && e.TTL == rst.TTL
-	}) < 0
+	return c.OtherHops(&c.Events[i])
 }
 
 // toBothEnds reports whether somebody reset both ends at once: a RST of the other

@@ -42,8 +42,12 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 			if r.from != side || r.origin != foreign && !strange(c, r) || afterNext(c, r.at) {
 				return
 			}
+			goes := goesOn(c, r.at)
+			if !goes && !otherTTL(c, r.at) {
+				return // a number that does not fit is not enough: the host may have it wrong
+			}
 			g.add(r)
-			if on < 0 && goesOn(c, r.at) {
+			if on < 0 && goes {
 				on = r.at
 			}
 		})
@@ -64,8 +68,8 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 			})
 			f.Confidence, f.Reason = Certain, "a host that has reset a connection sends nothing new on it"
 			f.Frames = frames(c, append(g.shown, on, then)...)
-			f.Message = fmt.Sprintf("A RST in the %s's name passed at %s, and the %s went on afterwards as if it had sent none: somebody else made it.", side, since(c, c.Events[on].At), side)
-			if r.event.TTL != c.Ends[side].TTL {
+			f.Message = fmt.Sprintf("A RST in the %s's name passed at %s, and the %s went on afterwards as if it had sent none: somebody else made it, or it was not meant to arrive.", side, since(c, c.Events[on].At), side)
+			if otherTTL(c, on) {
 				f.Message = f.Message[:len(f.Message)-1] + fmt.Sprintf(" (hop limit %d, its own is %d).", r.event.TTL, c.Ends[side].TTL)
 			}
 		}
@@ -75,8 +79,26 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 		if f.Reason == "" {
 			f.Reason = "the RST is unlike the other segments of that side"
 		}
+		switch {
+		case g.first.gone(c) || closedBefore(c, g.first.at):
+			f.Severity = Info // there was nothing left to reset
+		case !followed(c, side.Peer(), g.shown):
+			f.Severity = Warning
+		}
 		report(f)
 	}
+}
+
+// followed reports whether a side closed because of one of the RSTs.
+func followed(c *reassembly.Conn, side reassembly.Side, rsts []int) bool {
+	for _, t := range c.Ends[side].Timeline {
+		for _, i := range rsts {
+			if t.State == reassembly.Closed && i >= 0 && t.Frame == c.Events[i].Frame {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // strange reports whether a RST stands alone and is unlike its side's segments: it

@@ -15,6 +15,9 @@ func (c *Conn) MayCross(ack, again int) bool {
 	a, e := &c.Events[ack], &c.Events[again]
 	best := c.Ends[e.From].Response
 	gap := e.At.Sub(a.LastAt)
+	if e.Kind == KindSYN || e.Kind == KindSYNACK {
+		return gap < best // their timer runs before any round trip was measured
+	}
 	return gap < best && (gap < best*3/4 || !c.prompt(ack, again))
 }
 

@@ -162,7 +162,7 @@ func (in *inference) closing() {
 				in.unordered = true
 			}
 		}
-	case alien(in.c, &ev[fin.shown]):
+	case in.c.OtherHops(&ev[fin.shown]):
 		h.evidence = Passed
 	case gotFIN >= 0 && in.late(fin.shown):
 		in.unordered = true

@@ -26,7 +26,7 @@ func (in *inference) resets() {
 			}
 			in.did(i, sndRST)
 			h := &in.list[len(in.list)-1]
-			if alien(in.c, &ev[i]) {
+			if in.c.OtherHops(&ev[i]) {
 				h.evidence = Passed
 			}
 			if j := in.c.Trigger(i); j >= 0 {
@@ -210,20 +210,30 @@ func (in *inference) neverArrived(i int) {
 	})
 }
 
-// alien reports whether a segment's hop limit differs from that of all others of
-// its sender: somebody nearer or farther may have sent it in its name, so it proves
-// nothing about the endpoint. Where paths change inside the connection the hop
-// limit says nothing (field guide K13).
-func alien(c *Conn, v *Event) bool {
-	if v.TTL == c.Ends[v.From].TTL {
+// OtherHops reports whether an event came over another number of hops than its sender's
+// others: no segment of another kind has its hop limit, or one as far from the value
+// that it began with. Somebody nearer or farther may have sent it in its name, so it
+// proves nothing about the endpoint. Where paths change inside the connection the hop
+// limit says nothing (field guide K13); and a host may give its RSTs another one of the
+// usual values (64, 128, 255) than its other segments.
+func (c *Conn) OtherHops(v *Event) bool {
+	if hops(v.TTL) == hops(c.Ends[v.From].TTL) {
 		return false
 	}
-	for i := range c.Events {
-		if e := &c.Events[i]; e.From == v.From && e.TTL == v.TTL && e.Kind != v.Kind && genuine(e) {
-			return false
+	return c.next(0, func(e *Event) bool {
+		return e.From == v.From && e.Kind != v.Kind && genuine(e) && hops(e.TTL) == hops(v.TTL)
+	}) < 0
+}
+
+// hops returns how many routers a segment has passed, going by the usual initial values
+// of the hop limit.
+func hops(ttl uint8) uint8 {
+	for _, initial := range [...]uint8{64, 128, 255} {
+		if ttl <= initial {
+			return initial - ttl
 		}
 	}
-	return true
+	return 0
 }
 
 // reopened notes that the next life of the tuple ended this one: its SYN comes

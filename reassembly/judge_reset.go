@@ -14,7 +14,7 @@ func resetReason(c *Conn, i int) CloseReason {
 	bare := rst.Flags&wire.ACK == 0
 	mine, yours := c.closedBy(me, i), c.closedBy(you, i)
 	switch {
-	case alien(c, rst):
+	case c.OtherHops(rst):
 		return CloseDeviceReset
 	case mine && c.lateData(me, i):
 		return CloseLateDataReset

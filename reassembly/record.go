@@ -115,6 +115,8 @@ type half struct {
 	isn, first, next, acked, fin, pendEnd wire.Seq
 	// lastAck is what the side's last segment acknowledged, if hasLast.
 	lastAck wire.Seq
+	// stray is the last acknowledgment that seemed impossible, if hasStray.
+	stray wire.Seq
 	// edge is the right edge of the window that this side offered.
 	edge wire.Seq
 	// offered is the right edge that its last segment offered, SYNs apart.
@@ -155,6 +157,7 @@ const (
 	hasTime                           // tsMax is set
 	hasLast                           // lastAck is set
 	hasOffered                        // offered is known
+	hasStray                          // stray is set
 )
 
 func (h *half) has(f halfFlags) bool { return h.flags&f == f }

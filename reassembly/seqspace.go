@@ -43,7 +43,7 @@ func (t *Tracker) account(r *record, s *wire.Segment, from Side, kind Kind) (m M
 	} else {
 		f.flags |= talked
 	}
-	if s.Flags&wire.ACK != 0 && f.impossibleAck(p, s) {
+	if s.Flags&wire.ACK != 0 && f.impossibleAck(p, s) && !f.insists(s) {
 		m |= MarkOutside
 	}
 	if m&MarkOutside == 0 {
@@ -231,6 +231,15 @@ func (f *half) impossibleAck(p *half, s *wire.Segment) bool {
 	}
 	d := uint32(s.Ack - p.next)
 	return d > acceptSpan || f.has(hasEdge) && s.Ack.After(f.edge) && d > youngSlack
+}
+
+// insists reports whether a side acknowledges once more what seemed impossible, or a
+// little more: then the capture lacks much of what the other side sent.
+func (f *half) insists(s *wire.Segment) bool {
+	again := f.has(hasStray) && s.Ack.Sub(f.stray) >= 0 && s.Ack.Sub(f.stray) < finSlack
+	f.stray = s.Ack
+	f.flags |= hasStray
+	return again
 }
 
 // takeAck enters what a segment acknowledges into the peer's space.

@@ -156,8 +156,8 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 	f := &r.half[from]
 	f.packets++
 	f.bytes += uint64(s.Len)
-	if f.packets == 1 {
-		f.ttl = s.TTL
+	if f.packets == 1 || f.hops == 0 && s.Flags&wire.RST == 0 {
+		f.ttl = s.TTL // a RST's only while there is nothing else: somebody else may send it
 	}
 	if s.At > r.last {
 		if d := s.At.Sub(r.last); d >= quietMin {

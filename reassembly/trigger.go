@@ -32,7 +32,7 @@ func (c *Conn) Trigger(i int) int {
 			later++
 		}
 	}
-	found := -1
+	found, soon := -1, -1
 	for j := i - 1; j >= 0; j-- {
 		e := &c.Events[j]
 		if !fits(e) {
@@ -42,15 +42,32 @@ func (c *Conn) Trigger(i int) int {
 		if gap > slowestReply(best) {
 			break
 		}
-		if gap < best/2 && e.Count == 1 || c.met(j, i) {
-			continue // too late to be answered by then, or received in the ordinary way
+		if c.met(j, i) {
+			continue // received in the ordinary way
+		}
+		if gap < soonestReply(best) && e.Count == 1 {
+			soon = max(soon, j)
+			continue
 		}
 		found = j
 		if later -= int(e.Count); later < 0 {
 			break
 		}
 	}
+	if found < 0 {
+		return soon // nothing else fits, so what was taken for the best was not
+	}
 	return found
+}
+
+// soonestReply is how long after a segment its answer passes at the soonest: half of the
+// best response seen, since that is the best of a few. Below a millisecond it is the
+// scheduler's doing, and bounds nothing.
+func soonestReply(best time.Duration) time.Duration {
+	if best < time.Millisecond {
+		return 0
+	}
+	return best / 2
 }
 
 // met reports whether segment j met a socket: its receiver acknowledged it before
