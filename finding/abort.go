@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
 )
 
 var _ = register(Rule{
@@ -68,6 +69,29 @@ func (r *reset) gaveUp(c *reassembly.Conn) bool {
 	return i >= 0 && c.Events[i].From == r.from && c.Events[i].Marks.Has(reassembly.MarkKeepalive)
 }
 
+// satisfied reports whether a client that resets had the answer to its last question,
+// as far as the server had sent it: then the RST costs nobody anything, whether or not
+// the client read the answer.
+func satisfied(c *reassembly.Conn, r *reset) bool {
+	if r.from != reassembly.Client || r.event.Flags&wire.ACK == 0 {
+		return false
+	}
+	var asked, answered wire.Time
+	for i := range c.Events {
+		e := &c.Events[i]
+		switch {
+		case !genuine(e) || e.Len == 0 || e.Kind == reassembly.KindRST:
+		case e.From == r.from:
+			asked = e.LastAt
+		case e.End.After(r.event.Ack):
+			return false
+		default:
+			answered = e.LastAt
+		}
+	}
+	return asked > 0 && answered > asked
+}
+
 func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 	side, you := r.from, r.from.Peer()
 	unread, data := c.Unread(r.at)
@@ -88,6 +112,10 @@ func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 		f.Message += fmt.Sprintf(", with %s of its own not acknowledged", plural(int(unsent), "octet"))
 	}
 	switch {
+	case unread+unsent > 0 && c.Farewell(r.at):
+		f.Message += "." + farewell
+	case unread > 0 && unsent == 0 && satisfied(c, r):
+		f.Message += "; it had its answer, and its RST acknowledges all of it."
 	case unread+unsent > 0:
 		f.Severity = Warning
 		f.Message += "."

@@ -106,11 +106,14 @@ func reportFINReset(c *reassembly.Conn, me reassembly.Side, theirs, fin int, g *
 	if r.doubt != "" && f.Confidence == Certain {
 		f.Confidence, f.Reason = Likely, r.doubt
 	}
-	if lost > 0 {
+	switch {
+	case lost == 0:
+		f.Message += "; all data had been acknowledged."
+	case c.Farewell(r.at):
+		f.Message += fmt.Sprintf("; %s were never acknowledged.", plural(int(lost), "octet")) + farewell
+	default:
 		f.Severity = Warning
 		f.Message += fmt.Sprintf("; %s were never acknowledged.", plural(int(lost), "octet"))
-	} else {
-		f.Message += "; all data had been acknowledged."
 	}
 	report(f)
 }

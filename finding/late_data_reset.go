@@ -3,6 +3,7 @@ package finding
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tcplife/tcplife/reassembly"
 )
@@ -114,14 +115,55 @@ func reportLateData(c *reassembly.Conn, g *group, report func(Finding)) {
 		f.Message = strings.Replace(f.Message, " after the ", " behind the ", 1)
 		f.Message = strings.Replace(f.Message, "'s FIN, and", "'s FIN, which it had not received yet, and", 1)
 	}
-	if c.Farewell(r.at) {
+	switch {
+	case c.Farewell(r.at):
 		f.Severity = Info
-		f.Message += " No more than a word of goodbye, such as TLS's close_notify: the last answer had been received."
+		f.Message += farewell
+	case by == reassembly.Client:
+		if waited, usual, ok := didNotWait(c, fin, data); ok {
+			f.Severity = Info
+			f.Message += fmt.Sprintf(" The client had closed %s after its last word, sooner than an answer %s: it did not wait for one.", span(waited), usual)
+		}
 	}
 	if r.origin != reply {
 		f.Confidence, f.Reason = Likely, "the RST has the form of a socket's abort; that the late data caused it is read from the time between them"
 	}
 	report(f)
+}
+
+// farewell is said where a RST cost nobody more than a word of goodbye.
+const farewell = " No more than a word of goodbye, such as TLS's close_notify: the last answer had been received."
+
+// shortestTimeout is less than any time limit that a client's user sets for an answer:
+// limits are given in seconds, or in some hundreds of milliseconds.
+const shortestTimeout = 200 * time.Millisecond
+
+// didNotWait reports whether the client closed so soon that no time limit of its own
+// can have run out, while an answer was under way or when it had asked nothing: its user
+// ended it, and what came then was not late. usual says in words what the time that it
+// waited is compared with.
+func didNotWait(c *reassembly.Conn, fin, data int) (waited time.Duration, usual string, ok bool) {
+	asked, spoke, open := c.Start, false, false
+	var slowest, pending time.Duration
+	for i := range c.Events[:fin] {
+		e := &c.Events[i]
+		switch {
+		case !genuine(e) || e.Len == 0 || e.Kind != reassembly.KindData:
+		case e.From == reassembly.Client:
+			asked, spoke, open = e.LastAt, true, true
+			slowest = max(slowest, pending)
+		case open && e.LastAt > asked:
+			pending, open = max(e.At, asked).Sub(asked), false
+		}
+	}
+	if spoke && acknowledges(&c.Events[data], c.Ends[reassembly.Client].FIN) {
+		return 0, "", false // the server knew of the FIN and answered: to it, that was a half-close
+	}
+	waited = c.Events[fin].At.Sub(asked)
+	if slowest > 0 {
+		return waited, fmt.Sprintf("has to come (the slowest before took %s)", span(slowest)), waited <= jitter(slowest)
+	}
+	return waited, "can be late", waited < shortestTimeout
 }
 
 func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
@@ -141,6 +183,10 @@ func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
 	case mine+yours > 0:
 		f.Severity = Warning
 		f.Message += fmt.Sprintf("; unacknowledged were %s of the %s's and %s of the %s's.", plural(int(mine), "octet"), by, plural(int(yours), "octet"), to)
+		if c.Farewell(r.at) {
+			f.Severity = Info
+			f.Message += farewell
+		}
 	case knownMine && knownYours:
 		f.Message += "; all data had been acknowledged."
 	default:

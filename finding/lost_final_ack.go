@@ -125,11 +125,20 @@ func (l *lostAck) judge(report func(Finding)) {
 	end := c.Ends[l.side].FIN
 	l.copies, l.reset = []int{l.fin}, -1
 	answers := map[int]int{} // RSTs of the peer's host without a socket, by what they answer
+	gone, spare := false, -1
 	resets(c, func(r *reset) {
-		if r.origin == reply && r.from == you {
+		switch {
+		case r.from == you && genuine(r.event) && (r.at < l.fin || r.origin == reply && r.trigger <= l.fin):
+			gone = true // the peer had no socket left that could acknowledge anything
+		case r.from == you && r.origin == reply:
 			answers[r.trigger] = r.at
+		case r.origin == reply && r.trigger > l.fin && acknowledges(&c.Events[r.trigger], end):
+			spare = r.trigger // it met no socket: one before it had arrived
 		}
 	})
+	if gone {
+		return
+	}
 	unseen := 0
 	interval := staleFIN / 4
 	if a := l.missedCopy(); a >= 0 {
@@ -157,18 +166,25 @@ func (l *lostAck) judge(report func(Finding)) {
 		l.copies = append(l.copies, i)
 		if l.ack >= 0 && l.ack < i {
 			for a := l.ack; a >= 0 && a < i; a = ackOf(c, you, a, end) {
-				if gap := e.At.Sub(c.Events[a].LastAt); !l.mayCross(a, i) && (len(l.acks) == 0 || a > l.acks[len(l.acks)-1]) {
+				if gap := e.At.Sub(c.Events[a].LastAt); !l.mayCross(a, i) && !l.heldUp(a, i) && (len(l.acks) == 0 || a > l.acks[len(l.acks)-1]) {
 					l.acks = append(l.acks, a)
 					l.gap = max(l.gap, gap)
 				}
 			}
-		} else if a := ackOf(c, you, i, end); a < 0 || c.Events[a].At.Sub(e.At) >= c.Ends[you].Response/2 {
-			// An ACK right behind the repetition answers the first copy: it was late.
+		} else if a := ackOf(c, you, i, end); e.At.Sub(before.At) >= reassembly.ShortestRTO && (a < 0 || c.Events[a].At.Sub(e.At) >= c.Ends[you].Response/2) {
+			// An ACK right behind the repetition answers the first copy: it was late. A
+			// probe for a lost tail comes too soon to tell.
 			unseen++
 		}
 		if r, ok := answers[i]; ok {
 			l.reset = r
 		}
+	}
+	if n := len(l.acks); n > 0 && spare > l.acks[n-1] {
+		l.acks = l.acks[:n-1]
+	}
+	if l.answered() >= len(l.copies) {
+		unseen = 0
 	}
 	switch {
 	case len(l.acks) > 0:
@@ -181,6 +197,18 @@ func (l *lostAck) judge(report func(Finding)) {
 	if l.reset >= 0 {
 		l.timeWaitGone(report)
 	}
+}
+
+// answered counts the ACKs that the peer sent for the FIN: where there is one for each
+// copy, all copies and all ACKs arrived, some of them late.
+func (l *lostAck) answered() (n int) {
+	for i := l.fin + 1; i < len(l.c.Events); i++ {
+		e := &l.c.Events[i]
+		if e.From != l.side && genuine(e) && e.Kind == reassembly.KindACK && acknowledges(e, l.c.Ends[l.side].FIN) {
+			n += int(e.Count)
+		}
+	}
+	return n
 }
 
 // missedCopy returns the peer's ACK of the FIN that passed before any copy of it was
@@ -202,6 +230,22 @@ func (l *lostAck) mayCross(ack, again int) bool {
 		return c.Events[again].At.Sub(c.Events[ack].LastAt) < unknownResponse
 	}
 	return c.MayCross(ack, again)
+}
+
+// heldUp reports whether the peer's FIN, which went before its ACK of this one, arrived
+// only after this one had been repeated: the copy does not acknowledge it, and what the
+// side sent next does, too soon for an answer to anything later. Then the path was slow
+// for both, and the ACK behind it was late, not lost.
+func (l *lostAck) heldUp(ack, again int) bool {
+	c, you := l.c, l.side.Peer()
+	theirs := firstFIN(c, you)
+	if theirs < 0 || theirs >= ack || acknowledges(&c.Events[again], c.Ends[you].FIN) {
+		return false
+	}
+	known := ackOf(c, l.side, again, c.Ends[you].FIN)
+	repeated := firstOf(c, you, reassembly.KindFIN, theirs+1)
+	best := c.Ends[l.side].Response
+	return known >= 0 && c.Events[known].At.Sub(c.Events[again].At) < best && (repeated < 0 || repeated > known || c.Events[known].At.Sub(c.Events[repeated].At) < best)
 }
 
 // where is the endpoint's state while it waits for the ACK.

@@ -316,7 +316,7 @@ func (s *Script) checkFindings(fail failFunc) {
 	empty, listed := 0, false
 	for _, l := range s.Findings {
 		switch l.Kind {
-		case FindingNone, FindingNoneWarning:
+		case FindingNone:
 			empty = l.Number
 		case FindingWant:
 			listed = true

@@ -1,0 +1,136 @@
+package reassembly
+
+import "github.com/tcplife/tcplife/wire"
+
+// FarewellMax is how much data at the end of a connection may be no more than a word of
+// goodbye: a close_notify of TLS (24 or 31 octets), a GOAWAY of HTTP/2 in it (46), the
+// last line of FTP or SMTP, a Terminate of PostgreSQL.
+const FarewellMax = 64
+
+// Farewell reports whether what the RST with index i cost was only words of goodbye: on
+// neither side more was lost than those are long, and either
+//
+//   - both sides ended of their own accord behind them, when the last question had been
+//     answered; or
+//   - the side that resets had closed after its last words were answered, and what met
+//     the RST came because of its FIN; or
+//   - it had closed after it had answered, and what met the RST came at once upon its
+//     FIN: what an end of file triggers, not a user.
+func (c *Conn) Farewell(i int) bool {
+	me := c.Events[i].From
+	if c.unreceived(me, i) > FarewellMax || c.unreceived(me.Peer(), i) > FarewellMax {
+		return false
+	}
+	if c.unprompted() {
+		return c.lastWords(Client, i) >= 0 && c.answered(Client, i)
+	}
+	fin := c.firstFIN(me)
+	if fin < 0 || fin > i {
+		return false
+	}
+	return c.unreceived(me, i) == 0 && c.answered(me, fin) || c.answered(me.Peer(), fin) && c.promptly(fin, i)
+}
+
+// firstFIN returns a side's first FIN, or -1.
+func (c *Conn) firstFIN(s Side) int {
+	return c.next(0, func(e *Event) bool { return e.From == s && e.Kind == KindFIN && genuine(e) })
+}
+
+// end returns the segment by which a side ended for itself: its FIN, which no socket
+// sends that has got a RST, or a RST that is not made from another segment. -1: none.
+func (c *Conn) end(s Side) int {
+	if fin := c.firstFIN(s); fin >= 0 {
+		return fin
+	}
+	return c.next(0, func(e *Event) bool { return e.From == s && e.Kind == KindRST && e.Flags&wire.ACK != 0 && genuine(e) })
+}
+
+// unprompted reports whether both sides ended for themselves, one at least by a FIN, and
+// the later one without having received what the other said to say goodbye.
+func (c *Conn) unprompted() bool {
+	first, second := c.end(Client), c.end(Server)
+	if first < 0 || second < 0 || c.firstFIN(Client) < 0 && c.firstFIN(Server) < 0 {
+		return false
+	}
+	if first > second {
+		first, second = second, first
+	}
+	early, late := &c.Events[first], &c.Events[second]
+	return early.Kind == KindFIN || late.Flags&wire.ACK != 0 && late.Ack.Before(early.Seq)
+}
+
+// promptly reports whether the peer's first data after a FIN came as soon as it had
+// received that, before event i.
+func (c *Conn) promptly(fin, i int) bool {
+	e := &c.Events[fin]
+	j := c.next(fin+1, func(d *Event) bool { return d.From != e.From && genuine(d) && d.Kind == KindData })
+	return j >= 0 && j < i && !c.Events[j].Ack.Before(e.End) && c.Events[j].At.Sub(e.At) <= max(c.Ends[e.From.Peer()].Response, justNow)
+}
+
+// answered reports whether the peer, before event i, had answered the last words of a
+// side: it sent data that acknowledges them. (Runs of segments overlap in the log, so
+// that neither their places nor their times say what came first.)
+func (c *Conn) answered(s Side, i int) bool {
+	asked, answer := c.lastWords(s, i), c.lastWords(s.Peer(), i)
+	return asked < 0 || answer >= 0 && c.Events[answer].Flags&wire.ACK != 0 && !c.Events[answer].Ack.Before(c.Events[asked].End)
+}
+
+// lastWords returns the last data that a side sent before event i, but for what it said
+// to say goodbye: a segment as short as one, that was not all that it said, and behind
+// which it ended before an answer could come. -1: there is none.
+func (c *Conn) lastWords(s Side, i int) int {
+	words, before := -1, -1
+	for j := range c.Events[:i] {
+		if e := &c.Events[j]; e.From == s && genuine(e) && e.Kind == KindData && e.Marks&MarkRepeat == 0 {
+			words, before = j, words
+		}
+	}
+	if before < 0 {
+		return words
+	}
+	prompt := max(justNow, c.Ends[s.Peer()].Response)
+	if e, end := &c.Events[words], c.end(s); end > words && e.Count == 1 && e.Len <= FarewellMax && c.Events[end].At.Sub(e.At) <= prompt {
+		return before
+	}
+	return words
+}
+
+// tookLeave reports whether the RST that ended the connection cost nobody any data: one
+// side at least had closed, and all that was sent had been received, but for a farewell.
+func (c *Conn) tookLeave() bool {
+	i := c.Close.Reset - 1
+	if i < 0 || c.firstFIN(Client) < 0 && c.firstFIN(Server) < 0 {
+		return false
+	}
+	return c.unreceived(Client, i) == 0 && c.unreceived(Server, i) == 0 || c.Farewell(i)
+}
+
+// unreceived returns how many octets of a side's nobody had acknowledged by the RST with
+// index i, that one included; the most there is where the capture does not show.
+func (c *Conn) unreceived(s Side, i int) uint32 {
+	var sent, acked wire.Seq
+	sending, known := false, false
+	for j := range c.Events[:i+1] {
+		e := &c.Events[j]
+		switch {
+		case !genuine(e):
+		case e.From == s && e.Kind != KindRST && (!sending || e.End.After(sent)):
+			sent, sending = e.End, true
+		case e.From != s && e.Flags&wire.ACK != 0 && (!known || e.Ack.After(acked)):
+			acked, known = e.Ack, true
+		}
+	}
+	switch {
+	case !sending:
+		return 0
+	case !known:
+		return 1 << 31
+	case !sent.After(acked):
+		return 0
+	}
+	n := uint32(sent.Sub(acked))
+	if c.closedBy(s, i) {
+		n-- // its FIN
+	}
+	return n
+}
