@@ -9,8 +9,8 @@ type catalogueSection struct {
 	entries []catalogued
 }
 
-// catalogue is what this program shall recognise in one connection, and in the capture
-// that holds it, by number. A
+// catalogue is what this program shall recognise in one connection, in many together, and
+// in the capture that holds them, by number. A
 // number never changes its meaning; findings carry it.
 var catalogue = []catalogueSection{
 	{"Handshake", []catalogued{
@@ -131,4 +131,27 @@ var catalogue = []catalogueSection{
 		{"K13", "ECMP or route flap"},
 		{"K14", "Overlapping address space"},
 	}},
+	{"Many connections", []catalogued{
+		{"G01", "State census at an instant and over time"},
+		{"G02", "Churn"},
+		{"G03", "RST ratio by class"},
+		{"G04", "Handshake failure ratio"},
+		{"G05", "Active-closer ratio"},
+		{"G06", "Close latency quantiles"},
+		{"G07", "CLOSE_WAIT slope"},
+		{"G08", "TIME_WAIT headroom"},
+		{"G09", "Idle-before-death histogram"},
+		{"G10", "Incident grouping"},
+		{"G11", "Baseline difference"},
+	}},
+}
+
+// Numbers returns every number of the catalogue, in order.
+func Numbers() (all []string) {
+	for _, s := range catalogue {
+		for _, e := range s.entries {
+			all = append(all, e.number)
+		}
+	}
+	return all
 }

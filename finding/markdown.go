@@ -6,14 +6,23 @@ import (
 	"strings"
 )
 
+// Further is what other rooms' rules add to the reference: their chapters, and which of
+// them report a number of the catalogue.
+type Further struct {
+	Chapters string
+	By       func(number string) []string
+}
+
 // Markdown returns the reference of all findings: a table of the rules, a chapter
 // for each, and how far the catalogue is covered.
-func Markdown() []byte {
+func Markdown(f Further) []byte {
 	var b strings.Builder
 	b.WriteString(`# Findings
 
 What tcplife says about a connection, how it is known, what else it could be, and what to
-do. This page is printed from the rules themselves (` + "`go test ./finding -update`" + `).
+do. This page is printed from the rules themselves (` + "`go test ./incident -update`" + `).
+Behind those on single connections stand those [across connections](#findings-across-connections)
+and those [about the capture](#findings-about-the-capture).
 
 The severity is what a finding costs the user: *error*, *warning*, *info*; a rule's is its
 highest. The confidence is how sure it is: *certain* is proved by the capture alone,
@@ -35,12 +44,13 @@ catalogue number names the variant.
 			}
 		}
 	}
+	b.WriteString(f.Chapters)
 	writeCaptureRules(&b)
-	b.WriteString("\n## Catalogue\n\nThe phenomena of one connection and of a capture, and the findings that report them.\n")
+	b.WriteString("\n## Catalogue\n\nThe phenomena of one connection, of many and of a capture, and the findings that report them.\n")
 	for _, s := range catalogue {
 		fmt.Fprintf(&b, "\n### %s\n\n| Number | Phenomenon | Finding |\n| --- | --- | --- |\n", s.title)
 		for _, e := range s.entries {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", e.number, e.title, coveredBy(e.number))
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", e.number, e.title, coveredBy(e.number, f.By))
 		}
 	}
 	return []byte(b.String())
@@ -72,7 +82,7 @@ severity.
 }
 
 // coveredBy names the rules that report a catalogue number.
-func coveredBy(number string) string {
+func coveredBy(number string, further func(string) []string) string {
 	var by []string
 	for _, r := range rules {
 		if slices.Contains(r.Catalogue, number) {
@@ -84,7 +94,8 @@ func coveredBy(number string) string {
 			by = append(by, r.ID)
 		}
 	}
-	if by == nil {
+	by = append(by, further(number)...)
+	if len(by) == 0 {
 		return "not given: " + NotGiven(number)
 	}
 	return strings.Join(by, ", ")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/wire"
@@ -38,10 +39,13 @@ type Config struct {
 	// encapsulations, and by how much the time goes back.
 	Contents bool
 	// Rules are run on every connection; nil stands for all.
-	Rules  []*finding.Rule
-	Format report.Format
-	Report report.Options
-	Output io.Writer
+	Rules []*finding.Rule
+	// Incidents are the rules for what many connections show together; nil stands for
+	// all.
+	Incidents []*incident.Rule
+	Format    report.Format
+	Report    report.Options
+	Output    io.Writer
 	// Each, if set, is called with every connection and its number before it is
 	// written, in that order, on the goroutine that called Run. d is valid until
 	// the call returns.
@@ -53,6 +57,13 @@ func (c *Config) ruleSet() *finding.Set {
 		return finding.NewSet(finding.All())
 	}
 	return finding.NewSet(c.Rules)
+}
+
+func (c *Config) incidentRules() []*incident.Rule {
+	if c.Incidents == nil {
+		return incident.All()
+	}
+	return c.Incidents
 }
 
 // Run reads the source to its end, or until ctx is cancelled, and writes the
@@ -140,6 +151,13 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	f.rethrow()
 	for _, w := range workers {
 		m.summary.Durations.Merge(&w.durations)
+	}
+	if sums := workers[0].sums; sums != nil {
+		for _, w := range workers[1:] {
+			sums.Merge(w.sums)
+		}
+		m.summary.Incidents = sums.Incidents(cfg.incidentRules(), r.layers)
+		m.summary.Limits.Incidents = sums.Limits()
 	}
 	if m.err != nil {
 		return m.summary, m.err

@@ -191,6 +191,14 @@ func (r *reader) count(f *wire.Frame) *report.Input {
 	return in
 }
 
+// layers returns the layers of an encapsulation path.
+func (r *reader) layers(id wire.EncapID) []string {
+	if uint64(id) < uint64(len(r.encaps)) {
+		return r.encaps[id]
+	}
+	return otherEncap
+}
+
 // learn keeps the layers of the encapsulation paths up to id where the workers can
 // read them: the decoder's table belongs to the reader alone. The path that all
 // beyond wire.MaxEncaps share has no place here; the workers know its name.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/rosetta"
@@ -20,8 +21,11 @@ type worker struct {
 	// durations of its connections; integers only, so that the sum over all workers
 	// does not depend on who had which.
 	durations census.Durations
-	names     names
-	started   bool
+	// sums are what its connections show together, of the same sort; nil if nobody
+	// asks.
+	sums    *incident.Sums
+	names   names
+	started bool
 
 	// What is being worked on, for the trackers' callbacks.
 	batch  *batch
@@ -35,6 +39,9 @@ type worker struct {
 
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet()}
+	if len(cfg.incidentRules()) > 0 {
+		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks})
+	}
 	for i := index; i < shardCount; i += jobs {
 		w.peers[i] = &rosetta.Watcher{Split: w.split, Joined: w.joined}
 		w.shards[i] = reassembly.New(reassembly.Config{
@@ -121,6 +128,9 @@ func (w *worker) settled(c *reassembly.Conn, opened uint64) {
 	v.Peers = &w.views
 	v.Findings = w.rules.Check(c)
 	w.durations.Add(c)
+	if w.sums != nil {
+		w.sums.Add(c, v.Findings, v.UID)
+	}
 	s := w.result.next()
 	s.shard, s.opened = w.shard, opened
 	s.digest = report.NewDigest(v)

@@ -82,6 +82,7 @@ type Conn struct {
 	Seen Seen
 	// Quiet is the last long silence, if there was one.
 	Quiet     Quiet
+	Idle      Idle
 	Outcome   Outcome
 	Handshake Handshake
 	Close     Close

@@ -30,6 +30,10 @@ type Profile struct {
 	DataRetrySpan, KeepaliveSpan time.Duration
 	// MaxRTO is the longest time between two retransmissions (RFC 6298 section 2.5).
 	MaxRTO time.Duration
+	// Ports are those that a host gives to its clients' sockets by itself, the first
+	// and the last. No inference uses them; they bound how many connections a client
+	// can have to one listener.
+	Ports [2]uint16
 }
 
 // Linux is the default profile: Documentation/networking/ip-sysctl of kernel 6.x
@@ -57,6 +61,8 @@ var Linux = Profile{
 	KeepaliveSpan: 9 * 75 * time.Second,
 	// TCP_RTO_MAX.
 	MaxRTO: 120 * time.Second,
+	// ip_local_port_range.
+	Ports: [2]uint16{32768, 60999},
 }
 
 // BSD is FreeBSD's sys/netinet/tcp_timer.h and tcp_syncache.c; Darwin's and the other
@@ -80,6 +86,8 @@ var BSD = Profile{
 	KeepaliveSpan: 8 * 75 * time.Second,
 	// TCPTV_REXMTMAX.
 	MaxRTO: 64 * time.Second,
+	// net.inet.ip.portrange.first and last; Darwin begins at 49152.
+	Ports: [2]uint16{10000, 65535},
 }
 
 // Windows is what Microsoft documents for the TCP/IP registry values and
@@ -104,6 +112,8 @@ var Windows = Profile{
 	KeepaliveSpan: 10 * time.Second,
 	// No limit is documented; the number of retransmissions ends before.
 	MaxRTO: 240 * time.Second,
+	// The dynamic range since Vista (netsh int ipv4 show dynamicport tcp).
+	Ports: [2]uint16{49152, 65535},
 }
 
 // RFC is what the standards ask for, and no more: for hosts of which nothing is known.
@@ -121,6 +131,8 @@ var RFC = Profile{
 	DataRetrySpan: 0, KeepaliveSpan: 0,
 	// A limit of the RTO, if there is one, is 60 s at least (RFC 6298 section 2.5).
 	MaxRTO: 60 * time.Second,
+	// RFC 6335 section 6.
+	Ports: [2]uint16{49152, 65535},
 }
 
 // Profiles returns the built-in profiles, the default first.

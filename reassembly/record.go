@@ -30,6 +30,7 @@ type record struct {
 	quietAt    wire.Time
 	quietFrame wire.FrameID
 	quietFor   time.Duration
+	idle       Idle
 	// older and newer link the incarnations of the tuple that are held at once;
 	// the table knows the newest.
 	older, newer uint32

@@ -159,9 +159,10 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 	if f.packets == 1 || f.hops == 0 && s.Flags&wire.RST == 0 {
 		f.ttl = s.TTL // a RST's only while there is nothing else: somebody else may send it
 	}
-	if s.At > r.last {
-		if d := s.At.Sub(r.last); d >= quietMin {
-			r.quietAt, r.quietFrame, r.quietFor = s.At, s.Frame, d
+	silence := s.At.Sub(r.last)
+	if silence > 0 {
+		if silence >= quietMin {
+			r.quietAt, r.quietFrame, r.quietFor = s.At, s.Frame, silence
 		}
 		r.last = s.At
 	}
@@ -181,6 +182,10 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 		return
 	}
 	kind := kindOf(s)
+	r.answered(from, kind)
+	if silence >= idleMin {
+		r.fellIdle(from, silence)
+	}
 	if s.Flags&(wire.SYN|wire.ACK) == wire.SYN && r.startsOver(s, from) {
 		t.watchFrom(r)
 	}
@@ -385,7 +390,7 @@ func (t *Tracker) describe(c *Conn, r *record) {
 	r.seen |= r.sum()
 	*c = Conn{
 		Tuple: r.tuple(), RoleBy: r.roleBy, First: r.first, Last: r.lastFrame, Start: r.start, End: r.last,
-		Events: events, ICMP: icmp, Dropped: r.dropped, Seen: r.seen, Quiet: Quiet{r.quietAt, r.quietFrame, r.quietFor}, Key: UIDKey{Tuple: r.tuple(), Start: r.start, ISN: r.firstSeq},
+		Events: events, ICMP: icmp, Dropped: r.dropped, Seen: r.seen, Quiet: Quiet{r.quietAt, r.quietFrame, r.quietFor}, Idle: r.idle, Key: UIDKey{Tuple: r.tuple(), Start: r.start, ISN: r.firstSeq},
 		Previous: r.previous.public(r.key, r.clientIsSrc), Next: r.next.public(r.key, r.clientIsSrc), Replaced: r.replaced, View: r.view,
 	}
 	for i := range r.half {

@@ -83,7 +83,8 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = a.findingCount(b, f)
+		folded, _ := s.folded(f)
+		b = a.findingCount(b, f, folded)
 	}
 	for i, f := range s.CaptureFindings() {
 		if i > 0 || len(s.findings) > 0 {
@@ -99,6 +100,10 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 	b = strconv.AppendUint(b, s.Limits.Evicted, 10)
 	b = appendField(b, "dropped_events", s.Limits.DroppedEvents)
 	b = appendField(b, "cut_logs", s.Limits.CutLogs)
+	if l := &s.Limits.Incidents; l.Hit() {
+		b = append(b, `,"kept_one_of":`...)
+		b = appendIncidentLimits(b, l)
+	}
 	return append(b, '}', '}')
 }
 
@@ -281,7 +286,7 @@ func (a *appender) input(b []byte, number int, in *Input) []byte {
 	return append(b, ']', '}')
 }
 
-func (a *appender) findingCount(b []byte, f *FindingCount) []byte {
+func (a *appender) findingCount(b []byte, f *FindingCount, folded uint64) []byte {
 	b = append(b, `{"id":`...)
 	b = appendString(b, f.Rule.ID)
 	b = append(b, `,"title":`...)
@@ -291,6 +296,9 @@ func (a *appender) findingCount(b []byte, f *FindingCount) []byte {
 	b = append(b, '"')
 	b = appendField(b, "count", f.Count)
 	b = appendField(b, "connections", f.Connections)
+	if folded > 0 {
+		b = appendField(b, "folded", folded)
+	}
 	b = append(b, `,"by_severity":`...)
 	b = appendCounts(b, severityCount, func(i int) string { return finding.Severity(i).String() },
 		func(i int) uint64 { return f.BySeverity[i] })

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
@@ -289,6 +290,9 @@ type testDocument struct {
 	options Options
 	stopped bool
 	frags   wire.Fragments
+	// incidents are what the connections show together, kept whether all was counted.
+	incidents []incident.Incident
+	kept      incident.Limits
 }
 
 func documents() []testDocument {
@@ -316,11 +320,28 @@ func documents() []testDocument {
 	for i := range 24 {
 		everything.steps = append(everything.steps, step{uint64(5 + i), refused(), nil})
 	}
+	everything.incidents = incidents()
+	everything.kept = incident.Limits{Listeners: 1, Targets: 2, Clients: 1, Pairs: 8, Attempts: 64, Paths: 1, Hosts: 1}
 	return []testDocument{
 		{name: "empty", inputs: []Input{{Info: capture.Info{Name: "empty.pcap", Format: "pcap", Bytes: 24}}}, options: Options{Inputs: []string{"empty.pcap"}}},
 		{name: "clean", inputs: []Input{one}, steps: []step{{1, cleanLife(), nil}}, options: Options{Inputs: []string{"a.pcap"}}},
 		{name: "lost-final-ack", inputs: []Input{lost}, steps: []step{{1, lostFinalACK(), nil}}, options: Options{Inputs: []string{"a.pcap"}}},
 		everything,
+	}
+}
+
+// incidents are two: one that says all there can be, and one that says the least.
+func incidents() []incident.Incident {
+	down := &incident.Rule{ID: "down", Catalogue: []string{"G04"}, Title: "A service is down", Advice: "Start it. Then look why it ended.", RFC: "9293 3.5.2"}
+	idle := &incident.Rule{ID: "idle", Catalogue: []string{"G02"}, Title: "Nothing to speak of", Advice: "Nothing.", RFC: "9293"}
+	return []incident.Incident{
+		{Rule: down, Catalogue: "G04", Severity: finding.Error, Confidence: finding.Likely,
+			Scope: incident.Scope{Client: netip.MustParseAddr("10.0.0.1"), Server: netip.MustParseAddr("2001:db8::2"), Port: 443, Encap: []string{"vlan:12", "odd \"\xff"}},
+			Count: 25, First: testStart, Last: testStart.Add(time.Second), UIDs: []string{"K3FQ7VOCG2LXW", "AAAAAAAAAAAAA"}, Frames: []wire.FrameID{wire.NewFrameID(0, 7), wire.NewFrameID(1, 3)},
+			Message: "2001:db8::2 went down: 25 attempts were refused. One of them \x1b[31mtwice.", Reason: "nothing shows why", Falsify: "Another attempt that succeeded.",
+			Folds: []incident.Fold{{ID: "refused", Count: 20}, {ID: "other", Count: 3}}, More: incident.Folded{Scopes: 12, Count: 340}},
+		{Rule: idle, Catalogue: "G02", Severity: finding.Info, Confidence: finding.Certain, First: testStart, Last: testStart, Message: "Nothing is the matter.", Reason: "r", Falsify: "f"},
+		{Rule: idle, Catalogue: "G02", Severity: finding.Info, Confidence: finding.Certain, First: testStart, Last: testStart, Message: "Nor here."},
 	}
 }
 
@@ -350,5 +371,6 @@ func (d *testDocument) printInto(w io.Writer, f Format, s *Summary) error {
 		}
 	}
 	s.Inputs, s.Interrupted, s.Fragments = d.inputs, d.stopped, d.frags
+	s.Incidents, s.Limits.Incidents = d.incidents, d.kept
 	return f.End(s)
 }

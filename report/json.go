@@ -43,8 +43,15 @@ func (f *document) Late(l *Late) error {
 func (f *document) End(s *Summary) error {
 	f.out = append(f.out, "\n],\"late\":["...)
 	f.out = append(f.out, f.late...)
-	f.out = append(f.out, "\n],\"summary\":"...)
+	f.out = append(f.out, "\n],\"findings\":["...)
 	a := appender{multi: f.multi}
+	for i := range s.Incidents {
+		if i > 0 {
+			f.out = append(f.out, ',')
+		}
+		f.out = a.incident(append(f.out, '\n'), &s.Incidents[i])
+	}
+	f.out = append(f.out, "\n],\"summary\":"...)
 	f.out = append(a.summary(f.out, s), '}', '\n')
 	return f.Flush()
 }

@@ -8,7 +8,8 @@ var _ = register("ndjson", func() Format { return new(ndjson) })
 const flushAt = 64 << 10
 
 // ndjson writes one JSON object per line: connections as they settle, late groups
-// between them, and the summary last.
+// between them, then what many of them
+// show together, and the summary last.
 type ndjson struct {
 	w     io.Writer
 	multi bool
@@ -41,6 +42,9 @@ func (f *ndjson) Late(l *Late) error {
 
 func (f *ndjson) End(s *Summary) error {
 	a := appender{multi: f.multi}
+	for i := range s.Incidents {
+		f.out = append(a.incident(f.out, &s.Incidents[i]), '\n')
+	}
 	f.out = append(a.summary(f.out, s), '\n')
 	return f.Flush()
 }

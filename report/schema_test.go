@@ -43,6 +43,7 @@ func kinds(t testing.TB) map[string]*jsonschema.Schema {
 	for _, k := range []string{"connection", "late", "summary"} {
 		m[k] = compileSchema(t, "#/$defs/"+k)
 	}
+	m["finding"] = compileSchema(t, "#/$defs/incident")
 	return m
 }
 
@@ -111,13 +112,13 @@ func TestFormatsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		var whole struct {
-			Connections, Late []json.RawMessage
-			Summary           json.RawMessage
+			Connections, Late, Findings []json.RawMessage
+			Summary                     json.RawMessage
 		}
 		if err := json.Unmarshal(doc.Bytes(), &whole); err != nil {
 			t.Fatal(err)
 		}
-		var conns, late []string
+		var conns, late, findings []string
 		for l := range strings.Lines(lines.String()) {
 			l = strings.TrimSpace(l)
 			switch {
@@ -125,6 +126,8 @@ func TestFormatsAgree(t *testing.T) {
 				conns = append(conns, l)
 			case strings.HasPrefix(l, `{"type":"late"`):
 				late = append(late, l)
+			case strings.HasPrefix(l, `{"type":"finding"`):
+				findings = append(findings, l)
 			default:
 				if string(whole.Summary) != l {
 					t.Errorf("%s: the summaries differ", d.name)
@@ -142,6 +145,9 @@ func TestFormatsAgree(t *testing.T) {
 		}
 		if diff := cmp.Diff(late, texts(whole.Late)); diff != "" {
 			t.Errorf("%s: late groups differ: %s", d.name, diff)
+		}
+		if diff := cmp.Diff(findings, texts(whole.Findings)); diff != "" {
+			t.Errorf("%s: incidents differ: %s", d.name, diff)
 		}
 	}
 }
@@ -334,6 +340,8 @@ func TestSchemaListsAreTheConstants(t *testing.T) {
 		"example.severity":         severities,
 		"example.confidence":       confidences,
 		"example.endpoint":         endpoints,
+		"incident.severity":        severities,
+		"incident.confidence":      confidences,
 		"finding_count.severity":   severities,
 		"finding_count.confidence": confidences,
 		"file.format":              {"pcap", "pcapng", "snoop"},

@@ -7,6 +7,7 @@ import (
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
@@ -65,6 +66,9 @@ type Summary struct {
 	// Add leaves it alone: the one who tracks the connections feeds it, since a
 	// digest does not hold their states.
 	Durations census.Durations
+	// Incidents are what many connections show together, the gravest first. Set them
+	// with Inputs; Add leaves them alone, for the same reason as Durations.
+	Incidents []incident.Incident
 	// Quality says what the connections show about the capture.
 	Quality Quality
 	// LateGroups, LatePackets and LateBytes count what came after its connection
@@ -108,6 +112,9 @@ type Limits struct {
 	// DroppedEvents counts events that a connection's log had no room for,
 	// CutLogs the connections concerned.
 	DroppedEvents, CutLogs uint64
+	// Incidents are the bounds of what is looked at across connections; set them with
+	// Summary.Incidents.
+	Incidents incident.Limits
 }
 
 // FindingCount sums up all findings of one rule.
@@ -222,6 +229,22 @@ func graver(f *finding.Finding, e *Example) bool {
 		return f.Severity > e.Severity
 	}
 	return f.Confidence > e.Confidence
+}
+
+// folded returns how many findings of a rule on single connections belong to
+// incidents, and the number of the first of these, from 1.
+func (s *Summary) folded(f *FindingCount) (n uint64, number int) {
+	for i := range s.Incidents {
+		for _, x := range s.Incidents[i].Folds {
+			if x.ID == f.Rule.ID {
+				if n += x.Count; number == 0 {
+					number = i + 1
+				}
+			}
+		}
+	}
+	// One finding may stand in the scopes of several incidents.
+	return min(n, f.Count), number
 }
 
 // AddLate counts one late group.

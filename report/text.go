@@ -64,12 +64,23 @@ func (f *text) End(s *Summary) error {
 	if f.o.Further {
 		p.WriteByte('\n')
 	}
-	p.read(true)
-	p.quality()
+	all := p.matters()
+	if len(all) == 0 {
+		p.read(true)
+		p.quality()
+	} else {
+		// What is the matter comes first; what the capture lacks is told in a word before
+		// it, and in full behind the counts.
+		p.head()
+		p.happened(all)
+	}
 	if s.Connections == 0 {
 		p.nothing()
 	} else {
 		p.connections()
+		if len(all) > 0 {
+			p.capture()
+		}
 		p.findings()
 		if f.o.Dwell {
 			p.dwell()
@@ -104,6 +115,15 @@ func (p *printer) heading(s string) {
 
 // read says what was read; files lists several files.
 func (p *printer) read(files bool) {
+	p.input()
+	if len(p.s.Inputs) > 1 && files {
+		p.files()
+	}
+	p.trouble()
+}
+
+// input says in two lines what was read.
+func (p *printer) input() {
 	s := p.s
 	name := p.inputName()
 	first, last, ok := s.Span()
@@ -116,10 +136,30 @@ func (p *printer) read(files bool) {
 	if ok {
 		p.linef("%s to %s UTC", clock(first), clock(last))
 	}
-	if len(s.Inputs) > 1 && files {
+}
+
+// head says what was read, and in a word how far it can be trusted.
+func (p *printer) head() {
+	p.input()
+	if bad, _ := p.remarks(); len(bad) > 0 {
+		p.prose("", "  ", p.paint(yellow, "Capture quality: limited")+" ("+plural(uint64(len(bad)), "remark", "remarks")+", below).")
+	} else {
+		p.linef("%s", p.paint(green, "Capture quality: good."))
+	}
+}
+
+// capture says in full what head said in a word, if there is more to say.
+func (p *printer) capture() {
+	damaged := slices.ContainsFunc(p.s.Inputs, func(in Input) bool { return len(in.Damage) > 0 })
+	if bad, notes := p.remarks(); len(bad)+len(notes)+len(p.s.Unread) == 0 && len(p.s.Inputs) < 2 && !damaged && !p.s.Interrupted {
+		return
+	}
+	p.heading("The capture")
+	if len(p.s.Inputs) > 1 {
 		p.files()
 	}
 	p.trouble()
+	p.quality()
 }
 
 // trouble says what could not be read.
@@ -162,13 +202,30 @@ var skipMeanings = map[wire.Skip]string{
 // quality says how far the report can be trusted: one quiet line when there is
 // nothing to say, otherwise what is wrong and what that means for the findings.
 func (p *printer) quality() {
-	s := p.s
-	if s.Frames() == 0 {
+	if p.s.Frames() == 0 {
 		return
 	}
+	bad, notes := p.remarks()
+	tail := ""
+	if len(notes) > 0 {
+		tail = " " + capital(strings.Join(notes, "; ")) + "."
+	}
+	if len(bad) == 0 {
+		p.prose("", "  ", p.paint(green, "Capture quality: good.")+tail)
+		return
+	}
+	p.prose("", "  ", p.paint(yellow, "Capture quality: limited.")+tail)
+	for _, b := range bad {
+		p.prose("  - ", "    ", b+".")
+	}
+}
+
+// remarks returns what is wrong with the capture and what that means for the findings,
+// and what is only to be known.
+func (p *printer) remarks() (bad, notes []string) {
+	s := p.s
 	snapped, backwards, damaged, dropped := s.readQuality()
 	skipped := s.Skipped()
-	var bad, notes []string
 	note := func(to *[]string, n uint64, one, many, rest string) {
 		if n > 0 {
 			*to = append(*to, plural(n, one, many)+" "+rest)
@@ -214,6 +271,10 @@ func (p *printer) quality() {
 		"fragments that overlap: a host may have thrown it away, or read it otherwise")
 	note(&bad, backwards, "frame has", "frames have", "an earlier time than the one before: intervals around them are not exact"+named("time-disorder"))
 	note(&bad, s.Limits.Evicted, "connection", "connections", "had to be reported before the end because a limit on connections or memory was reached")
+	if l := s.Limits.Incidents; l.Hit() {
+		bad = append(bad, fmt.Sprintf("there were more hosts, listeners and pairs of them than are kept apart: across connections, one of %s clients, %s listeners, %s pairs and %s attempts was counted",
+			number(l.Clients), number(max(l.Listeners, l.Targets)), number(l.Pairs), number(l.Attempts)))
+	}
 	note(&bad, s.Limits.CutLogs, "connection", "connections",
 		"had more events than are kept ("+number(s.Limits.DroppedEvents)+" left out): their counts are right, their event lists are not complete")
 
@@ -233,18 +294,7 @@ func (p *printer) quality() {
 		}
 	}
 	note(&notes, s.LatePackets, "segment", "segments", "came after the connection had been reported")
-	tail := ""
-	if len(notes) > 0 {
-		tail = " " + capital(strings.Join(notes, "; ")) + "."
-	}
-	if len(bad) == 0 {
-		p.prose("", "  ", p.paint(green, "Capture quality: good.")+tail)
-		return
-	}
-	p.prose("", "  ", p.paint(yellow, "Capture quality: limited.")+tail)
-	for _, b := range bad {
-		p.prose("  - ", "    ", b+".")
-	}
+	return bad, notes
 }
 
 // nothing says why there is nothing to say.
@@ -391,14 +441,25 @@ var severityColors = [...]string{finding.Info: cyan, finding.Warning: yellow, fi
 // and what to do.
 func (p *printer) findings() {
 	all := p.s.Findings()
-	if len(all) == 0 {
+	if len(all) == 0 && len(p.s.Incidents) == 0 {
 		return
 	}
 	p.heading("Findings")
+	p.incidents()
 	for _, f := range all {
 		count := plural(f.Connections, "connection", "connections")
 		if f.Count != f.Connections {
 			count = number(f.Count) + " times on " + count
+		}
+		folded, in := p.s.folded(f)
+		if folded == f.Count {
+			// The incident says what to do.
+			p.prose("  "+p.paint(severityColors[f.Worst], left(f.Worst.String(), 7))+"  "+p.paint(bold, f.Rule.ID)+"  ",
+				blanks(11), fmt.Sprintf("%s: %s (belongs to %s)", count, f.Rule.Title, p.s.Incidents[in-1].Rule.ID))
+			continue
+		}
+		if folded > 0 {
+			count += fmt.Sprintf(" (%s belong to incidents)", number(folded))
 		}
 		p.prose("  "+p.paint(severityColors[f.Worst], left(f.Worst.String(), 7))+"  "+p.paint(bold, f.Rule.ID)+"  ",
 			blanks(11), count+": "+f.Rule.Title)

@@ -65,14 +65,20 @@ func (p *printer) filesShown() (shown []int) {
 	for i := range min(len(p.s.Inputs), maxFilesShown) {
 		shown = append(shown, i)
 	}
+	add := func(frames []wire.FrameID) {
+		for _, frame := range frames[:min(len(frames), maxFramesText)] {
+			at := frame.Input()
+			if at < len(p.s.Inputs) && len(shown) < 2*maxFilesShown && !slices.Contains(shown, at) {
+				shown = append(shown, at)
+			}
+		}
+	}
+	for i := range p.s.Incidents {
+		add(p.s.Incidents[i].Frames)
+	}
 	for _, f := range p.s.Findings() {
 		for i := range min(len(f.Examples), maxExamplesText) {
-			for k, frame := range f.Examples[i].Frames {
-				at := frame.Input()
-				if k < maxFramesText && at < len(p.s.Inputs) && len(shown) < 2*maxFilesShown && !slices.Contains(shown, at) {
-					shown = append(shown, at)
-				}
-			}
+			add(f.Examples[i].Frames)
 		}
 	}
 	slices.Sort(shown)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/pipeline"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
@@ -72,7 +73,7 @@ func (o *analyzeOptions) validate() error {
 	if !slices.Contains(colorModes, o.color) {
 		return usage("--color %q: give auto, always or never", o.color)
 	}
-	if _, isSeverity := severity(o.failOn); o.failOn != "" && !isSeverity && finding.Lookup(o.failOn) == nil && finding.LookupCapture(o.failOn) == nil {
+	if _, isSeverity := severity(o.failOn); o.failOn != "" && !isSeverity && finding.Lookup(o.failOn) == nil && incident.Lookup(o.failOn) == nil && finding.LookupCapture(o.failOn) == nil {
 		return usage("--fail-on %q is neither a severity (info, warning, error) nor a finding's ID%s ('tcplife explain' lists them)",
 			o.failOn, didYouMean(o.failOn, append(ruleIDs(), severities()...)))
 	}
@@ -282,7 +283,11 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 		Report: report.Options{Inputs: in.names(), Peers: r.columns, All: r.all, Name: cmp.Or(r.name, in.label), Further: further, Dwell: r.dwell, RTT: r.rtt},
 	}
 	if r.inventory {
-		cfg.Contents, cfg.Rules = true, []*finding.Rule{}
+		cfg.Contents, cfg.Rules, cfg.Incidents = true, []*finding.Rule{}, []*incident.Rule{}
+	}
+	if r.census.census {
+		// It counts states: its summary has no place for what many connections show.
+		cfg.Incidents = []*incident.Rule{}
 	}
 	r.screen(r.s, &cfg.Report)
 	if r.sel != nil {
@@ -342,7 +347,12 @@ func (r *reporting) verdict(ctx context.Context, err error) error {
 // failing reports whether the findings of the whole capture reach --fail-on.
 func (o *analyzeOptions) failing(sum *report.Summary) bool {
 	for _, f := range sum.Findings() {
-		if o.fails(f.Rule, f.Worst) {
+		if o.fails(f.Rule.ID, f.Worst) {
+			return true
+		}
+	}
+	for i := range sum.Incidents {
+		if in := &sum.Incidents[i]; o.fails(in.Rule.ID, in.Severity) {
 			return true
 		}
 	}
@@ -356,12 +366,12 @@ func (o *analyzeOptions) failing(sum *report.Summary) bool {
 }
 
 // fails reports whether one finding reaches --fail-on.
-func (o *analyzeOptions) fails(r *finding.Rule, s finding.Severity) bool {
+func (o *analyzeOptions) fails(id string, s finding.Severity) bool {
 	if o.failOn == "" {
 		return false
 	}
 	if floor, ok := severity(o.failOn); ok {
 		return s >= floor
 	}
-	return r.ID == o.failOn
+	return id == o.failOn
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 )
@@ -170,7 +171,7 @@ func TestFlagsAreUsed(t *testing.T) {
 // fits into a terminal.
 func TestExplainEverything(t *testing.T) {
 	code, list, _ := invoke(t, nil, "explain")
-	if rules := len(finding.All()) + len(finding.AllCapture()); code != exitOK || strings.Count(list, "\n") != rules {
+	if rules := len(finding.All()) + len(incident.All()) + len(finding.AllCapture()); code != exitOK || strings.Count(list, "\n") != rules {
 		t.Errorf("explain: exit code %d, %d lines for %d rules", code, strings.Count(list, "\n"), rules)
 	}
 	names := append(ruleIDs(), topicNames()...)
@@ -184,6 +185,9 @@ func TestExplainEverything(t *testing.T) {
 	}
 	for _, r := range finding.AllCapture() {
 		names = append(names, r.Catalogue)
+	}
+	for _, r := range incident.All() {
+		names = append(names, r.Catalogue...)
 	}
 	for _, name := range names {
 		code, text, errOut := invoke(t, nil, "explain", name)
@@ -202,6 +206,19 @@ func TestExplainEverything(t *testing.T) {
 		_, text, _ := invoke(t, nil, "explain", r.ID)
 		flat := strings.Join(strings.Fields(text), " ")
 		for _, part := range []string{r.Title, r.Severity.String(), r.Meaning, r.Signature, r.Alternatives, r.Advice, r.Settings, r.RFC, strings.Join(r.Catalogue, " ")} {
+			if !strings.Contains(flat, strings.Join(strings.Fields(part), " ")) {
+				t.Errorf("explain %s leaves out %q", r.ID, part)
+			}
+		}
+	}
+}
+
+// Whoever looks up what happened finds all that its rule says.
+func TestExplainIncidents(t *testing.T) {
+	for _, r := range incident.All() {
+		_, text, _ := invoke(t, nil, "explain", r.ID)
+		flat := strings.Join(strings.Fields(text), " ")
+		for _, part := range append([]string{r.Title, r.Severity.String(), r.Meaning, r.Signature, r.Alternatives, r.Advice, r.Settings, r.RFC, strings.Join(r.Catalogue, " ")}, r.Folds...) {
 			if !strings.Contains(flat, strings.Join(strings.Fields(part), " ")) {
 				t.Errorf("explain %s leaves out %q", r.ID, part)
 			}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/report"
 )
 
@@ -40,6 +41,9 @@ func ruleCompletions() (out []cobra.Completion) {
 	for _, r := range finding.All() {
 		out = append(out, cobra.CompletionWithDesc(r.ID, r.Title))
 	}
+	for _, r := range incident.All() {
+		out = append(out, cobra.CompletionWithDesc(r.ID, r.Title))
+	}
 	for _, r := range finding.AllCapture() {
 		out = append(out, cobra.CompletionWithDesc(r.ID, r.Title))
 	}
@@ -48,6 +52,9 @@ func ruleCompletions() (out []cobra.Completion) {
 
 func ruleIDs() (ids []string) {
 	for _, r := range finding.All() {
+		ids = append(ids, r.ID)
+	}
+	for _, r := range incident.All() {
 		ids = append(ids, r.ID)
 	}
 	for _, r := range finding.AllCapture() {

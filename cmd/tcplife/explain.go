@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 )
 
 // explainWidth is the width of explained text in columns: what fits everywhere and
@@ -22,8 +23,8 @@ func newExplain() *cobra.Command {
 		Long: `Without an argument, lists every finding that tcplife knows: its ID, the highest
 severity it is given, its numbers in the catalogue, and its title. With an ID or a
 catalogue number, says what the finding means, what on the wire shows it, what
-else could look like it, and what to do. Findings about the capture as a whole
-stand at the end of the list. With the name of one of the closed lists
+else could look like it, and what to do. Findings across connections, and those about
+the capture as a whole, stand at the end of the list. With the name of one of the closed lists
 of words that reports use, says what each word means.`,
 		Example: `  tcplife explain
   tcplife explain lost-final-ack
@@ -64,11 +65,17 @@ func listRules(w io.Writer) {
 	for _, r := range all {
 		id, numbers = max(id, len(r.ID)), max(numbers, len(strings.Join(r.Catalogue, " ")))
 	}
-	about := finding.AllCapture()
+	across, about := incident.All(), finding.AllCapture()
+	for _, r := range across {
+		id, numbers = max(id, len(r.ID)), max(numbers, len(strings.Join(r.Catalogue, " ")))
+	}
 	for _, r := range about {
 		id = max(id, len(r.ID))
 	}
 	for _, r := range all {
+		fmt.Fprintf(w, "%-*s  %-7s  %-*s  %s\n", id, r.ID, r.Severity, numbers, strings.Join(r.Catalogue, " "), r.Title)
+	}
+	for _, r := range across {
 		fmt.Fprintf(w, "%-*s  %-7s  %-*s  %s\n", id, r.ID, r.Severity, numbers, strings.Join(r.Catalogue, " "), r.Title)
 	}
 	for _, r := range about {
@@ -79,6 +86,10 @@ func listRules(w io.Writer) {
 func explain(w io.Writer, name string) error {
 	if r := finding.Lookup(strings.ToLower(name)); r != nil {
 		explainRule(w, r)
+		return nil
+	}
+	if r := incident.Lookup(strings.ToLower(name)); r != nil {
+		explainIncident(w, r)
 		return nil
 	}
 	for _, r := range finding.AllCapture() {
@@ -103,6 +114,15 @@ func explain(w io.Writer, name string) error {
 			found = true
 		}
 	}
+	for _, r := range incident.All() {
+		if slices.ContainsFunc(r.Catalogue, func(n string) bool { return strings.EqualFold(n, name) }) {
+			if found {
+				fmt.Fprintln(w)
+			}
+			explainIncident(w, r)
+			found = true
+		}
+	}
 	if found {
 		return nil
 	}
@@ -124,6 +144,23 @@ func explainRule(w io.Writer, r *finding.Rule) {
 	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(r.Catalogue, " ")+", RFC "+r.RFC, "", explainWidth))
 	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What else it could be", r.Alternatives},
 		{"What to do", r.Advice}, {"Settings", r.Settings}})
+}
+
+// explainIncident prints everything that a rule about many connections says about
+// itself.
+func explainIncident(w io.Writer, r *incident.Rule) {
+	fmt.Fprintln(w, fill(r.ID+": "+r.Title, "", explainWidth))
+	facts := fmt.Sprintf("About many connections together. Severity %s", r.Severity)
+	if r.Severity > finding.Info {
+		facts += " at most"
+	}
+	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(r.Catalogue, " ")+", RFC "+r.RFC, "", explainWidth))
+	folds := ""
+	if len(r.Folds) > 0 {
+		folds = strings.Join(r.Folds, ", ") + "."
+	}
+	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What else it could be", r.Alternatives},
+		{"What to do", r.Advice}, {"Settings", r.Settings}, {"Findings on single connections that fold into it", folds}})
 }
 
 // explainCapture prints everything that a rule about the capture says about itself.

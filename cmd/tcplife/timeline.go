@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tcplife/tcplife/capture"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/pipeline"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/wire"
@@ -168,7 +169,7 @@ func (o *analyzeOptions) timelines(ctx context.Context, s *streams, in *inputs, 
 	}
 	var found []chosen
 	more := 0
-	cfg.Format = pipeline.Discard{}
+	cfg.Format, cfg.Incidents = pipeline.Discard{}, []*incident.Rule{}
 	cfg.Each = func(id uint64, d *report.Digest) {
 		if !sel.matches(id, d) {
 			return
@@ -258,7 +259,7 @@ func (o *analyzeOptions) draw(ctx context.Context, s *streams, in *inputs, frame
 		ladder = nil // too long to draw in full: the events fold it
 	}
 	for _, f := range l.Findings {
-		failing = failing || o.fails(f.Rule, f.Severity)
+		failing = failing || o.fails(f.Rule.ID, f.Severity)
 	}
 	return failing, report.Timeline(out, &l.Connection, c.id, ladder, &cfg.Report)
 }

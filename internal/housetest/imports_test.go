@@ -17,10 +17,11 @@ var mayImport = map[string][]string{
 	"finding":    {"reassembly", "wire"},
 	"rosetta":    {"reassembly", "wire"},
 	"census":     {"reassembly", "wire"},
+	"incident":   {"finding", "reassembly", "wire"},
 	// report knows capture for one type, capture.Info: the summary prints what
 	// reading an input showed, and copying it field by field would let them drift.
-	"report":   {"finding", "census", "rosetta", "reassembly", "wire", "capture"},
-	"pipeline": {"report", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
+	"report":   {"incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
+	"pipeline": {"report", "incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
@@ -41,6 +42,7 @@ var whyNot = map[string]string{
 	"finding":    "only those who present findings know rules; tracking must not depend on what is looked for",
 	"rosetta":    "what other tools would say must have no say in what is found",
 	"census":     "only those who present counts know it; tracking must not depend on what is counted",
+	"incident":   "only those who present incidents know them; a finding on a connection must not depend on its neighbours",
 	"report":     "formats are chosen at the end; a room that knows them could not be printed in a new one",
 	"pipeline":   "the pipeline wires the rooms together; a room that knows it closes a circle",
 }
@@ -103,6 +105,13 @@ var bare = map[string]map[string]string{
 		"net":           "counting does no I/O; addresses are net/netip",
 		"sync":          "one counter belongs to one goroutine; sums are merged",
 		"encoding/json": "the JSON contract is report's",
+	},
+	"incident": {
+		"os":            "rules are pure functions of the sums",
+		"net":           "rules are pure functions of the sums; addresses are net/netip",
+		"sync":          "one Sums belongs to one goroutine; sums are merged",
+		"encoding/json": "the JSON contract is report's",
+		"math/rand/v2":  "same input, same output",
 	},
 	"finding": {
 		"os":            "rules are pure functions of a connection",

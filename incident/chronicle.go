@@ -1,0 +1,186 @@
+package incident
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// kind is something that happens to connections and is counted over time.
+type kind uint8
+
+// The kinds. A connection that is over has one of the five ends.
+const (
+	// opened: it was established; where the capture began later, its first segment.
+	opened kind = iota
+	// The ends: who closed, and whether it cost data or an error. device is a RST that
+	// neither side sent, forgotten that of a host without that socket, which ends nothing
+	// that was not over.
+	softClient
+	softServer
+	hardClient
+	hardServer
+	device
+	forgotten
+	// The other side closed by itself as well, before it knew of the close: by FIN, and
+	// by RST.
+	tooClient
+	tooServer
+	tooHardClient
+	tooHardServer
+	// timeWait: an endpoint came into TIME_WAIT, of a listener its own, of a pair the
+	// client's; reused: its ports opened anew before that was over, at due.
+	timeWait
+	reused
+	due
+	// stood: an endpoint came into CLOSE_WAIT and stayed for closeWait or longer;
+	// leftCloseWait: it went on. Of a listener its own, of a pair the client's.
+	stood
+	leftCloseWait
+
+	kinds
+)
+
+// over reports whether a kind is a connection's end.
+func (k kind) over() bool { return k >= softClient && k <= forgotten }
+
+// ends are the kinds of end.
+var ends = [...]kind{softClient, softServer, hardClient, hardServer, device, forgotten}
+
+// point counts what happened in one interval.
+type point struct {
+	at   int64 // the interval's number, since 1970
+	n    uint32
+	what kind
+}
+
+func (p point) compare(q point) int {
+	if p.at != q.at {
+		return cmp.Compare(p.at, q.at)
+	}
+	return cmp.Compare(p.what, q.what)
+}
+
+// chronicle counts events by kind over time. It is exact, to the nanosecond, until
+// there are more instants than it may have; then time is divided into intervals whose
+// width doubles until they are few enough. Which width that is depends on the events
+// and the bound alone.
+type chronicle struct {
+	// shift is the logarithm of the width in nanoseconds.
+	shift uint8
+	// tidy points at the front are in order, no two of them alike.
+	tidy   int32
+	points []point
+}
+
+// widest is the largest width: 2^62 ns, more than any capture lasts.
+const widest = 62
+
+// untidy is how many points may come before they are put in order: enough that it
+// costs little for each.
+const untidy = 32
+
+func (c *chronicle) add(at wire.Time, what kind, most int) {
+	p := point{at: int64(at) >> c.shift, n: 1, what: what}
+	if n := len(c.points); n > 0 && c.points[n-1].at == p.at && c.points[n-1].what == what {
+		c.points[n-1].n++
+		return
+	}
+	c.points = append(c.points, p)
+	if len(c.points) >= 2*int(c.tidy)+untidy {
+		c.settle(most)
+	}
+}
+
+// settle puts the points in order, and widens the intervals until there are at most
+// so many.
+func (c *chronicle) settle(most int) {
+	if int(c.tidy) < len(c.points) {
+		slices.SortFunc(c.points, point.compare)
+		c.fold()
+	}
+	for len(c.points) > most && c.shift < widest {
+		c.widen()
+	}
+	c.tidy = int32(len(c.points))
+}
+
+// widen doubles the intervals of points that are in order.
+func (c *chronicle) widen() {
+	c.shift++
+	for i := range c.points {
+		c.points[i].at >>= 1
+	}
+	c.fold()
+}
+
+// fold makes one point of those that are alike; the intervals are in order.
+func (c *chronicle) fold() {
+	n := 0
+	for from := 0; from < len(c.points); {
+		at := c.points[from].at
+		var counts [kinds]uint32
+		to := from
+		for ; to < len(c.points) && c.points[to].at == at; to++ {
+			counts[c.points[to].what] += c.points[to].n
+		}
+		// There are at most as many kinds as points, so nothing is overwritten unread.
+		for k, many := range counts {
+			if many > 0 {
+				c.points[n] = point{at: at, n: many, what: kind(k)}
+				n++
+			}
+		}
+		from = to
+	}
+	c.points = c.points[:n]
+}
+
+// merge adds what o has counted; the points are in order after the next settle.
+func (c *chronicle) merge(o *chronicle) {
+	for c.shift < o.shift {
+		c.shift++
+		for i := range c.points {
+			c.points[i].at >>= 1
+		}
+	}
+	by := c.shift - o.shift
+	for _, p := range o.points {
+		p.at >>= by
+		c.points = append(c.points, p)
+	}
+	c.tidy = 0
+}
+
+// width is how wide the intervals are.
+func (c *chronicle) width() time.Duration { return 1 << c.shift }
+
+// from returns the first instant of a point's interval, to the last.
+func (c *chronicle) from(p point) wire.Time { return wire.Time(p.at << c.shift) }
+func (c *chronicle) to(p point) wire.Time   { return wire.Time((p.at+1)<<c.shift - 1) }
+
+// moments calls do for each interval in which something happened, with its first and
+// last instant and what happened by kind.
+func (c *chronicle) moments(do func(from, to wire.Time, n *[kinds]uint32)) {
+	for i := 0; i < len(c.points); {
+		var n [kinds]uint32
+		j := i
+		for ; j < len(c.points) && c.points[j].at == c.points[i].at; j++ {
+			n[c.points[j].what] += c.points[j].n
+		}
+		do(c.from(c.points[i]), c.to(c.points[i]), &n)
+		i = j
+	}
+}
+
+// joined returns the sum of chronicles, at the widest of their widths.
+func joined(all []*chronicle) *chronicle {
+	sum := &chronicle{}
+	for _, c := range all {
+		sum.merge(c)
+	}
+	sum.settle(1 << 62)
+	return sum
+}

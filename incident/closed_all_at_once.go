@@ -1,0 +1,288 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/wire"
+)
+
+var _ = register(Rule{
+	ID:        "closed-all-at-once",
+	Catalogue: []string{"C20", "G10"},
+	Title:     "A host ended all its connections at once",
+	Severity:  finding.Error,
+	RFC:       "9293 3.10.4, 3.6",
+	Folds:     []string{"abort", "late-data-reset", "closed-port-reset", "unacknowledged-tail", "reset-provenance", "no-socket-reset", "reset-injected", "fin-answered-by-reset", "request-crossed-close"},
+	Explains:  []string{"service-unreachable", "reset-share", "reset-flood", "graceful-drain", "keepalive-race", "slow-readers", "close-wait-leak/C08"},
+	Check:     checkClosedAllAtOnce,
+	Meaning: `Within one second a host closed or reset nearly all connections that it had open, which had
+been opened one by one before.
+
+- C20: its process ended: exit, crash, kill, restart or deployment. The kernel closes all its
+  sockets: those with data that nobody had read by RST, the others by FIN; what clients send after
+  that is answered by RST, and so are new SYNs until something listens again.
+- G10: the RSTs come from a device on the path, by their hop limits: it flushed its table, or its
+  rules were changed.
+
+Error where connections were reset, and warning where new ones were refused afterwards; info where
+all were closed by FIN, and for clients.`,
+	Signature: `    A, C, D ...                B:8080
+    | (connections at work)      |
+    | <------------------- RST   |  all within milliseconds
+    | <------------------- FIN   |
+    | SYN ---------------------> |
+    | <-------------- RST, ACK   |  nothing listens`,
+	Alternatives: `Connections that were opened together and are idle run into the same idle timeout at the
+same time: then all are closed by FIN, after an equal silence. A load test that comes to its end
+closes all its connections from the client's side.`,
+	Advice: `Look what happened to the process at that time: its log, journalctl, dmesg (out of memory),
+the deployment. To restart without loss: stop accepting, let running requests end, close idle
+connections, then exit (SIGTERM and not SIGKILL; a drain in the balancer). Clients should retry what
+may be retried. G10: ask whoever runs the device with that hop limit.`,
+	Settings: `No sysctl. systemd TimeoutStopSec (90 s) and KillSignal (SIGTERM), Kubernetes
+terminationGracePeriodSeconds (30 s) and a preStop hook; nginx worker_shutdown_timeout; Linux:
+conntrack -F and a reload of rules flush a firewall's table.`,
+})
+
+const (
+	// atOnce is the time within which a process's sockets are closed.
+	atOnce = time.Second
+	// onceLeast connections of one host that close within a second by chance, with
+	// none left, are rare; three if they are reset.
+	onceLeast, onceLeastHard = 5, 3
+	// onceShare: of those open before, four of five.
+	onceShareOf, onceShare = 5, 4
+	// onceFresh: no more than a quarter may have been opened within that second: else it
+	// is the way of this host to close soon.
+	onceFresh = 4
+	// onceClients: a client's ends are told from so many on, and if one of onceHarm was
+	// a RST.
+	onceClients, onceHarm = 10, 4
+)
+
+// burst is the second in which the most connections ended in some ways.
+type burst struct {
+	n, open, fresh  uint64 // ended, open before, opened meanwhile
+	by              [kinds]uint64
+	from, to        wire.Time
+	before, after   uint64 // opened before and after
+	nextOK, lastOK  wire.Time
+	tooCoarse, some bool
+}
+
+// burstOf finds the second in which the most connections ended in the given ways.
+func burstOf(c *chronicle, ways ...kind) (b burst) {
+	type moment struct {
+		from, to wire.Time
+		n        [kinds]uint32
+	}
+	var recent []moment
+	sum := uint64(0)
+	ended := func(n *[kinds]uint32) (e uint64) {
+		for _, w := range ways {
+			e += uint64(n[w])
+		}
+		return e
+	}
+	c.moments(func(from, to wire.Time, n *[kinds]uint32) {
+		for len(recent) > 0 && recent[0].from < to.Add(-max(atOnce, c.width())) {
+			sum -= ended(&recent[0].n)
+			recent = recent[1:]
+		}
+		recent = append(recent, moment{from, to, *n})
+		e := ended(n)
+		if sum += e; e > 0 && sum > b.n {
+			b = burst{n: sum, to: to, some: true}
+			for i := range recent {
+				if ended(&recent[i].n) > 0 {
+					b.from = recent[i].from
+					break
+				}
+			}
+		}
+	})
+	if !b.some {
+		return b
+	}
+	b.tooCoarse = c.width() > atOnce
+	open := int64(0)
+	c.moments(func(from, to wire.Time, n *[kinds]uint32) {
+		switch {
+		case to < b.from:
+			open += int64(n[opened])
+			for _, e := range ends {
+				open -= int64(n[e])
+			}
+			if b.before += uint64(n[opened]); n[opened] > 0 {
+				b.lastOK = to
+			}
+		case from <= b.to:
+			for i, k := range n {
+				b.by[i] += uint64(k)
+			}
+			b.fresh += uint64(n[opened])
+		case n[opened] > 0:
+			if b.after == 0 {
+				b.nextOK = from
+			}
+			b.after += uint64(n[opened])
+		}
+	})
+	b.open = uint64(max(open, 0))
+	return b
+}
+
+// all reports whether nearly all connections ended that were open, and hardly any that
+// were opened in the same second.
+func (b *burst) all(least uint64) bool {
+	old := b.n - min(b.fresh, b.n)
+	return !b.tooCoarse && old >= least && old*onceShareOf >= b.open*onceShare && b.fresh*onceFresh <= b.n
+}
+
+func checkClosedAllAtOnce(s *Sums, report func(Incident)) {
+	// Where both ends close everything, who begins is the cause.
+	var clients, servers []Incident
+	byHost := map[key][]key{}
+	for _, k := range s.listeners.keys {
+		byHost[k.server()] = append(byHost[k.server()], k)
+	}
+	for _, host := range sortedKeys(byHost) {
+		s.serverAtOnce(host, byHost[host], func(in Incident) { servers = append(servers, in) })
+	}
+	byClient := map[key][]key{}
+	for _, k := range s.pairs.keys {
+		byClient[k.client()] = append(byClient[k.client()], k)
+	}
+	for _, host := range sortedKeys(byClient) {
+		s.clientAtOnce(host, byClient[host], func(in Incident) { clients = append(clients, in) })
+	}
+	for _, in := range servers {
+		report(in)
+	}
+	for _, in := range clients {
+		cause := slices.ContainsFunc(servers, func(s Incident) bool {
+			d := in.First.Sub(s.First)
+			return d >= 0 && d <= atOnce && s.key.server() == in.key.server()
+		})
+		if !cause {
+			report(in)
+		}
+	}
+}
+
+func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
+	scope := host
+	var times *chronicle
+	if len(all) == 1 {
+		scope, times = all[0], s.listeners.times(all[0])
+	} else {
+		var parts []*chronicle
+		for _, k := range all {
+			parts = append(parts, s.listeners.times(k))
+		}
+		times = joined(parts)
+	}
+	b := burstOf(times, softServer, hardServer, device, tooServer, tooHardServer)
+	if !b.some {
+		return
+	}
+	hard := b.by[hardServer] + b.by[tooHardServer] + b.by[device]
+	least := uint64(onceLeast)
+	if hard*2 >= b.n {
+		least = onceLeastHard
+	}
+	if !b.all(least) {
+		if len(all) > 1 {
+			// One of several services of the host may have ended.
+			for _, k := range all {
+				s.serverAtOnce(host, []key{k}, report)
+			}
+		}
+		return
+	}
+	in := Incident{
+		key: scope, Catalogue: "C20", Severity: finding.Info, Confidence: finding.Likely, Count: b.n, First: b.from, Last: b.to,
+		Falsify: "Connections of that host that went on, on the same port.",
+		Reason:  "they had been opened one by one and ended together; what ended them is not in the capture",
+	}
+	refused := uint64(0)
+	lastRefused := wire.Time(0)
+	var shown []*examples
+	for _, k := range all {
+		l := s.listeners.get(k)
+		in.tolds = append(in.tolds, l.told)
+		shown = append(shown, l.held, l.reset)
+		if t := s.targets.get(k); t != nil && t.refused > 0 && t.firstRefused >= b.from.Add(-atOnce) {
+			refused += uint64(t.refused)
+			lastRefused = max(lastRefused, t.lastRefused)
+			in.tolds = append(in.tolds, t.told)
+		}
+	}
+	in.show(shown...)
+	what := "its process ended or was restarted"
+	if b.by[device]*2 > b.n {
+		in.Catalogue, what = "G10", "a device on the path reset them, by its hop limit"
+	}
+	then := ""
+	if refused > 0 {
+		then = fmt.Sprintf(", and refused %s after that", count(refused, "new connection"))
+	}
+	in.Message = fmt.Sprintf("%s ended %s of its %s open connections within %s at %s, %s of them by RST%s: %s.",
+		scope.scope(), num(b.n-min(b.fresh, b.n)), num(max(b.open, b.n-min(b.fresh, b.n))), span(b.to.Sub(b.from)), clock(b.from), num(hard), then, what)
+	if refused > 0 {
+		in.Message += fmt.Sprintf(" It refused up to %s.", clock(lastRefused))
+	}
+	if b.after > 0 {
+		in.Message += fmt.Sprintf(" The next connection was opened at %s.", clock(b.nextOK))
+	}
+	switch {
+	case hard*2 >= b.n, hard > 0 && refused > 0, refused >= downMany:
+		in.Severity = finding.Error
+	case hard > 0, refused >= downLeast:
+		in.Severity = finding.Warning
+	default:
+		in.Reason = "connections opened together run into one idle timeout together too"
+	}
+	report(in)
+}
+
+func (s *Sums) clientAtOnce(host key, all []key, report func(Incident)) {
+	parts := make([]*chronicle, 0, len(all))
+	n := 0
+	for _, k := range all {
+		parts = append(parts, s.pairs.times(k))
+		n += int(s.pairs.get(k).opened)
+	}
+	if n < onceClients {
+		return
+	}
+	b := burstOf(joined(parts), softClient, hardClient, tooClient, tooHardClient)
+	hard := b.by[hardClient] + b.by[tooHardClient]
+	if !b.some || !b.all(onceClients) || hard*onceHarm < b.n {
+		return // programs that come to their end close what they have
+	}
+	servers := shared(all, func(k key) key { return k.server() })
+	host[serverHigh], host[serverLow] = servers[serverHigh], servers[serverLow]
+	in := Incident{
+		key: host, Catalogue: "C20", Severity: finding.Info, Confidence: finding.Likely, Count: b.n, First: b.from, Last: b.to,
+		Message: fmt.Sprintf("The client %s ended %s of its %s open connections within %s at %s, %s of them by RST: its process ended.",
+			host.scope().Client, num(b.n-min(b.fresh, b.n)), num(max(b.open, b.n-min(b.fresh, b.n))), span(b.to.Sub(b.from)), clock(b.from), num(hard)),
+		Falsify: "Connections of that client that went on.",
+		Reason:  "a load test or a batch that comes to its end does the same",
+	}
+	if len(all) == 1 {
+		in.key = all[0]
+	}
+	if x := s.clients.get(host.client()); x != nil {
+		in.tolds = append(in.tolds, x.told)
+	}
+	var shown []*examples
+	for _, k := range all {
+		shown = append(shown, &s.pairs.get(k).some)
+	}
+	in.show(shown...)
+	report(in)
+}

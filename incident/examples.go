@@ -1,0 +1,83 @@
+package incident
+
+import (
+	"slices"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// maxExamples is how many connections an incident names: enough to go and look.
+const maxExamples = 10
+
+// example is a connection that shows something: the frame that does, and the
+// connection's uid.
+type example struct {
+	frame wire.FrameID
+	uid   uid
+}
+
+// uid holds a connection's uid without a pointer: there are tables full of them.
+type uid struct {
+	text [15]byte
+	len  uint8
+}
+
+func newUID(s string) (u uid) {
+	u.len = uint8(copy(u.text[:], s))
+	return u
+}
+
+// String returns the uid.
+func (u uid) String() string { return string(u.text[:u.len]) }
+
+// examples are the earliest of those that show something, by frame. No two
+// connections share a frame, so there are no ties.
+type examples struct {
+	n   uint8
+	all [maxExamples]example
+}
+
+// add takes an example if it is one of the earliest.
+func (x *examples) add(frame wire.FrameID, name string) {
+	if x.n == maxExamples && frame > x.all[maxExamples-1].frame {
+		return
+	}
+	x.insert(example{frame, newUID(name)})
+}
+
+func (x *examples) insert(e example) {
+	at := int(x.n)
+	for at > 0 && x.all[at-1].frame > e.frame {
+		at--
+	}
+	if at == maxExamples || at > 0 && x.all[at-1].frame == e.frame {
+		return
+	}
+	x.n = min(x.n+1, maxExamples)
+	copy(x.all[at+1:x.n], x.all[at:])
+	x.all[at] = e
+}
+
+func (x *examples) merge(o *examples) {
+	for _, e := range o.all[:o.n] {
+		x.insert(e)
+	}
+}
+
+// uids returns their connections, the earliest first.
+func (x *examples) uids() (all []string) {
+	for _, e := range x.all[:x.n] {
+		if s := e.uid.String(); !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// frames returns the frames that show it, in capture order.
+func (x *examples) frames() (all []wire.FrameID) {
+	for _, e := range x.all[:x.n] {
+		all = append(all, e.frame)
+	}
+	return all
+}

@@ -1,0 +1,386 @@
+package incident
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// listener is what is counted of an address and port that answers SYNs, or that
+// connections from before the capture go to.
+type listener struct {
+	// complete and joined count established connections: opened in the capture, and
+	// before it. half and ignored count openings that did not come about (see opening).
+	complete, joined, half, ignored uint32
+	// aborted counts openings whose ACK the server answered by RST.
+	aborted uint32
+	// untouched counts completed handshakes of which the server took nothing more, since
+	// firstUntouched; mute established connections that got an ACK for their data and
+	// no octet in return.
+	untouched, mute uint32
+	firstUntouched  wire.Time
+	// given counts those of half that the client reset itself.
+	given uint32
+	// syns and synacks count the copies of all of them.
+	syns, synacks uint32
+	// steps counts connections by how long connecting took: about one, three, seven
+	// and more seconds, if SYN or SYN-ACK was repeated.
+	steps [4]uint32
+	// resent counts those whose SYN was sent again before anything answered.
+	resent uint32
+	// firstOK and lastOK are the starts of the first and the last that was completed,
+	// heard when the server was last heard on any, spoke when its program was.
+	firstOK, lastOK, heard, spoke wire.Time
+
+	// closed counts ends by kind; unclosed those that nobody ended.
+	closed   [kinds]uint32
+	unclosed uint32
+	// classes counts connections that ended by RST, by its sender and what it was.
+	classes [2][resetClasses]uint32
+	// wasted counts those of them with octets that nobody acknowledged.
+	wasted [2]uint32
+	// resets counts RST segments by sender, resetters the connections that had one.
+	resets    [2]uint64
+	resetters [2]uint32
+	// packets and repeats count segments, and those that repeat data.
+	packets, repeats uint64
+	// lossy and oneWay count connections of which the capture lacks something.
+	lossy, oneWay uint32
+	// closing are the server's endpoints.
+	closing standing
+	// stuck counts endpoints whose FIN nobody acknowledged, by side.
+	stuck [2]stuckCounts
+	// idle are the silences before a side closed by FIN, of those of keptAlive and more.
+	idle [2]*spread
+	// races are the silences before a close that a request crossed, by closer.
+	races [2]*spread
+	// zero counts connections whose receiver closed its window for long, dead those that
+	// ended so, by the receiver.
+	zero, dead [2]uint32
+	// halves are when the openings of half began.
+	halves *pulse
+	told   *told
+
+	// Examples of what is counted.
+	some, halfs, queued, slow, reset, raced, stalled, held *examples
+}
+
+// stuckCounts counts endpoints stuck in FIN_WAIT_1, LAST_ACK and CLOSING, and those
+// whose FIN_WAIT_2 was over when the peer spoke.
+type stuckCounts struct{ finWait1, lastACK, closing, orphaned uint32 }
+
+func (n *stuckCounts) total() uint64 {
+	return uint64(n.finWait1) + uint64(n.lastACK) + uint64(n.closing) + uint64(n.orphaned)
+}
+
+// The classes of RST that end connections.
+const (
+	resetAbort = iota
+	resetUnread
+	resetLate
+	resetNoSocket
+	resetDevice
+
+	resetClasses
+)
+
+var resetNames = [resetClasses]string{"socket aborted", "closed with unread data", "data after the close", "host without that socket", "a device"}
+
+func resetClass(r reassembly.CloseReason) int {
+	switch r {
+	case reassembly.CloseAbort:
+		return resetAbort
+	case reassembly.CloseAbortUnread:
+		return resetUnread
+	case reassembly.CloseLateDataReset:
+		return resetLate
+	case reassembly.CloseNoSocketReset:
+		return resetNoSocket
+	case reassembly.CloseDeviceReset:
+		return resetDevice
+	}
+	return -1
+}
+
+// keptAlive is the shortest silence that counts as idle: servers' keep-alive timeouts
+// are set in seconds.
+const keptAlive = time.Second
+
+// show takes an example, and makes the room for it where there is none yet.
+func show(x **examples, frame wire.FrameID, name string) {
+	if *x == nil {
+		*x = new(examples)
+	}
+	(*x).add(frame, name)
+}
+
+func mergeExamples(x **examples, o *examples) {
+	if o == nil {
+		return
+	}
+	if *x == nil {
+		*x = new(examples)
+	}
+	(*x).merge(o)
+}
+
+func addSpread(s **spread, d time.Duration) {
+	if *s == nil {
+		*s = new(spread)
+	}
+	(*s).add(d)
+}
+
+func mergeSpread(s **spread, o *spread) {
+	if o == nil {
+		return
+	}
+	if *s == nil {
+		*s = new(spread)
+	}
+	(*s).merge(o)
+}
+
+// earliest returns the earlier of two times, of which 0 is none.
+func earliest(a, b wire.Time) wire.Time {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+func (l *listener) add(f *facts) {
+	c := f.c
+	l.heard = max(l.heard, f.heard)
+	l.syns += c.Handshake.SYNs
+	l.synacks += c.Handshake.SYNACKs
+	switch f.opening {
+	case half:
+		l.half++
+		if c.Seen&reassembly.SeenRSTClient != 0 {
+			l.given++
+		}
+		if l.halves == nil {
+			l.halves = new(pulse)
+		}
+		l.halves.add(c.Start)
+		show(&l.halfs, c.First, f.uid)
+	case ignored:
+		if c.Seen&reassembly.SeenRSTServer != 0 {
+			l.aborted++
+		} else {
+			l.ignored++
+		}
+		show(&l.queued, c.First, f.uid)
+	case untouched:
+		l.untouched++
+		l.firstUntouched = earliest(l.firstUntouched, c.Start)
+		show(&l.queued, c.First, f.uid)
+	case open:
+		l.established(f)
+	}
+	tell(&l.told, f.found)
+	for i := range c.Ends {
+		l.packets += c.Ends[i].Packets - c.Ends[i].Duplicates
+		l.repeats += c.Ends[i].Retransmits
+	}
+	if len(f.found) > 0 {
+		l.noted(f)
+	}
+}
+
+func (l *listener) established(f *facts) {
+	c := f.c
+	if c.Handshake.Outcome == reassembly.HandshakeComplete {
+		l.complete++
+		l.firstOK = earliest(l.firstOK, c.Start)
+		l.lastOK = max(l.lastOK, c.Start)
+		if c.Handshake.SYNs > 1 || c.Handshake.SYNACKs > 1 {
+			l.retried(f)
+		}
+	} else {
+		l.joined++
+	}
+	show(&l.some, c.First, f.uid)
+	if f.waited[reassembly.Server] {
+		client := clientKey(&c.Tuple)
+		l.closing.add(&f.waits[reassembly.Server], &client, f.uid)
+	}
+	if c.Ends[reassembly.Server].Bytes == 0 && c.Ends[reassembly.Client].Bytes > 0 && !c.Ends[reassembly.Server].HasFIN && c.Seen&reassembly.SeenRSTServer == 0 {
+		l.mute++
+	}
+	l.spoke = max(l.spoke, f.spoke)
+	if c.Ends[0].MissingBytes > 0 || c.Ends[1].MissingBytes > 0 || c.Seen&reassembly.SeenAckUnseen != 0 {
+		l.lossy++
+	}
+	if c.Ends[0].Packets == 0 || c.Ends[1].Packets == 0 {
+		l.oneWay++
+	}
+	if !f.isOver {
+		l.unclosed++
+		return
+	}
+	l.closed[f.end]++
+	if f.end == softServer || f.end == hardServer || f.end == device {
+		show(&l.held, c.First, f.uid)
+	}
+	if cl := &c.Close; cl.By == "fin" && cl.IdleBefore >= keptAlive {
+		addSpread(&l.idle[cl.Closer], cl.IdleBefore)
+	}
+	if c.Seen&reassembly.SeenRST != 0 {
+		l.wasReset(f)
+	}
+}
+
+// wasReset counts the RSTs of a connection that is over.
+func (l *listener) wasReset(f *facts) {
+	c := f.c
+	var sent [2]uint64
+	for i := range c.Events {
+		if e := &c.Events[i]; e.Kind == reassembly.KindRST {
+			sent[e.From] += uint64(e.Count)
+		}
+	}
+	for side, n := range sent {
+		if l.resets[side] += n; n > 0 {
+			l.resetters[side]++
+		}
+	}
+	class := resetClass(c.Close.Reason)
+	if class < 0 {
+		return
+	}
+	by := c.Close.Closer
+	l.classes[by][class]++
+	show(&l.reset, c.First, f.uid)
+	for i := range c.Ends {
+		// A FIN of its own takes a number too.
+		if c.Ends[i].Unacked() > 1 {
+			l.wasted[by]++
+			break
+		}
+	}
+}
+
+// retried counts a connection that needed more than one SYN or SYN-ACK.
+func (l *listener) retried(f *facts) {
+	c := f.c
+	// The first segment of the client that is none of its SYNs: it has the answer.
+	var at wire.Time
+	for i := range c.Events {
+		if e := &c.Events[i]; e.From == reassembly.Client && e.Kind != reassembly.KindSYN && e.Kind != reassembly.KindRST {
+			at = e.At
+			break
+		}
+	}
+	if at == 0 {
+		return
+	}
+	if c.Handshake.SYNs > 1 && c.Handshake.SYNACKs == 1 {
+		l.resent++
+	}
+	// The steps lie where the timers put them, at 1, 3 and 7 s and a round trip;
+	// between them nothing happens.
+	switch took := at.Sub(c.Start); {
+	case took < 800*time.Millisecond:
+		return
+	case took < 2*time.Second:
+		l.steps[0]++
+	case took < 5*time.Second:
+		l.steps[1]++
+	case took < 11*time.Second:
+		l.steps[2]++
+	default:
+		l.steps[3]++
+	}
+	show(&l.slow, c.First, f.uid)
+}
+
+// noted counts what the findings on a connection say.
+func (l *listener) noted(f *facts) {
+	c := f.c
+	for i := range f.found {
+		x := &f.found[i]
+		side := x.Endpoint
+		switch x.Catalogue {
+		case "H06", "H07":
+			show(&l.queued, x.Frames[0], f.uid)
+		case "D09":
+			addSpread(&l.races[c.Close.Closer], c.Close.IdleBefore)
+			show(&l.raced, x.Frames[0], f.uid)
+		case "D02", "D03":
+			if side == finding.Both || x.Severity == finding.Info {
+				continue
+			}
+			if x.Catalogue == "D03" {
+				l.dead[side]++
+			} else {
+				l.zero[side]++
+			}
+			show(&l.stalled, x.Frames[0], f.uid)
+		}
+		if side == finding.Both {
+			continue
+		}
+		switch x.Catalogue {
+		case "C06":
+			l.stuck[side].finWait1++
+		case "C09":
+			l.stuck[side].lastACK++
+		case "C10":
+			l.stuck[side].closing++
+		case "C07":
+			l.stuck[side].orphaned++
+		}
+	}
+}
+
+func (l *listener) merge(o *listener) {
+	l.complete, l.joined, l.half, l.ignored, l.given = l.complete+o.complete, l.joined+o.joined, l.half+o.half, l.ignored+o.ignored, l.given+o.given
+	l.syns, l.synacks, l.resent = l.syns+o.syns, l.synacks+o.synacks, l.resent+o.resent
+	for i, n := range o.steps {
+		l.steps[i] += n
+	}
+	l.aborted += o.aborted
+	l.untouched, l.mute, l.firstUntouched = l.untouched+o.untouched, l.mute+o.mute, earliest(l.firstUntouched, o.firstUntouched)
+	l.firstOK, l.lastOK, l.heard, l.spoke = earliest(l.firstOK, o.firstOK), max(l.lastOK, o.lastOK), max(l.heard, o.heard), max(l.spoke, o.spoke)
+	for i, n := range o.closed {
+		l.closed[i] += n
+	}
+	l.unclosed += o.unclosed
+	for side := range l.classes {
+		for i, n := range o.classes[side] {
+			l.classes[side][i] += n
+		}
+		l.wasted[side] += o.wasted[side]
+		l.resets[side] += o.resets[side]
+		l.resetters[side] += o.resetters[side]
+		a, b := &l.stuck[side], &o.stuck[side]
+		*a = stuckCounts{a.finWait1 + b.finWait1, a.lastACK + b.lastACK, a.closing + b.closing, a.orphaned + b.orphaned}
+		mergeSpread(&l.idle[side], o.idle[side])
+		mergeSpread(&l.races[side], o.races[side])
+		l.zero[side] += o.zero[side]
+		l.dead[side] += o.dead[side]
+	}
+	l.packets, l.repeats, l.lossy, l.oneWay = l.packets+o.packets, l.repeats+o.repeats, l.lossy+o.lossy, l.oneWay+o.oneWay
+	l.closing.merge(&o.closing)
+	if o.halves != nil {
+		if l.halves == nil {
+			l.halves = new(pulse)
+		}
+		l.halves.merge(o.halves)
+	}
+	mergeTold(&l.told, o.told)
+	for _, x := range []struct {
+		to   **examples
+		from *examples
+	}{{&l.some, o.some}, {&l.halfs, o.halfs}, {&l.queued, o.queued}, {&l.slow, o.slow}, {&l.reset, o.reset}, {&l.raced, o.raced},
+		{&l.stalled, o.stalled}, {&l.held, o.held}} {
+		mergeExamples(x.to, x.from)
+	}
+}
+
+// opened is how many connections were established.
+func (l *listener) opened() uint64 { return uint64(l.complete) + uint64(l.joined) }

@@ -1,0 +1,179 @@
+package incident
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// path is what went wrong between two hosts. Most paths have none.
+type path struct {
+	// lostTo counts connections whose last ACK died behind the tap on its way to a side,
+	// unseen those whose last ACK for a side never passed the tap.
+	lostTo, unseen [2]uint32
+	// holes counts connections whose large segments did not get through, by their
+	// sender.
+	holes [2]uint32
+	// deaths are the idle times of connections that died at the first segment after
+	// them, by whether the answer was a RST.
+	deaths [2]*spread
+	// reported counts those of them of which an ICMP error told.
+	reported uint32
+	// lastHeard is when the last of them was heard from, firstAsked and lastAsked when
+	// the first and the last of those segments was sent.
+	lastHeard             wire.Time
+	firstAsked, lastAsked wire.Time
+	told                  *told
+	lost, hole, dead      *examples
+}
+
+// deadIdle is the shortest silence that may be why a connection died after it: longer
+// than a retransmission timeout and its first repetition take (RFC 6298 section 2.1),
+// which are no idleness.
+const deadIdle = 2 * time.Second
+
+// concerns reports whether a connection shows something that is counted by path.
+func concerns(f *facts, d *died, isDead bool) bool {
+	if isDead && d.idle >= deadIdle {
+		return true
+	}
+	for i := range f.found {
+		switch f.found[i].Catalogue {
+		case "C05a", "C05b", "H23":
+			return f.found[i].Endpoint != finding.Both
+		}
+	}
+	return false
+}
+
+func (p *path) add(f *facts, d *died, isDead bool) {
+	for i := range f.found {
+		x := &f.found[i]
+		if x.Endpoint == finding.Both {
+			continue
+		}
+		switch x.Catalogue {
+		case "C05b":
+			p.lostTo[x.Endpoint]++
+			show(&p.lost, x.Frames[0], f.uid)
+		case "C05a":
+			p.unseen[x.Endpoint]++
+			show(&p.lost, x.Frames[0], f.uid)
+		case "H23":
+			p.holes[x.Endpoint]++
+			show(&p.hole, x.Frames[0], f.uid)
+		}
+	}
+	if isDead && d.idle >= deadIdle {
+		byReset := 0
+		if d.back != 0 {
+			byReset = 1
+		}
+		addSpread(&p.deaths[byReset], d.idle)
+		p.lastHeard = max(p.lastHeard, d.heard)
+		p.firstAsked, p.lastAsked = earliest(p.firstAsked, d.asked), max(p.lastAsked, d.asked)
+		for i := range f.c.ICMP {
+			if f.c.ICMP[i].Unreachable {
+				p.reported++
+				break
+			}
+		}
+		show(&p.dead, d.frame, f.uid)
+	}
+	tell(&p.told, f.found)
+}
+
+func (p *path) merge(o *path) {
+	for s := range p.lostTo {
+		p.lostTo[s] += o.lostTo[s]
+		p.unseen[s] += o.unseen[s]
+		p.holes[s] += o.holes[s]
+		mergeSpread(&p.deaths[s], o.deaths[s])
+	}
+	p.reported += o.reported
+	p.lastHeard = max(p.lastHeard, o.lastHeard)
+	p.firstAsked, p.lastAsked = earliest(p.firstAsked, o.firstAsked), max(p.lastAsked, o.lastAsked)
+	mergeTold(&p.told, o.told)
+	mergeExamples(&p.lost, o.lost)
+	mergeExamples(&p.hole, o.hole)
+	mergeExamples(&p.dead, o.dead)
+}
+
+// host is a host that fell silent, or did not know its connections any more. Its key
+// has it in the server's place, whatever its role was.
+type host struct {
+	// silent counts connections that it did not answer any more; of those, gone counts
+	// those to which it answered in the end that it knew nothing of them.
+	silent, gone uint32
+	// roles says in which role it was, by side; busy counts those that were not idle
+	// before (see deadIdle).
+	roles [2]uint32
+	busy  uint32
+	// firstHeard and lastHeard are when it was last heard on them; firstAsked and
+	// lastAsked when the peers sent what it did not answer, firstBack and lastBack when
+	// it answered that it knew nothing.
+	firstHeard, lastHeard wire.Time
+	firstAsked, lastAsked wire.Time
+	firstBack, lastBack   wire.Time
+	// low and high are the lowest and highest address of the peers.
+	low, high key
+	told      *told
+	some      examples
+}
+
+func hostKey(t *wire.Tuple, side reassembly.Side) key {
+	if side == reassembly.Client {
+		return clientKey(t).turned()
+	}
+	return key{serverHigh: t.Dst.Hi, serverLow: t.Dst.Lo, rest: plain(t)}
+}
+
+func (h *host) add(f *facts, d *died) {
+	c := f.c
+	peer := hostKey(&c.Tuple, d.silent.Peer())
+	if h.silent == 0 {
+		h.low, h.high = peer, peer
+	}
+	if peer.compare(h.low) < 0 {
+		h.low = peer
+	}
+	if peer.compare(h.high) > 0 {
+		h.high = peer
+	}
+	h.silent++
+	h.roles[d.silent]++
+	if d.idle < deadIdle {
+		h.busy++
+	}
+	h.firstHeard, h.lastHeard = earliest(h.firstHeard, d.heard), max(h.lastHeard, d.heard)
+	h.firstAsked, h.lastAsked = earliest(h.firstAsked, d.asked), max(h.lastAsked, d.asked)
+	if d.back != 0 {
+		h.gone++
+		h.firstBack, h.lastBack = earliest(h.firstBack, d.back), max(h.lastBack, d.back)
+	}
+	tell(&h.told, f.found)
+	h.some.add(d.frame, f.uid)
+}
+
+func (h *host) merge(o *host) {
+	if o.silent > 0 {
+		if h.silent == 0 {
+			h.low, h.high = o.low, o.high
+		}
+		if o.low.compare(h.low) < 0 {
+			h.low = o.low
+		}
+		if o.high.compare(h.high) > 0 {
+			h.high = o.high
+		}
+	}
+	h.silent, h.gone = h.silent+o.silent, h.gone+o.gone
+	h.roles[0], h.roles[1], h.busy = h.roles[0]+o.roles[0], h.roles[1]+o.roles[1], h.busy+o.busy
+	h.firstHeard, h.lastHeard = earliest(h.firstHeard, o.firstHeard), max(h.lastHeard, o.lastHeard)
+	h.firstAsked, h.lastAsked = earliest(h.firstAsked, o.firstAsked), max(h.lastAsked, o.lastAsked)
+	h.firstBack, h.lastBack = earliest(h.firstBack, o.firstBack), max(h.lastBack, o.lastBack)
+	mergeTold(&h.told, o.told)
+	h.some.merge(&o.some)
+}

@@ -1,0 +1,137 @@
+package incident
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/wire"
+)
+
+var _ = register(Rule{
+	ID:        "service-unreachable",
+	Catalogue: []string{"G04", "H02", "H03", "H04"},
+	Title:     "A service cannot be reached",
+	Severity:  finding.Error,
+	RFC:       "9293 3.5.2, 3.8.3; 1122 4.2.3.9",
+	Folds:     []string{"closed-port-reset", "syn-unanswered", "icmp-refusal", "reset-provenance"},
+	Check:     checkServiceUnreachable,
+	Meaning: `Attempts to connect to one address and port failed, one after the other. Where others
+succeeded before or after, the message says from when to when it was down.
+
+- H03: they were refused by RST: the host is there and nothing listens. The service is down, or its
+  port another.
+- H02: nothing came back: the host is down, or a filter drops.
+- H04: an ICMP error came back.
+- G04: some succeeded all the while: the share of failures is told.`,
+	Signature: `    A, C, D                B:443
+    | SYN -------------> |   up to 12:00:03  SYN-ACK
+    | SYN -------------> |   from 12:00:04   RST, or nothing
+    | SYN -------------> |   from 12:00:19   SYN-ACK again`,
+	Alternatives: `Clients that are filtered one by one: then others succeed in the same time. A scan, which
+tries what never was there (port-scan, host-sweep). A full queue (accept-queue-full). For H02 a
+capture that holds one direction only.`,
+	Advice: `H03: is the process running and listening, on this address (ss -ltn)? If it restarts, the
+message's times are those of the restart: let clients retry, or start the new one before the old one
+ends (SO_REUSEPORT, a balancer that drains). H02: does anything of that host answer? If it does, look
+for a filter that drops; if not, for the host. H04: the device that sent the error says why.`,
+	Settings: `Linux: no sysctl refuses; iptables/nft REJECT --reject-with tcp-reset answers as H03, DROP as
+H02. tcp_syn_retries (6: connect() fails after two minutes). FreeBSD: net.inet.tcp.blackhole (0; 1:
+H03 becomes H02). Windows: a filtered port is H02 (stealth mode).`,
+})
+
+const (
+	// downLeast: three attempts in a row are no accident.
+	downLeast = 3
+	// downMany: from ten on it is an error, whether it ever was up or not.
+	downMany = 10
+	// downShare: where others succeed in the same time, a third must fail.
+	downShare = 3
+)
+
+func checkServiceUnreachable(s *Sums, report func(Incident)) {
+	for _, i := range s.targets.sorted() {
+		k, t := s.targets.keys[i], &s.targets.recs[i]
+		n := t.attempts()
+		if n < downLeast {
+			continue
+		}
+		l := s.listeners.get(k)
+		from, to := t.first(), t.last()
+		// What succeeded before, while and after.
+		var before, while, after uint64
+		lastBefore, firstAfter := wire.Time(0), wire.Time(0)
+		if l != nil {
+			s.listeners.times(k).moments(func(a, b wire.Time, happened *[kinds]uint32) {
+				ok := uint64(happened[opened])
+				switch {
+				case ok == 0:
+				case a < from:
+					before, lastBefore = before+ok, b
+				case a <= to:
+					while += ok
+				default:
+					if after == 0 {
+						firstAfter = a
+					}
+					after += ok
+				}
+			})
+		}
+		in := Incident{
+			key: k, Severity: finding.Warning, Confidence: finding.Likely, Count: n, First: from, Last: to,
+			Falsify: "Another attempt that succeeded in that time.",
+			Reason:  "nothing in the capture shows whether the host or something before it answers so",
+			tolds:   []*told{t.told},
+		}
+		in.show(&t.some)
+		if t.low == t.high {
+			in.key[clientHigh], in.key[clientLow] = t.low[clientHigh], t.low[clientLow]
+		}
+		how := fmt.Sprintf("%s refused by RST", are(n, "was", "were"))
+		in.Catalogue = "H03"
+		switch {
+		case t.unanswered >= max(t.refused, t.unreachable):
+			in.Catalogue, how = "H02", "got no answer"
+		case t.unreachable > t.refused:
+			in.Catalogue, how = "H04", fmt.Sprintf("%s answered by an ICMP error", are(n, "was", "were"))
+		}
+		clients := "from one client"
+		if t.low != t.high {
+			clients = "from several clients"
+		}
+		if while > 0 {
+			if n*downShare < n+while {
+				continue
+			}
+			in.Catalogue = "G04"
+			in.Message = fmt.Sprintf("%s of %s attempts to connect to %s failed from %s to %s (%s refused, %s not answered, %s by ICMP), and %s succeeded.",
+				num(n), num(n+while), k.scope(), clock(from), clock(to), num(t.refused), num(t.unanswered), num(t.unreachable), num(while))
+			in.Reason = "successes and failures alternate"
+			report(in)
+			continue
+		}
+		switch {
+		case before > 0 && after > 0:
+			in.Message = fmt.Sprintf("%s was down from %s to %s: %s in that time %s; %s had succeeded up to %s, and %s did again from %s on.",
+				k.scope(), clock(from), clock(to), count(n, "attempt"), how, num(before), clock(lastBefore), num(after), clock(firstAfter))
+		case before > 0:
+			in.Message = fmt.Sprintf("%s went down: %s from %s on %s; %s had succeeded, the last at %s.",
+				k.scope(), count(n, "attempt"), clock(from), how, num(before), clock(lastBefore))
+		case after > 0:
+			in.Message = fmt.Sprintf("%s was not up before %s: %s from %s on %s; %s succeeded afterwards.",
+				k.scope(), clock(firstAfter), count(n, "attempt"), clock(from), how, num(after))
+		default:
+			in.Message = fmt.Sprintf("%s cannot be reached: all %s %s %s, from %s to %s.",
+				k.scope(), count(n, "attempt"), clients, how, clock(from), clock(to))
+		}
+		if before > 0 || n >= downMany {
+			in.Severity = finding.Error
+		}
+		if in.Catalogue == "H02" && before > 0 && l.heard > to.Add(-time.Second) && l.heard > from {
+			in.Message += " The host still answered on connections it had."
+			in.Reason = "the host was there; a filter, or a queue that is full, drops new connections"
+		}
+		report(in)
+	}
+}

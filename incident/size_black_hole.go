@@ -1,0 +1,58 @@
+package incident
+
+import (
+	"fmt"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+)
+
+var _ = register(Rule{
+	ID:        "size-black-hole",
+	Catalogue: []string{"H23"},
+	Title:     "Large segments do not get through on a path",
+	Severity:  finding.Error,
+	RFC:       "1191; 8201; 2923 2.1; 4821; 8899",
+	Folds:     []string{"segment-size-black-hole", "retransmission-death", "unacknowledged-tail"},
+	Explains:  []string{"host-silent", "idle-timeout"},
+	Check:     checkSizeBlackHole,
+	Meaning: `On several connections between two hosts the small segments got through and the first of
+full size did not, in one direction: somewhere on that path the largest packet is smaller than the
+ends believe, and the ICMP message that should say so is dropped.`,
+	Signature: `    A                        B
+    | small data ----------> |  acknowledged
+    | 1460 octets ---> x     |  again and again, on each connection`,
+	Alternatives: `A path that died in that moment: not on several connections one after the other.`,
+	Advice: `Try from the sender: ping -M do -s 1472 (Linux), ping -D -s 1472 (BSD), ping -f -l 1472
+(Windows), and smaller, until it gets through. Let ICMP type 3 code 4, or ICMPv6 type 2, pass; or
+lower the MSS where the tunnel is (nft: tcp option maxseg size set rt mtu), or the interface's MTU.`,
+	Settings: `Linux: tcp_mtu_probing (0; 1 finds the size when it gets stuck), tcp_base_mss (1024),
+ip_no_pmtu_disc (0). FreeBSD: net.inet.tcp.pmtud_blackhole_detection (0), net.inet.tcp.path_mtu_discovery
+(1). Windows: EnablePMTUBHDetect (registry), netsh interface ipv4 show subinterfaces.`,
+})
+
+// holesLeast: one is told on its connection.
+const holesLeast = 2
+
+func checkSizeBlackHole(s *Sums, report func(Incident)) {
+	for _, i := range s.paths.sorted() {
+		k, p := s.paths.keys[i], &s.paths.recs[i]
+		for side, n := range p.holes {
+			if n < holesLeast {
+				continue
+			}
+			sender := reassembly.Side(side)
+			in := Incident{
+				key: k, Catalogue: "H23", Severity: finding.Error, Confidence: finding.Likely, Count: uint64(n),
+				Message: fmt.Sprintf("Large segments from the %s do not get through between %s and %s: on %s small ones did and the first of full size was repeated in vain; the path's MTU is smaller than the ends believe.",
+					sender, k.clientAddr(), k.serverAddr(), count(n, "connection")),
+				Falsify: "A segment of that size that the other side acknowledged.",
+				Reason:  "several connections stopped at the same place, and nothing says at which size",
+				tolds:   []*told{p.told},
+			}
+			in.First, in.Last = s.spanOf(k)
+			in.show(p.hole)
+			report(in)
+		}
+	}
+}

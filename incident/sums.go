@@ -1,0 +1,244 @@
+package incident
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Config says what hosts are like.
+type Config struct {
+	// Profile holds the timers and ports of hosts, Networks those of some; see
+	// reassembly.Config.
+	Profile  reassembly.Profile
+	Networks []reassembly.Network
+}
+
+// profile returns the profile of a host: that of the longest prefix that holds its
+// address, or the default.
+func (c *Config) profile(addr wire.Addr, v6 bool) *reassembly.Profile {
+	p, bits := &c.Profile, -1
+	if len(c.Networks) == 0 {
+		return p
+	}
+	a := addr.Netip(v6)
+	for i := range c.Networks {
+		if n := &c.Networks[i]; n.Prefix.Bits() > bits && n.Prefix.Contains(a) {
+			p, bits = &n.Profile, n.Prefix.Bits()
+		}
+	}
+	return p
+}
+
+// Bounds of what is kept, for each of several Sums and for their sum. An ordinary
+// capture takes a megabyte; one that is made to reach all of them at once some hundred.
+// What is known of single clients of a listener is given up before what is known of the
+// listener, because a flood brings as many of them as it likes.
+const (
+	mostListeners = 8192
+	mostTargets   = 8192
+	mostClients   = 8192
+	mostPairs     = 16384
+	mostAttempts  = 32768
+	mostPaths     = 4096
+	mostHosts     = 4096
+	// mostInstants is the number of points in time of all listeners, and of all pairs:
+	// two and three for each connection, so some 80,000 connections are exact. At
+	// least so many are left to each before keys go: an hour by the quarter of a
+	// minute.
+	mostInstants  = 1 << 18
+	leastInstants = 1 << 9
+)
+
+// Sums is what many connections show together. Adding connections in another order,
+// or in parts that are merged, gives the same. It is not safe for concurrent use.
+type Sums struct {
+	cfg       Config
+	listeners table[listener, *listener]
+	targets   table[target, *target]
+	clients   table[client, *client]
+	pairs     table[pair, *pair]
+	attempts  table[attempt, *attempt]
+	paths     table[path, *path]
+	hosts     table[host, *host]
+	// Connections counts what was added; until is the latest time that any connection
+	// was watched.
+	connections uint64
+	until       wire.Time
+}
+
+// New returns empty sums.
+func New(cfg Config) *Sums { return newSums(cfg, 1) }
+
+// newSums returns empty sums whose bounds are smaller by a divisor, for tests.
+func newSums(cfg Config, by int) *Sums {
+	return &Sums{
+		cfg:       cfg,
+		listeners: newTable[listener](mostListeners/by, mostInstants/by, leastInstants/min(by, 64)),
+		targets:   newTable[target](mostTargets/by, 0, 0),
+		clients:   newTable[client](mostClients/by, 0, 0),
+		pairs:     newTable[pair](mostPairs/by, mostInstants/by, leastInstants/min(by, 64)),
+		attempts:  newTable[attempt](mostAttempts/by, 0, 0),
+		paths:     newTable[path](mostPaths/by, 0, 0),
+		hosts:     newTable[host](mostHosts/by, 0, 0),
+	}
+}
+
+// Add counts a connection that has settled, with the findings on it and its uid. It
+// keeps nothing of c.
+func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid string) {
+	s.connections++
+	s.until = max(s.until, c.Until)
+	// Of sampled connections nearly everything is missing, and what did not come is what
+	// is counted here. Samples come from a switch, all or none of a connection.
+	if len(c.Events) == 0 || c.Events[0].Traits&wire.TraitSampled != 0 {
+		return
+	}
+	f := look(c, found, uid)
+	switch f.opening {
+	case refused, unreachable, unanswered:
+		k := listenerKey(&c.Tuple)
+		if i := s.targets.at(&k); i >= 0 {
+			s.targets.recs[i].add(&f)
+		}
+		s.tried(&f)
+	case half:
+		s.answered(&f)
+		s.tried(&f)
+	case ignored, untouched:
+		s.answered(&f)
+	case probe:
+		s.tried(&f)
+	case open:
+		i := s.answered(&f)
+		s.talked(&f, i)
+	default:
+		return
+	}
+	k := clientKey(&c.Tuple)
+	if i := s.clients.at(&k); i >= 0 {
+		s.clients.recs[i].add(&f)
+	}
+}
+
+// tried counts an attempt that came to nothing.
+func (s *Sums) tried(f *facts) {
+	k := pairKey(&f.c.Tuple)
+	if i := s.attempts.at(&k); i >= 0 {
+		s.attempts.recs[i].add(f)
+	}
+}
+
+// answered counts a connection with its listener and returns the listener's place.
+func (s *Sums) answered(f *facts) int32 {
+	k := listenerKey(&f.c.Tuple)
+	i := s.listeners.at(&k)
+	if i >= 0 {
+		s.listeners.recs[i].add(f)
+	}
+	return i
+}
+
+// talked counts an established connection over time, and with its client. at is its
+// listener's place.
+func (s *Sums) talked(f *facts, at int32) {
+	c := f.c
+	k := listenerKey(&c.Tuple)
+	s.listeners.notes(f, &k, at, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
+	k = pairKey(&c.Tuple)
+	if at = s.pairs.at(&k); at >= 0 {
+		s.pairs.recs[at].add(f)
+		s.pairs.notes(f, &k, at, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
+	}
+	if len(f.found) == 0 {
+		return
+	}
+	d, isDead := death(c, f.found)
+	if isDead {
+		k := hostKey(&c.Tuple, d.silent)
+		if i := s.hosts.at(&k); i >= 0 {
+			s.hosts.recs[i].add(f, &d)
+		}
+	}
+	if concerns(f, &d, isDead) {
+		k := pathKey(&c.Tuple)
+		if i := s.paths.at(&k); i >= 0 {
+			s.paths.recs[i].add(f, &d, isDead)
+		}
+	}
+}
+
+// notes counts over time what happened to a connection and to the endpoint of one side.
+// The key stands at a place, -1 if it is not kept.
+func (t *table[R, P]) notes(f *facts, k *key, at int32, side reassembly.Side, timeWaits time.Duration) {
+	c := f.c
+	note := func(when wire.Time, what kind) {
+		if at < 0 {
+			return
+		}
+		if t.note(at, when, what); t.lastAt < 0 {
+			at = t.at(k) // keys went, this one perhaps among them
+		}
+	}
+	note(c.Start, opened)
+	if f.isOver {
+		note(c.Close.At, f.end)
+		if f.too != 0 {
+			note(f.tooAt, f.too)
+		}
+	}
+	if f.timeWaits[side] {
+		from := f.timeWait[side]
+		note(from, timeWait)
+		if next := f.reopened(side); next != 0 && next < from.Add(timeWaits) {
+			note(next, reused)
+			note(from.Add(timeWaits), due)
+		}
+	}
+	if w := &f.waits[side]; f.waited[side] && w.long() {
+		note(w.from, stood)
+		if !w.open {
+			note(w.to, leftCloseWait)
+		}
+	}
+}
+
+// reopened returns when a side in TIME_WAIT gave its ports to a new connection, 0 if it
+// did not: a client when it sent the SYN, a server when it answered it.
+func (f *facts) reopened(side reassembly.Side) wire.Time {
+	n := &f.c.Next
+	switch {
+	case n.Frame == 0:
+	case n.Opener == side:
+		return n.Key.Start
+	case n.Answer != 0:
+		return n.AnswerAt
+	}
+	return 0
+}
+
+// Merge adds what o holds, and leaves o to be thrown away.
+func (s *Sums) Merge(o *Sums) {
+	s.listeners.merge(&o.listeners)
+	s.targets.merge(&o.targets)
+	s.clients.merge(&o.clients)
+	s.pairs.merge(&o.pairs)
+	s.attempts.merge(&o.attempts)
+	s.paths.merge(&o.paths)
+	s.hosts.merge(&o.hosts)
+	s.connections += o.connections
+	s.until = max(s.until, o.until)
+}
+
+// settle puts everything in order.
+func (s *Sums) settle() {
+	s.listeners.settle()
+	s.targets.settle()
+	s.clients.settle()
+	s.pairs.settle()
+	s.attempts.settle()
+	s.paths.settle()
+	s.hosts.settle()
+}

@@ -1,0 +1,219 @@
+package incident
+
+import (
+	"math"
+	"slices"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// record is what is counted of one key; merge adds what another one of the same key
+// has counted.
+type record[R any] interface {
+	*R
+	merge(o *R)
+}
+
+// table holds a record for each key, and counts over time beside it if it is timed.
+// It is a sum: what it holds in the end depends on what was added, and not on the
+// order, or on which of several tables that are merged it was added to.
+//
+// That holds although its memory is bounded, because there is one order in which
+// detail is given up, the level, and each level is a function of what was added: at
+// first the busiest keys lose detail in time, down to a least number of instants
+// each; then keys go, half of those that are left each time. What was added decides
+// how far that has to go, and adding more never makes it less.
+type table[R any, P record[R]] struct {
+	// keep is the most keys, room the most instants of all keys together; room 0 is a
+	// table without counts over time.
+	keep, room int
+	// least is the least number of instants that a key may have before keys go; a
+	// power of two times it is room.
+	least int
+
+	level  int
+	index  map[key]int32
+	keys   []key
+	recs   []R
+	series []chronicle
+	// points is the number of instants, those not yet put in order too; beyond calm
+	// all are put in order.
+	points, calm int
+	// last is the key that was asked for last, and its place: connections to one
+	// listener come in runs.
+	last   key
+	lastAt int32
+}
+
+// newTable returns a table of at most keep keys and, if room is not 0, at most room
+// instants.
+func newTable[R any, P record[R]](keep, room, least int) table[R, P] {
+	return table[R, P]{keep: keep, room: room, least: least, index: map[key]int32{}, calm: 2 * room, lastAt: -1}
+}
+
+// steps is how many levels give up time and no keys.
+func (t *table[R, P]) steps() int {
+	n := 0
+	for cap := t.room; cap > t.least; cap /= 2 {
+		n++
+	}
+	return n
+}
+
+// perKey is the most instants that one key may have.
+func (t *table[R, P]) perKey() int { return max(t.room>>min(t.level, t.steps()), 1) }
+
+// share says which part of the keys is kept: 1 of 1<<share.
+func (t *table[R, P]) share() int { return max(t.level-t.steps(), 0) }
+
+// kept reports whether the key is one of those that are kept.
+func (t *table[R, P]) kept(k *key) bool {
+	switch n := t.share(); {
+	case n == 0:
+		return true
+	case n <= 64:
+		return k.hash() <= math.MaxUint64>>n
+	}
+	return false // too many of one hash: somebody made them so
+}
+
+// at returns the place of a key's record, -1 if the key is not kept. Places change
+// with every key that is added.
+func (t *table[R, P]) at(k *key) int32 {
+	if t.lastAt >= 0 && t.last == *k {
+		return t.lastAt
+	}
+	if t.share() > 0 && !t.kept(k) {
+		return -1
+	}
+	i, ok := t.index[*k]
+	if !ok {
+		i = int32(len(t.keys))
+		t.index[*k] = i
+		t.keys = append(t.keys, *k)
+		var none R
+		t.recs = append(t.recs, none)
+		if t.room > 0 {
+			t.series = append(t.series, chronicle{})
+		}
+		if len(t.keys) > t.keep {
+			t.settle()
+			if i, ok = t.index[*k]; !ok {
+				return -1
+			}
+		}
+	}
+	t.last, t.lastAt = *k, i
+	return i
+}
+
+// note counts something that happened to the key at a place.
+func (t *table[R, P]) note(i int32, at wire.Time, what kind) {
+	s := &t.series[i]
+	before := len(s.points)
+	s.add(at, what, t.perKey())
+	t.points += len(s.points) - before
+	if t.points > t.calm {
+		t.settle()
+	}
+}
+
+// settle puts everything in order, and gives up as much detail as it must.
+func (t *table[R, P]) settle() {
+	for {
+		for len(t.keys) > t.keep {
+			t.level = max(t.level, t.steps()) + 1
+			t.drop()
+		}
+		t.points = 0
+		for i := range t.series {
+			t.series[i].settle(t.perKey())
+			t.points += len(t.series[i].points)
+		}
+		if t.points <= t.room {
+			break
+		}
+		t.level++
+		t.drop()
+	}
+	// As much again may come before all is put in order anew: a constant cost for each.
+	t.calm = t.points + max(t.room, 1)
+}
+
+// drop lets the keys go that are not kept.
+func (t *table[R, P]) drop() {
+	if t.share() == 0 {
+		return
+	}
+	n := 0
+	for i := range t.keys {
+		k := t.keys[i]
+		if !t.kept(&k) {
+			delete(t.index, k)
+			continue
+		}
+		if n != i {
+			t.keys[n], t.recs[n] = k, t.recs[i]
+			t.index[k] = int32(n)
+			if t.room > 0 {
+				t.series[n], t.series[i] = t.series[i], chronicle{}
+			}
+		}
+		n++
+	}
+	clear(t.recs[n:])
+	t.keys, t.recs = t.keys[:n], t.recs[:n]
+	if t.room > 0 {
+		clear(t.series[n:])
+		t.series = t.series[:n]
+	}
+	t.lastAt = -1
+}
+
+// merge adds what o holds.
+func (t *table[R, P]) merge(o *table[R, P]) {
+	if o.level > t.level {
+		t.level = o.level
+		t.drop()
+	}
+	for i := range o.keys {
+		j := t.at(&o.keys[i])
+		if j < 0 {
+			continue
+		}
+		P(&t.recs[j]).merge(&o.recs[i])
+		if t.room > 0 {
+			before := len(t.series[j].points)
+			t.series[j].merge(&o.series[i])
+			t.points += len(t.series[j].points) - before
+		}
+	}
+	t.settle()
+}
+
+// sorted returns the places of all records, in the order of their keys.
+func (t *table[R, P]) sorted() []int32 {
+	order := make([]int32, len(t.keys))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return t.keys[a].compare(t.keys[b]) })
+	return order
+}
+
+// get returns the record of a key, nil if there is none.
+func (t *table[R, P]) get(k key) *R {
+	if i, ok := t.index[k]; ok {
+		return &t.recs[i]
+	}
+	return nil
+}
+
+// times returns the counts over time of a key, nil if there are none. The table must
+// be settled.
+func (t *table[R, P]) times(k key) *chronicle {
+	if i, ok := t.index[k]; ok && t.room > 0 {
+		return &t.series[i]
+	}
+	return nil
+}

@@ -1,0 +1,264 @@
+package incident
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	_ "github.com/tcplife/tcplife/internal/property"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// tally is the simplest record.
+type tally struct{ n uint32 }
+
+func (t *tally) merge(o *tally) { t.n += o.n }
+
+// happening is one thing to count.
+type happening struct {
+	key  uint64
+	at   wire.Time
+	what kind
+}
+
+func drawHappenings(t *rapid.T) (all []happening) {
+	keys := rapid.SampledFrom([]uint64{1, 3, 40, 5000}).Draw(t, "keys")
+	span := rapid.SampledFrom([]int64{10, 1e6, 1e12, 1e18}).Draw(t, "span")
+	r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+	for range rapid.IntRange(0, 600).Draw(t, "happenings") {
+		all = append(all, happening{r.Uint64N(keys), wire.Time(r.Int64N(span) - span/4), kind(r.IntN(int(kinds)))})
+	}
+	return all
+}
+
+func counted(all []happening, keep, room, least int) *table[tally, *tally] {
+	t := newTable[tally](keep, room, least)
+	for _, h := range all {
+		k := key{h.key}
+		if i := t.at(&k); i >= 0 {
+			t.recs[i].n++
+			if room > 0 {
+				t.note(i, h.at, h.what)
+			}
+		}
+	}
+	return &t
+}
+
+// dump prints everything that a table holds, in order.
+func dump(t *table[tally, *tally]) (s string) {
+	t.settle()
+	s = fmt.Sprintf("level %d\n", t.level)
+	for _, i := range t.sorted() {
+		s += fmt.Sprintf("%v %d", t.keys[i], t.recs[i].n)
+		if t.room > 0 {
+			s += fmt.Sprintf(" %v %v", t.series[i].shift, t.series[i].points)
+		}
+		s += "\n"
+	}
+	return s
+}
+
+// The order in which things happen, and how they are shared out, changes nothing,
+// however tight the bounds are; and the bounds hold.
+func TestTableIsASum(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := drawHappenings(t)
+		keep, room := rapid.SampledFrom([]int{1, 4, 30, 10000}).Draw(t, "keep"), rapid.SampledFrom([]int{0, 8, 64, 100000}).Draw(t, "room")
+		least := max(room/rapid.SampledFrom([]int{1, 4, 16}).Draw(t, "least"), 1)
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "shuffle"), 2))
+		whole := counted(all, keep, room, least)
+		want := dump(whole)
+		if len(whole.keys) > keep || room > 0 && whole.points > room {
+			t.Fatalf("%d keys of %d, %d points of %d", len(whole.keys), keep, whole.points, room)
+		}
+		for range 3 {
+			r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+			parts := make([][]happening, 1+r.IntN(4))
+			for _, h := range all {
+				i := r.IntN(len(parts))
+				parts[i] = append(parts[i], h)
+			}
+			sum := newTable[tally](keep, room, least)
+			for _, p := range parts {
+				sum.merge(counted(p, keep, room, least))
+			}
+			if diff := cmp.Diff(want, dump(&sum)); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+	})
+}
+
+// While things are counted the bounds hold too, up to as much again.
+func TestTableIsBoundedMeanwhile(t *testing.T) {
+	const keep, room = 100, 1000
+	tab := newTable[tally](keep, room, 4)
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200_000 {
+		k := key{r.Uint64N(100_000)}
+		if i := tab.at(&k); i >= 0 {
+			tab.note(i, wire.Time(r.Int64N(1e15)), kind(r.IntN(int(kinds))))
+		}
+		if len(tab.keys) > keep || tab.points > 2*room+untidy*keep {
+			t.Fatalf("%d keys, %d points", len(tab.keys), tab.points)
+		}
+	}
+}
+
+// What a kept key has counted is whole, and the kept ones are a fair choice.
+func TestTableKeepsWholeKeys(t *testing.T) {
+	const keep, keys = 256, 4096
+	tab := newTable[tally](keep, 0, 0)
+	r := rand.New(rand.NewPCG(3, 4))
+	have := map[uint64]uint32{}
+	for range 100_000 {
+		n := r.Uint64N(keys)
+		have[n]++
+		if k := (key{n}); true {
+			if i := tab.at(&k); i >= 0 {
+				tab.recs[i].n++
+			}
+		}
+	}
+	if len(tab.keys) < keep/4 || 1<<tab.share() < keys/keep {
+		t.Errorf("%d of %d keys are kept, one of %d", len(tab.keys), keys, 1<<tab.share())
+	}
+	for i, k := range tab.keys {
+		if tab.recs[i].n != have[k[0]] {
+			t.Errorf("key %d: %d counted, %d happened", k[0], tab.recs[i].n, have[k[0]])
+		}
+	}
+	odd := 0
+	for _, k := range tab.keys {
+		odd += int(k[0] & 1)
+	}
+	if odd < len(tab.keys)/4 || odd > len(tab.keys)*3/4 {
+		t.Errorf("%d of %d kept keys are odd", odd, len(tab.keys))
+	}
+}
+
+// Keys whose hashes all lie below every limit make the table empty, not endless.
+func TestTableSurvivesEqualHashes(t *testing.T) {
+	tab := newTable[tally](2, 0, 0)
+	for i := range uint64(5) {
+		tab.keys = append(tab.keys, key{i})
+		tab.recs = append(tab.recs, tally{})
+		tab.index[key{i}] = int32(i)
+	}
+	tab.level = 64 // as far as hashes can part them
+	tab.settle()
+	if len(tab.keys) > 2 {
+		t.Errorf("%d keys", len(tab.keys))
+	}
+}
+
+// A chronicle is exact until it must not be, and then right at the borders of its
+// intervals.
+func TestChronicle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := drawHappenings(t)
+		most := rapid.SampledFrom([]int{1, 5, 100, 100000}).Draw(t, "most")
+		var c chronicle
+		for _, h := range all {
+			c.add(h.at, h.what, most)
+		}
+		c.settle(most)
+		if most >= len(all) && c.shift != 0 {
+			t.Fatalf("width %v without need", c.width())
+		}
+		if len(c.points) > max(most, 1) && c.shift < widest {
+			t.Fatalf("%d points, at most %d", len(c.points), most)
+		}
+		if c.shift > 0 {
+			finer := map[[2]int64]bool{}
+			for _, h := range all {
+				finer[[2]int64{int64(h.at) >> (c.shift - 1), int64(h.what)}] = true
+			}
+			if len(finer) <= most {
+				t.Fatalf("intervals of %v would have done", c.width()/2)
+			}
+		}
+		for _, p := range c.points {
+			n := 0
+			for _, h := range all {
+				if h.what == p.what && h.at >= c.from(p) && h.at <= c.to(p) {
+					n++
+				}
+			}
+			if n != int(p.n) {
+				t.Fatalf("%v: %d counted, %d happened", p, p.n, n)
+			}
+		}
+	})
+}
+
+func TestPulse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := drawHappenings(t)
+		var whole, a, b pulse
+		for i, h := range all {
+			whole.add(h.at)
+			if i%3 == 0 {
+				a.add(h.at)
+			} else {
+				b.add(h.at)
+			}
+		}
+		b.merge(&a)
+		if diff := cmp.Diff(whole, b, cmp.AllowUnexported(pulse{})); diff != "" {
+			t.Fatal(diff)
+		}
+		n, from, span := whole.busiest(time.Second)
+		in := uint64(0)
+		for _, h := range all {
+			if h.at >= from && h.at.Sub(from) < span {
+				in++
+			}
+		}
+		if in != n {
+			t.Fatalf("%d from %d in %v, %d happened", n, from, span, in)
+		}
+	})
+}
+
+func TestSpread(t *testing.T) {
+	var s spread
+	for _, d := range []time.Duration{0, time.Millisecond, 4 * time.Millisecond, 9 * time.Millisecond, time.Second, time.Hour, 300 * 24 * time.Hour} {
+		i := spreadOf(d)
+		if i < spreadSize-1 && (d > highest(i) || i > 0 && d <= highest(i-1)) {
+			t.Errorf("%v is in bucket %d, up to %v", d, i, highest(i))
+		}
+		s.add(d)
+	}
+	if s.percentile(50) < 9*time.Millisecond || s.percentile(50) > 10*time.Millisecond || s.percentile(100) != s.max || s.percentile(1) >= time.Millisecond {
+		t.Errorf("percentiles %v %v %v", s.percentile(1), s.percentile(50), s.percentile(100))
+	}
+	if got := s.within(2*time.Millisecond, 10*time.Second); got != 3 {
+		t.Errorf("%d within", got)
+	}
+}
+
+func TestExamplesAreTheEarliest(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	frames := r.Perm(100)
+	var whole, other examples
+	for i, f := range frames {
+		x := &whole
+		if i%2 == 0 {
+			x = &other
+		}
+		x.add(wire.FrameID(f+1), fmt.Sprintf("UID%d", f+1))
+		x.add(wire.FrameID(f+1), fmt.Sprintf("UID%d", f+1))
+	}
+	whole.merge(&other)
+	want := []wire.FrameID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	if got := whole.frames(); !slices.Equal(got, want) || whole.uids()[9] != "UID10" {
+		t.Errorf("%v %v", got, whole.uids())
+	}
+}

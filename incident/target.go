@@ -1,0 +1,133 @@
+package incident
+
+import (
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// target is what is counted of an address and port that did not answer a SYN with a
+// SYN-ACK, whether it answers others or not.
+type target struct {
+	// By how the attempts failed.
+	refused, unreachable, unanswered uint32
+	// lone counts those of unanswered that sent a single SYN, although there was time
+	// to repeat it; syns the copies of all.
+	lone, syns uint32
+	// failures are when attempts failed that began within each kind's first and last.
+	firstRefused, lastRefused       wire.Time
+	firstUnanswered, lastUnanswered wire.Time
+	// low and high are the lowest and the highest client.
+	low, high key
+	// tries are when the attempts began.
+	tries pulse
+	told  *told
+	some  examples
+}
+
+// lonely is how long a SYN must have stood alone to be one that nobody repeats: the
+// longest initial timeout in use is 3 s (RFC 1122 section 4.2.3.1).
+const lonely = 3500e6
+
+func (t *target) add(f *facts) {
+	c := f.c
+	client := clientKey(&c.Tuple)
+	if t.attempts() == 0 || client.compare(t.low) < 0 {
+		t.low = client
+	}
+	if t.attempts() == 0 || client.compare(t.high) > 0 {
+		t.high = client
+	}
+	switch f.opening {
+	case refused:
+		t.refused++
+		t.firstRefused, t.lastRefused = earliest(t.firstRefused, c.Start), max(t.lastRefused, c.Start)
+	case unreachable:
+		t.unreachable++
+		t.firstRefused, t.lastRefused = earliest(t.firstRefused, c.Start), max(t.lastRefused, c.Start)
+	default:
+		t.unanswered++
+		t.firstUnanswered, t.lastUnanswered = earliest(t.firstUnanswered, c.Start), max(t.lastUnanswered, c.Start)
+		if c.Handshake.SYNs == 1 && c.Until.Sub(c.Start) >= lonely {
+			t.lone++
+		}
+	}
+	t.syns += c.Handshake.SYNs
+	t.tries.add(c.Start)
+	tell(&t.told, f.found)
+	t.some.add(c.First, f.uid)
+}
+
+func (t *target) attempts() uint64 {
+	return uint64(t.refused) + uint64(t.unreachable) + uint64(t.unanswered)
+}
+
+func (t *target) first() wire.Time { return earliest(t.firstRefused, t.firstUnanswered) }
+func (t *target) last() wire.Time  { return max(t.lastRefused, t.lastUnanswered) }
+
+func (t *target) merge(o *target) {
+	if o.attempts() > 0 {
+		if t.attempts() == 0 || o.low.compare(t.low) < 0 {
+			t.low = o.low
+		}
+		if t.attempts() == 0 || o.high.compare(t.high) > 0 {
+			t.high = o.high
+		}
+	}
+	t.refused, t.unreachable, t.unanswered = t.refused+o.refused, t.unreachable+o.unreachable, t.unanswered+o.unanswered
+	t.lone, t.syns = t.lone+o.lone, t.syns+o.syns
+	t.firstRefused, t.lastRefused = earliest(t.firstRefused, o.firstRefused), max(t.lastRefused, o.lastRefused)
+	t.firstUnanswered, t.lastUnanswered = earliest(t.firstUnanswered, o.firstUnanswered), max(t.lastUnanswered, o.lastUnanswered)
+	t.tries.merge(&o.tries)
+	mergeTold(&t.told, o.told)
+	t.some.merge(&o.some)
+}
+
+// attempt is what one client tried at one listener without success.
+type attempt struct {
+	refused, unreachable, unanswered uint32
+	// half counts those that the listener answered; given those of them that the
+	// client's host reset; bare those that the client opened with a SYN without
+	// options; odd segments outside of any connection.
+	half, given, bare, odd uint32
+	first, last            wire.Time
+	shown                  example
+}
+
+func (a *attempt) add(f *facts) {
+	switch f.opening {
+	case refused:
+		a.refused++
+	case unreachable:
+		a.unreachable++
+	case unanswered:
+		a.unanswered++
+	case half:
+		a.half++
+		if f.c.Seen&reassembly.SeenRSTClient != 0 {
+			a.given++
+		}
+	case probe:
+		a.odd++
+	}
+	if has(f.found, "H13", finding.Both) != nil {
+		a.bare++
+	}
+	if a.shown.frame == 0 || f.c.First < a.shown.frame {
+		a.shown = example{f.c.First, newUID(f.uid)}
+	}
+	a.first, a.last = earliest(a.first, f.c.Start), max(a.last, f.c.Start)
+}
+
+func (a *attempt) merge(o *attempt) {
+	a.refused, a.unreachable, a.unanswered = a.refused+o.refused, a.unreachable+o.unreachable, a.unanswered+o.unanswered
+	a.half, a.given, a.bare, a.odd = a.half+o.half, a.given+o.given, a.bare+o.bare, a.odd+o.odd
+	if a.shown.frame == 0 || o.shown.frame != 0 && o.shown.frame < a.shown.frame {
+		a.shown = o.shown
+	}
+	a.first, a.last = earliest(a.first, o.first), max(a.last, o.last)
+}
+
+func (a *attempt) count() uint64 {
+	return uint64(a.refused) + uint64(a.unreachable) + uint64(a.unanswered) + uint64(a.half) + uint64(a.odd)
+}

@@ -1,0 +1,91 @@
+package incident
+
+import (
+	"slices"
+
+	"github.com/tcplife/tcplife/finding"
+)
+
+// told counts the findings on single connections of a scope, by rule and catalogue
+// number.
+type told [toldSize]uint32
+
+// toldSize is the most pairs of rule and number there may be; there are some hundred.
+const toldSize = 128
+
+// places says where a rule's first number stands in told; its others follow.
+var places = func() map[*finding.Rule]int {
+	at := map[*finding.Rule]int{}
+	n := 0
+	for _, r := range finding.All() {
+		at[r] = n
+		n += len(r.Catalogue)
+	}
+	if n > toldSize {
+		panic("incident: toldSize is too small for the rules there are")
+	}
+	return at
+}()
+
+// place returns where a finding is counted, -1 for one of a rule that is not
+// registered.
+func place(f *finding.Finding) int {
+	at, ok := places[f.Rule]
+	if !ok {
+		return -1
+	}
+	return at + max(slices.Index(f.Rule.Catalogue, f.Catalogue), 0)
+}
+
+// tell counts findings, and makes the room for it where there is none yet: most
+// connections have none.
+func tell(t **told, found []finding.Finding) {
+	for i := range found {
+		at := place(&found[i])
+		if at < 0 {
+			continue
+		}
+		if *t == nil {
+			*t = new(told)
+		}
+		(*t)[at]++
+	}
+}
+
+func mergeTold(t **told, o *told) {
+	if o == nil {
+		return
+	}
+	if *t == nil {
+		*t = new(told)
+	}
+	for i, n := range o {
+		(*t)[i] += n
+	}
+}
+
+// number returns how many findings there are with a rule's ID and one of the numbers;
+// without numbers, with any.
+func (t *told) number(id string, numbers ...string) (n uint64) {
+	r := finding.Lookup(id)
+	if t == nil || r == nil {
+		return 0
+	}
+	for i, x := range r.Catalogue {
+		if len(numbers) == 0 || slices.Contains(numbers, x) {
+			n += uint64(t[places[r]+i])
+		}
+	}
+	return n
+}
+
+// has reports whether a connection has a finding with a catalogue number, of the
+// endpoint or of any if it is finding.Both, and returns it.
+func has(found []finding.Finding, number string, of finding.Endpoint) *finding.Finding {
+	for i := range found {
+		if f := &found[i]; f.Catalogue == number && (of == finding.Both || f.Endpoint == of) {
+			return f
+		}
+	}
+	return nil
+}
