@@ -30,6 +30,9 @@ const (
 	tooServer
 	tooHardClient
 	tooHardServer
+	// idled: the close came after a silence (see reassembly.Idle). Of a listener its own, of
+	// a pair the client's.
+	idled
 	// timeWait: an endpoint came into TIME_WAIT, of a listener its own, of a pair the
 	// client's; reused: its ports opened anew before that was over, at due.
 	timeWait

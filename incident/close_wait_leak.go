@@ -48,9 +48,10 @@ const (
 	// leakAge is how long half of them must have stood there: twice the time within
 	// which an ordinary program has closed.
 	leakAge = 2 * closeWait
-	// leakAgeClient is the same for clients, whose pools often notice that an idle
-	// connection was closed only when they want to use it again.
-	leakAgeClient = 10 * time.Second
+	// leakAgeLong is the same for clients, whose pools often notice that an idle
+	// connection was closed only when they want to use it again, and for those that were
+	// closed in the end: a program may come round to it late.
+	leakAgeLong = 10 * time.Second
 	// leakLeft: of four that stood there for long at most one may have closed by itself:
 	// else the program is slow and no more (slow-to-close).
 	leakLeft = 4
@@ -120,6 +121,9 @@ func leaking(c *chronicle, x *standing, until wire.Time) (l leak, ok bool) {
 		l.last = s.at
 		seen += s.n
 	}
+	if l.ended {
+		return l, l.median >= leakAgeLong
+	}
 	return l, l.median >= leakAge
 }
 
@@ -165,7 +169,7 @@ func checkCloseWaitLeak(s *Sums, report func(Incident)) {
 	for _, k := range sortedKeys(byClient) {
 		c := s.clients.get(k)
 		x, ok := leaking(joined(byClient[k]), &c.closing, s.until)
-		if !ok || x.median < leakAgeClient {
+		if !ok || x.median < leakAgeLong {
 			continue
 		}
 		to := "its servers"
@@ -198,7 +202,7 @@ func (l *leak) incident(k key, x *standing, who string) Incident {
 	stand, when := "stand", "at the end"
 	if l.ended {
 		stand, when = "stood", "at "+clock(l.at)
-		in.Reason = "they all closed in one moment, as when a process ends, and hardly any before"
+		in.Reason = "they all closed in one moment, as at the end of a process or of a timeout, and hardly any before"
 	}
 	in.Message = fmt.Sprintf("%s does not close: %s connections whose peers had closed %s in CLOSE_WAIT %s", who, num(l.n), stand, when)
 	if over := l.last.Sub(l.first); over >= time.Second {
@@ -209,7 +213,7 @@ func (l *leak) incident(k key, x *standing, who string) Incident {
 	}
 	in.Message += fmt.Sprintf(" Half of them had stood there for %s or longer", span(l.median))
 	if l.ended {
-		in.Message += "; then all closed at once: the process ended"
+		in.Message += "; then all closed at once: the process ended, or a timeout of it"
 	}
 	if x.lags != nil {
 		if prompt := x.lags.within(0, closeWait-1); prompt > 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -189,6 +190,9 @@ func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
 	if !b.some {
 		return
 	}
+	if s.idleLimitOf(all, &b) {
+		return
+	}
 	hard := b.by[hardServer] + b.by[tooHardServer] + b.by[device]
 	least := uint64(onceLeast)
 	if hard*2 >= b.n {
@@ -247,6 +251,34 @@ func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
 		in.Reason = "connections opened together run into one idle timeout together too"
 	}
 	report(in)
+}
+
+// idleLimitOf reports whether the closes of a burst are those of an idle timeout: most
+// came after a silence, all such closes of these listeners came after one and the same,
+// and there were others.
+func (s *Sums) idleLimitOf(all []key, b *burst) bool {
+	if b.by[idled]*2 < b.n {
+		return false
+	}
+	var silences spread
+	raced := false
+	for _, k := range all {
+		l := s.listeners.get(k)
+		if x := l.idle[reassembly.Server]; x != nil {
+			silences.merge(x)
+		}
+		for _, x := range []*spread{l.races[reassembly.Server], l.stales[reassembly.Server]} {
+			if x != nil {
+				silences.merge(x)
+				raced = true
+			}
+		}
+		if t := s.targets.get(k); t != nil && t.refused > 0 && t.firstRefused >= b.from.Add(-atOnce) {
+			return false
+		}
+	}
+	lo, hi := silences.percentile(10), silences.percentile(90)
+	return hi <= lo*13/10 && (raced || uint64(silences.count) >= 2*b.by[idled])
 }
 
 func (s *Sums) clientAtOnce(host key, all []key, report func(Incident)) {

@@ -41,6 +41,21 @@ type facts struct {
 	// end is the kind of its end, if it is over.
 	end    kind
 	isOver bool
+	// dead: the peer of the side that ended it was not heard any more, or had lost it.
+	dead  bool
+	death died
+	// crossed: a request crossed the close after a silence, or, with stale, was sent to a
+	// connection that had been closed so long before. idle is that silence.
+	crossed bool
+	stale   time.Duration
+	idle    time.Duration
+	// gaveUp is how long the client had waited for an answer when it closed, tooLate how
+	// long after the question the answer came; 0 if it did not come to that.
+	gaveUp, tooLate time.Duration
+	// lacks is how many octets of a side's full segments did not get through, although
+	// its small ones did; unseen: they did not come as far as the tap.
+	lacks  [2]uint32
+	unseen [2]bool
 	// too is the kind of the other side's own end, at tooAt; 0 if it had none.
 	too   kind
 	tooAt wire.Time
@@ -62,7 +77,15 @@ const patience = time.Second
 func look(c *reassembly.Conn, found []finding.Finding, name string) facts {
 	f := facts{c: c, found: found, uid: name, opening: openingOf(c, found)}
 	if f.opening == open {
+		if len(found) > 0 {
+			f.death, f.dead = death(c, found)
+		}
+		f.raced()
+		f.impatient()
 		f.ending()
+		if c.Seen&(reassembly.SeenGap|reassembly.SeenRepeatData) != 0 {
+			f.swallowed()
+		}
 	}
 	for i := len(c.Events) - 1; i >= 0 && (f.heard == 0 || f.spoke == 0 && c.Ends[reassembly.Server].Bytes > 0); i-- {
 		e := &c.Events[i]
@@ -82,7 +105,9 @@ func look(c *reassembly.Conn, found []finding.Finding, name string) facts {
 			case reassembly.CloseWait:
 				// That the FIN arrived must be shown: one that is lost may be repeated for long.
 				f.waits[side] = closeWaitOf(c, reassembly.Side(side), i)
-				f.waited[side] = t.Evidence == reassembly.Acked && c.Seen&reassembly.SeenHalfClose == 0
+				// Whose data does not get through has not forgotten to close; a FIN alone may
+				// meet a host that has given the connection up.
+				f.waited[side] = t.Evidence == reassembly.Acked && c.Seen&reassembly.SeenHalfClose == 0 && c.Ends[side].Unacked() <= 1
 			}
 		}
 	}
@@ -103,6 +128,9 @@ func openingOf(c *reassembly.Conn, found []finding.Finding) opening {
 	case reassembly.HandshakeICMP:
 		return unreachable
 	case reassembly.HandshakeUnanswered:
+		if errorOf(c) != nil {
+			return unreachable
+		}
 		return unanswered
 	case reassembly.HandshakeUnseen:
 		switch {
@@ -117,6 +145,8 @@ func openingOf(c *reassembly.Conn, found []finding.Finding) opening {
 	switch {
 	case h.SYNs == 0:
 		return unclear
+	case h.SYNACKs == 0 && errorOf(c) != nil:
+		return unreachable
 	case h.SYNACKs == 0 && (waited || h.SYNs > 1) && !server:
 		return unanswered
 	case h.SYNACKs == 0:
@@ -127,6 +157,17 @@ func openingOf(c *reassembly.Conn, found []finding.Finding) opening {
 		return ignored
 	}
 	return unclear
+}
+
+// errorOf returns the first ICMP error which says that the client's SYN does not get
+// there, nil if there is none.
+func errorOf(c *reassembly.Conn) *reassembly.ICMP {
+	for i := range c.ICMP {
+		if e := &c.ICMP[i]; e.Unreachable && e.OfSYN && e.From == reassembly.Client {
+			return e
+		}
+	}
+	return nil
 }
 
 // untaken reports whether the server did nothing on a connection but answer its SYN,
@@ -148,15 +189,17 @@ func (f *facts) ending() {
 	if me == reassembly.Server {
 		f.end = softServer
 	}
-	switch c.Close.Reason {
-	case reassembly.CloseDeviceReset:
+	switch {
+	case c.Close.Reason == reassembly.CloseDeviceReset:
 		f.end = device
 		return
-	case reassembly.CloseNoSocketReset:
+	case c.Close.Reason == reassembly.CloseNoSocketReset, f.dead && c.Close.By == "rst":
+		// Whoever gives up on a silent peer ends nothing that was not over.
 		f.end = forgotten
 		return
 	}
-	if c.Close.By == "rst" || c.Close.Reason == reassembly.CloseLateDataReset {
+	// What crossed an orderly close met a RST that says nothing of its own.
+	if c.Close.By == "rst" || c.Close.Reason == reassembly.CloseLateDataReset && c.Close.Duration <= atOnce && !f.crossed {
 		f.end += hardClient - softClient
 	}
 	// The other side's end, if it sent it without knowing of this one.
@@ -184,91 +227,89 @@ func (f *facts) ending() {
 	}
 }
 
-// lastOf returns the last event before i that a side sent, but for a RST, -1 if there
-// is none: a RST may come from anybody, also from a host that was away.
-func lastOf(c *reassembly.Conn, side reassembly.Side, i int) int {
-	for i--; i >= 0; i-- {
-		if e := &c.Events[i]; e.From == side && e.Kind != reassembly.KindRST {
+// raced finds out whether the other side of a close used the connection once more,
+// after a silence: because it did not know of the close yet, or did not look. Who had the
+// last word before the silence was the closer: a side that waits for an answer is not
+// idle.
+func (f *facts) raced() {
+	c := f.c
+	cl := &c.Close
+	if !cl.HasCloser || cl.By != "fin" || c.Idle.For == 0 || c.Idle.HasSaid && c.Idle.Said != cl.Closer {
+		return
+	}
+	me := cl.Closer
+	fin := finOf(c, me)
+	for i := range c.Events {
+		e := &c.Events[i]
+		switch {
+		case e.From == me || !saysNew(e):
+		case i < fin:
+			// It passed before the FIN, which does not know of it: the two were on their
+			// way at the same time. Of a run the last segment is in question.
+			if c.Events[fin].Ack.Before(e.End) && cl.At.Sub(e.LastAt) <= crossing(c, me) && near(c.Idle.At, e.LastAt) {
+				f.crossed, f.idle = true, c.Idle.For
+				return
+			}
+		case c.Idle.Closed == 0:
+			return
+		case e.Ack.Before(c.Ends[me].FIN):
+			if f.crossed = e.At.Sub(cl.At) <= crossing(c, me.Peer()); f.crossed {
+				f.idle = c.Idle.Closed
+			}
+			return
+		default:
+			if me == reassembly.Server {
+				f.stale, f.idle = e.At.Sub(cl.At), c.Idle.Closed
+			}
+			return
+		}
+	}
+}
+
+// impatient finds out whether the client closed because no answer came, and the answer
+// came after all.
+func (f *facts) impatient() {
+	c := f.c
+	cl := &c.Close
+	if cl.Closer != reassembly.Client || cl.By != "fin" || cl.Reason != reassembly.CloseLateDataReset || !c.Idle.HasSaid || c.Idle.Said != reassembly.Client {
+		return
+	}
+	var asked wire.Time
+	for i := range c.Events {
+		switch e := &c.Events[i]; {
+		case !saysNew(e):
+		case e.From == reassembly.Client && e.At <= cl.At:
+			asked = e.LastAt
+		case e.From == reassembly.Server && e.At > cl.At && asked != 0:
+			if cl.At.Sub(asked) >= gaveUpWait {
+				f.gaveUp, f.tooLate = cl.At.Sub(asked), e.At.Sub(asked)
+			}
+			return
+		}
+	}
+}
+
+// saysNew reports whether an event brings octets that were not sent before.
+func saysNew(e *reassembly.Event) bool {
+	return e.Len > 0 && e.Kind != reassembly.KindRST && e.Marks&(reassembly.MarkRepeat|reassembly.MarkOther|reassembly.MarkOutside|reassembly.MarkKeepalive) == 0
+}
+
+// crossing is how long two segments that know nothing of each other may pass apart: as
+// long as the way to a side and back takes, and a full queue more.
+func crossing(c *reassembly.Conn, side reassembly.Side) time.Duration {
+	return 2*c.Ends[side].Response + 20*time.Millisecond
+}
+
+// near reports whether two times are of one moment: the segments that a side sends at
+// once.
+func near(a, b wire.Time) bool { return b.Sub(a).Abs() <= 20*time.Millisecond }
+
+// finOf returns a side's first FIN, -1 if there is none.
+func finOf(c *reassembly.Conn, side reassembly.Side) int {
+	for i := range c.Events {
+		if e := &c.Events[i]; e.From == side && e.Kind == reassembly.KindFIN {
 			return i
 		}
 	}
 	return -1
-}
-
-// died is how a connection died whose peer did not answer any more.
-type died struct {
-	// silent is the side that did not answer, heard when it was last heard, asked when
-	// the other sent the first segment that it did not answer.
-	silent       reassembly.Side
-	heard, asked wire.Time
-	// idle is for how long nothing had passed before that segment.
-	idle time.Duration
-	// back is when the side's host answered that it knows no such connection; 0 if it
-	// never did.
-	back  wire.Time
-	frame wire.FrameID
-}
-
-// death returns how a connection died whose peer fell silent or had lost it; ok is
-// false for other ends.
-func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
-	for i := range found {
-		f := &found[i]
-		switch f.Catalogue {
-		case "D01", "D06", "D07", "C06":
-			if f.Endpoint == finding.Both {
-				continue
-			}
-			d.silent, ok = reassembly.Side(f.Endpoint).Peer(), true
-		case "D08", "D10", "C19":
-			// Who answered by RST; a device may have done so in its name.
-			switch {
-			case c.Ends[reassembly.Server].Gone != 0:
-				d.silent, ok = reassembly.Server, true
-			case c.Ends[reassembly.Client].Gone != 0:
-				d.silent, ok = reassembly.Client, true
-			case c.Close.By == "rst":
-				d.silent, d.back, ok = c.Close.Closer, c.Close.At, true
-			default:
-				continue
-			}
-		default:
-			continue
-		}
-		d.frame = f.Frames[0]
-		break
-	}
-	if !ok {
-		return d, false
-	}
-	end := len(c.Events)
-	if gone := c.Ends[d.silent].Gone; gone != 0 {
-		for i := range c.Events {
-			if c.Events[i].Frame == gone {
-				d.back, end = c.Events[i].At, i
-				break
-			}
-		}
-	}
-	at := lastOf(c, d.silent, end)
-	if at < 0 {
-		return d, false
-	}
-	d.heard = c.Events[at].LastAt
-	if c.Idle.By != d.silent {
-		d.idle = c.Idle.Pending
-	}
-	for i := range c.Events[:end] {
-		e := &c.Events[i]
-		if e.From == d.silent || e.LastAt <= d.heard || e.End == e.Seq && e.Marks&reassembly.MarkKeepalive == 0 {
-			continue
-		}
-		// A run may have begun before the peer fell silent, or with the ACK of what it had
-		// sent before a silence: then its end is the segment in question.
-		if d.asked = e.At; e.At <= d.heard || e.Count > 1 && d.idle > 0 {
-			d.asked = e.LastAt
-		}
-		break
-	}
-	return d, d.asked != 0
 }

@@ -61,14 +61,18 @@ func checkHostSilent(s *Sums, report func(Incident)) {
 		if h.silent < silentLeast || h.firstAsked < h.lastHeard.Add(-stillHeard) {
 			continue
 		}
-		// What died only after a silence is a matter of silences (idle-timeout).
-		if h.busy == 0 {
-			continue
-		}
 		// Whether the host was heard elsewhere meanwhile; of one that came back only what
 		// it lost is known.
-		heard := s.lastHeard(k)
+		heard := s.heard[k]
 		elsewhere := h.gone == 0 && heard > h.firstAsked.Add(stillHeard)
+		// What died only after a silence is a matter of silences (idle-timeout), unless the
+		// host itself says otherwise; or nothing of it was left, and silences as long had
+		// done no harm before, or none is known.
+		own := h.own*3 >= h.silent*2 && h.firstAsked > h.lastHeard
+		survived := s.survived(k)
+		if h.busy == 0 && !own && (h.gone > 0 || elsewhere || survived > 0 && survived < h.idle) {
+			continue
+		}
 		if elsewhere && (h.firstAsked < h.lastHeard || uint64(h.silent)*onceShareOf < s.openAt(k, h.lastHeard)*onceShare) {
 			continue
 		}
@@ -109,9 +113,23 @@ func checkHostSilent(s *Sums, report func(Incident)) {
 			in.Message = fmt.Sprintf("%s was not heard any more after %s: %s of it got no answer from then to %s.",
 				who, clock(from), count(h.silent, "connection"), clock(h.lastAsked))
 		}
+		if h.busy == 0 && !own && survived == 0 {
+			in.Confidence, in.Reason = finding.Possible, "all had been idle, and a device that forgets idle connections looks the same until somebody opens a new one"
+		}
 		in.Message += fmt.Sprintf(" On the %s the peers' unanswered segments began between %s and %s.", num(h.silent), clock(h.firstAsked), clock(h.lastAsked))
 		report(in)
 	}
+}
+
+// survived returns the longest silence after which a host was heard again on the same
+// connection; 0 if there was none.
+func (s *Sums) survived(host key) (d time.Duration) {
+	for i, k := range s.pairs.keys {
+		if k.server() == host || k.client().turned() == host {
+			d = max(d, s.pairs.recs[i].longest)
+		}
+	}
+	return d
 }
 
 // openAt returns how many connections a host had open at a time, in whichever role.
@@ -140,17 +158,4 @@ func (s *Sums) openAt(host key, at wire.Time) uint64 {
 		})
 	}
 	return uint64(max(open, 0))
-}
-
-// lastHeard returns when a host was last heard, in whichever role.
-func (s *Sums) lastHeard(host key) (t wire.Time) {
-	for i, k := range s.listeners.keys {
-		if k.server() == host {
-			t = max(t, s.listeners.recs[i].heard)
-		}
-	}
-	if x := s.clients.get(host.turned()); x != nil {
-		t = max(t, x.heard)
-	}
-	return t
 }

@@ -52,10 +52,16 @@ type listener struct {
 	closing standing
 	// stuck counts endpoints whose FIN nobody acknowledged, by side.
 	stuck [2]stuckCounts
-	// idle are the silences before a side closed by FIN, of those of keptAlive and more.
+	// idle are the silences before a side closed by FIN (see reassembly.Idle).
 	idle [2]*spread
-	// races are the silences before a close that a request crossed, by closer.
-	races [2]*spread
+	// races are the silences before a close that a request crossed, by closer; stales
+	// those before a close that the other side had not noticed when it sent a request.
+	races, stales [2]*spread
+	// late is how long after the close those requests came.
+	late *spread
+	// gaveUp is how long clients had waited for an answer when they closed, tooLate how
+	// long after the request it came.
+	gaveUp, tooLate *spread
 	// zero counts connections whose receiver closed its window for long, dead those that
 	// ended so, by the receiver.
 	zero, dead [2]uint32
@@ -64,7 +70,7 @@ type listener struct {
 	told   *told
 
 	// Examples of what is counted.
-	some, halfs, queued, slow, reset, raced, stalled, held *examples
+	some, halfs, queued, slow, reset, raced, stalled, held, hasty *examples
 }
 
 // stuckCounts counts endpoints stuck in FIN_WAIT_1, LAST_ACK and CLOSING, and those
@@ -103,10 +109,6 @@ func resetClass(r reassembly.CloseReason) int {
 	}
 	return -1
 }
-
-// keptAlive is the shortest silence that counts as idle: servers' keep-alive timeouts
-// are set in seconds.
-const keptAlive = time.Second
 
 // show takes an example, and makes the room for it where there is none yet.
 func show(x **examples, frame wire.FrameID, name string) {
@@ -226,8 +228,21 @@ func (l *listener) established(f *facts) {
 	if f.end == softServer || f.end == hardServer || f.end == device {
 		show(&l.held, c.First, f.uid)
 	}
-	if cl := &c.Close; cl.By == "fin" && cl.IdleBefore >= keptAlive {
-		addSpread(&l.idle[cl.Closer], cl.IdleBefore)
+	switch cl := &c.Close; {
+	case f.crossed:
+		addSpread(&l.races[cl.Closer], f.idle)
+		show(&l.raced, c.First, f.uid)
+	case f.stale > 0:
+		addSpread(&l.stales[cl.Closer], f.idle)
+		addSpread(&l.late, f.stale)
+		show(&l.raced, c.First, f.uid)
+	case f.gaveUp > 0:
+		addSpread(&l.gaveUp, f.gaveUp)
+		addSpread(&l.tooLate, f.tooLate)
+		show(&l.hasty, c.First, f.uid)
+	}
+	if cl := &c.Close; cl.By == "fin" && c.Idle.Closed > 0 {
+		addSpread(&l.idle[cl.Closer], c.Idle.Closed)
 	}
 	if c.Seen&reassembly.SeenRST != 0 {
 		l.wasReset(f)
@@ -300,16 +315,12 @@ func (l *listener) retried(f *facts) {
 
 // noted counts what the findings on a connection say.
 func (l *listener) noted(f *facts) {
-	c := f.c
 	for i := range f.found {
 		x := &f.found[i]
 		side := x.Endpoint
 		switch x.Catalogue {
 		case "H06", "H07":
 			show(&l.queued, x.Frames[0], f.uid)
-		case "D09":
-			addSpread(&l.races[c.Close.Closer], c.Close.IdleBefore)
-			show(&l.raced, x.Frames[0], f.uid)
 		case "D02", "D03":
 			if side == finding.Both || x.Severity == finding.Info {
 				continue
@@ -361,10 +372,14 @@ func (l *listener) merge(o *listener) {
 		*a = stuckCounts{a.finWait1 + b.finWait1, a.lastACK + b.lastACK, a.closing + b.closing, a.orphaned + b.orphaned}
 		mergeSpread(&l.idle[side], o.idle[side])
 		mergeSpread(&l.races[side], o.races[side])
+		mergeSpread(&l.stales[side], o.stales[side])
 		l.zero[side] += o.zero[side]
 		l.dead[side] += o.dead[side]
 	}
 	l.packets, l.repeats, l.lossy, l.oneWay = l.packets+o.packets, l.repeats+o.repeats, l.lossy+o.lossy, l.oneWay+o.oneWay
+	mergeSpread(&l.late, o.late)
+	mergeSpread(&l.gaveUp, o.gaveUp)
+	mergeSpread(&l.tooLate, o.tooLate)
 	l.closing.merge(&o.closing)
 	if o.halves != nil {
 		if l.halves == nil {
@@ -377,7 +392,7 @@ func (l *listener) merge(o *listener) {
 		to   **examples
 		from *examples
 	}{{&l.some, o.some}, {&l.halfs, o.halfs}, {&l.queued, o.queued}, {&l.slow, o.slow}, {&l.reset, o.reset}, {&l.raced, o.raced},
-		{&l.stalled, o.stalled}, {&l.held, o.held}} {
+		{&l.stalled, o.stalled}, {&l.held, o.held}, {&l.hasty, o.hasty}} {
 		mergeExamples(x.to, x.from)
 	}
 }

@@ -26,7 +26,7 @@ type pair struct {
 	lived       uint64
 	first, last wire.Time
 	// longest is the longest silence that a connection survived, idles how many
-	// survived one of keptAlive or more.
+	// survived one (see reassembly.Idle).
 	longest time.Duration
 	idles   uint32
 	some    examples
@@ -99,7 +99,7 @@ func (p *pair) add(f *facts) {
 			p.refused++
 		}
 	}
-	if d := c.Idle.Survived; d >= keptAlive {
+	if d := c.Idle.Survived; d > 0 {
 		p.longest = max(p.longest, d)
 		p.idles++
 	}

@@ -14,8 +14,10 @@ type path struct {
 	// unseen those whose last ACK for a side never passed the tap.
 	lostTo, unseen [2]uint32
 	// holes counts connections whose large segments did not get through, by their
-	// sender.
-	holes [2]uint32
+	// sender; gone those whose sender's numbers jump over octets that neither passed the
+	// tap nor were acknowledged, and most how many octets that were.
+	holes, gone [2]uint32
+	most        [2]uint32
 	// deaths are the idle times of connections that died at the first segment after
 	// them, by whether the answer was a RST.
 	deaths [2]*spread
@@ -34,9 +36,9 @@ type path struct {
 // which are no idleness.
 const deadIdle = 2 * time.Second
 
-// concerns reports whether a connection shows something that is counted by path.
-func concerns(f *facts, d *died, isDead bool) bool {
-	if isDead && d.idle >= deadIdle {
+// concernsPath reports whether a connection shows something that is counted by path.
+func (f *facts) concernsPath() bool {
+	if f.dead && f.death.idle >= deadIdle || f.lacks[0] > 0 || f.lacks[1] > 0 {
 		return true
 	}
 	for i := range f.found {
@@ -48,7 +50,7 @@ func concerns(f *facts, d *died, isDead bool) bool {
 	return false
 }
 
-func (p *path) add(f *facts, d *died, isDead bool) {
+func (p *path) add(f *facts) {
 	for i := range f.found {
 		x := &f.found[i]
 		if x.Endpoint == finding.Both {
@@ -66,7 +68,20 @@ func (p *path) add(f *facts, d *died, isDead bool) {
 			show(&p.hole, x.Frames[0], f.uid)
 		}
 	}
-	if isDead && d.idle >= deadIdle {
+	for side, n := range f.lacks {
+		switch {
+		case n > 0 && !f.unseen[side]:
+			if has(f.found, "H23", finding.Endpoint(side)) == nil {
+				p.holes[side]++
+				show(&p.hole, f.c.First, f.uid)
+			}
+		case n > 0:
+			p.gone[side]++
+			p.most[side] = max(p.most[side], n)
+			show(&p.hole, f.c.First, f.uid)
+		}
+	}
+	if d := &f.death; f.dead && d.idle >= deadIdle {
 		byReset := 0
 		if d.back != 0 {
 			byReset = 1
@@ -90,6 +105,8 @@ func (p *path) merge(o *path) {
 		p.lostTo[s] += o.lostTo[s]
 		p.unseen[s] += o.unseen[s]
 		p.holes[s] += o.holes[s]
+		p.gone[s] += o.gone[s]
+		p.most[s] = max(p.most[s], o.most[s])
 		mergeSpread(&p.deaths[s], o.deaths[s])
 	}
 	p.reported += o.reported
@@ -109,8 +126,11 @@ type host struct {
 	silent, gone uint32
 	// roles says in which role it was, by side; busy counts those that were not idle
 	// before (see deadIdle).
-	roles [2]uint32
-	busy  uint32
+	// own counts those that the host itself answered by RST, by its hop limit.
+	roles     [2]uint32
+	busy, own uint32
+	// idle is the longest silence before any of them.
+	idle time.Duration
 	// firstHeard and lastHeard are when it was last heard on them; firstAsked and
 	// lastAsked when the peers sent what it did not answer, firstBack and lastBack when
 	// it answered that it knew nothing.
@@ -130,8 +150,8 @@ func hostKey(t *wire.Tuple, side reassembly.Side) key {
 	return key{serverHigh: t.Dst.Hi, serverLow: t.Dst.Lo, rest: plain(t)}
 }
 
-func (h *host) add(f *facts, d *died) {
-	c := f.c
+func (h *host) add(f *facts) {
+	c, d := f.c, &f.death
 	peer := hostKey(&c.Tuple, d.silent.Peer())
 	if h.silent == 0 {
 		h.low, h.high = peer, peer
@@ -147,6 +167,10 @@ func (h *host) add(f *facts, d *died) {
 	if d.idle < deadIdle {
 		h.busy++
 	}
+	if c.Ends[d.silent].Gone != 0 {
+		h.own++
+	}
+	h.idle = max(h.idle, d.idle)
 	h.firstHeard, h.lastHeard = earliest(h.firstHeard, d.heard), max(h.lastHeard, d.heard)
 	h.firstAsked, h.lastAsked = earliest(h.firstAsked, d.asked), max(h.lastAsked, d.asked)
 	if d.back != 0 {
@@ -171,6 +195,7 @@ func (h *host) merge(o *host) {
 	}
 	h.silent, h.gone = h.silent+o.silent, h.gone+o.gone
 	h.roles[0], h.roles[1], h.busy = h.roles[0]+o.roles[0], h.roles[1]+o.roles[1], h.busy+o.busy
+	h.own, h.idle = h.own+o.own, max(h.idle, o.idle)
 	h.firstHeard, h.lastHeard = earliest(h.firstHeard, o.firstHeard), max(h.lastHeard, o.lastHeard)
 	h.firstAsked, h.lastAsked = earliest(h.firstAsked, o.firstAsked), max(h.lastAsked, o.lastAsked)
 	h.firstBack, h.lastBack = earliest(h.firstBack, o.firstBack), max(h.lastBack, o.lastBack)

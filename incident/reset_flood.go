@@ -15,7 +15,7 @@ var _ = register(Rule{
 	RFC:       "9293 3.5.2",
 	Folds:     []string{"reset-storm", "reset-provenance"},
 	Check:     checkResetFlood,
-	Meaning: `A listener's host, or its clients, sent a thousand RSTs or more, and more than eleven for each
+	Meaning: `A listener's host, or its clients, sent a thousand RSTs or more, and more than ninety for each
 connection: one for each segment that met no socket. Somebody goes on sending to connections that are
 gone.`,
 	Signature: `    A                      B
@@ -35,9 +35,10 @@ FreeBSD: net.inet.icmp.icmplim (200 a second) limits them. Windows: none.`,
 const (
 	// resetFlood is Zeek's threshold for a storm of RSTs.
 	resetFlood = 1000
-	// resetsEach: an initial window is ten segments (RFC 6928), each of which may meet a
-	// RST; more than that to each connection is somebody who does not heed them.
-	resetsEach = 11
+	// resetsEach: each segment under way may meet a RST, and a window of 64 KiB, the most
+	// without scaling, holds 45; twice that to each connection is somebody who does not
+	// heed them.
+	resetsEach = 90
 )
 
 func checkResetFlood(s *Sums, report func(Incident)) {

@@ -16,7 +16,7 @@ var _ = register(Rule{
 	Title:     "Many connections of a listener end by RST",
 	Severity:  finding.Info,
 	RFC:       "9293 3.5.2, 3.10.4",
-	Folds:     []string{"abort", "late-data-reset", "no-socket-reset", "reset-provenance", "unacknowledged-tail", "reset-injected"},
+	Folds:     []string{"abort", "late-data-reset", "no-socket-reset", "reset-provenance", "unacknowledged-tail", "reset-injected", "reset-storm"},
 	Check:     checkResetShare,
 	Meaning: `A fifth or more of the connections to one listener ended by RST instead of FIN. The message
 says who sent them and of which class they were: a socket that was aborted, one closed with data that

@@ -50,6 +50,9 @@ func checkServerHoldsTimeWait(s *Sums, report func(Incident)) {
 		}
 		wait := s.cfg.profile(k.addr(reassembly.Server)).TimeWait
 		most, at := waiting(s.listeners.times(k), wait)
+		if most == 0 {
+			continue // its clients never closed: it came no further than FIN_WAIT_2
+		}
 		in := Incident{
 			key: k, Catalogue: "W09", Severity: finding.Info, Confidence: finding.Certain, Count: byServer, First: l.firstOK, Last: l.lastOK,
 			Message: fmt.Sprintf("%s closed first in %s of %s connections (%s), so it and not its clients held TIME_WAIT: up to %s at once, at %s.",

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/wire"
@@ -91,14 +90,24 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 		how := fmt.Sprintf("%s refused by RST", are(n, "was", "were"))
 		in.Catalogue = "H03"
 		switch {
-		case t.unanswered >= max(t.refused, t.unreachable):
-			in.Catalogue, how = "H02", "got no answer"
+		case t.unreachable > t.refused && t.unanswered == 0:
+			in.Catalogue, how = "H04", fmt.Sprintf("%s answered by %s", are(n, "was", "were"), t.reports.says(k))
 		case t.unreachable > t.refused:
-			in.Catalogue, how = "H04", fmt.Sprintf("%s answered by an ICMP error", are(n, "was", "were"))
+			// Routers and hosts limit the rate of their errors (RFC 1812 section 4.3.2.8),
+			// and a SYN that got one once is not sent again.
+			in.Catalogue, how = "H04", fmt.Sprintf("got no answer, but %s in %s of them", t.reports.says(k), num(t.unreachable))
+		case t.unanswered >= t.refused:
+			in.Catalogue, how = "H02", "got no answer"
+			if heard := s.heard[k.server()]; heard > from {
+				in.Reason = "the host itself was heard meanwhile: a filter drops, or its queue is full"
+				how += ", though the host was heard on other connections meanwhile"
+			} else if heard != 0 && before == 0 {
+				how += ", though the host had been heard on other connections"
+			}
 		}
-		clients := "from one client"
+		clients := "of " + t.low.clientAddr().String()
 		if t.low != t.high {
-			clients = "from several clients"
+			clients = "of several clients"
 		}
 		if while > 0 {
 			if n*downShare < n+while {
@@ -127,10 +136,6 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 		}
 		if before > 0 || n >= downMany {
 			in.Severity = finding.Error
-		}
-		if in.Catalogue == "H02" && before > 0 && l.heard > to.Add(-time.Second) && l.heard > from {
-			in.Message += " The host still answered on connections it had."
-			in.Reason = "the host was there; a filter, or a queue that is full, drops new connections"
 		}
 		report(in)
 	}

@@ -14,11 +14,13 @@ var _ = register(Rule{
 	Severity:  finding.Error,
 	RFC:       "1191; 8201; 2923 2.1; 4821; 8899",
 	Folds:     []string{"segment-size-black-hole", "retransmission-death", "unacknowledged-tail"},
-	Explains:  []string{"host-silent", "idle-timeout"},
+	Explains:  []string{"host-silent", "idle-timeout", "close-wait-leak", "slow-to-close"},
 	Check:     checkSizeBlackHole,
 	Meaning: `On several connections between two hosts the small segments got through and the first of
 full size did not, in one direction: somewhere on that path the largest packet is smaller than the
-ends believe, and the ICMP message that should say so is dropped.`,
+ends believe, and the ICMP message that should say so is dropped. Captured before that place, the
+large segment is seen again and again; behind it, it is never seen, and the sender's numbers jump over
+it when it says something small.`,
 	Signature: `    A                        B
     | small data ----------> |  acknowledged
     | 1460 octets ---> x     |  again and again, on each connection`,
@@ -37,18 +39,27 @@ const holesLeast = 2
 func checkSizeBlackHole(s *Sums, report func(Incident)) {
 	for _, i := range s.paths.sorted() {
 		k, p := s.paths.keys[i], &s.paths.recs[i]
-		for side, n := range p.holes {
+		for side := range p.holes {
+			seen, unseen := p.holes[side], p.gone[side]
+			n := seen + unseen
 			if n < holesLeast {
 				continue
 			}
 			sender := reassembly.Side(side)
 			in := Incident{
 				key: k, Catalogue: "H23", Severity: finding.Error, Confidence: finding.Likely, Count: uint64(n),
-				Message: fmt.Sprintf("Large segments from the %s do not get through between %s and %s: on %s small ones did and the first of full size was repeated in vain; the path's MTU is smaller than the ends believe.",
-					sender, k.clientAddr(), k.serverAddr(), count(n, "connection")),
+				Message: fmt.Sprintf("Large segments from the %s do not get through between %s and %s, and small ones do: ", sender, k.clientAddr(), k.serverAddr()),
 				Falsify: "A segment of that size that the other side acknowledged.",
 				Reason:  "several connections stopped at the same place, and nothing says at which size",
 				tolds:   []*told{p.told},
+			}
+			switch {
+			case seen >= unseen:
+				in.Message += fmt.Sprintf("on %s the first of full size was repeated in vain; the path's MTU is smaller than the ends believe.", count(n, "connection"))
+			default:
+				in.Message += fmt.Sprintf("on %s the %s's numbers jump over up to %s octets that neither passed here nor were acknowledged; the path's MTU is smaller than the ends believe.",
+					count(n, "connection"), sender, num(p.most[side]))
+				in.Confidence, in.Reason = finding.Possible, "the large segments were lost before the tap, so their size is not known"
 			}
 			in.First, in.Last = s.spanOf(k)
 			in.show(p.hole)

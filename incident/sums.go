@@ -67,6 +67,8 @@ type Sums struct {
 	// was watched.
 	connections uint64
 	until       wire.Time
+	// heard is when each host was last heard, in whichever role; settle finds it out.
+	heard map[key]wire.Time
 }
 
 // New returns empty sums.
@@ -152,20 +154,16 @@ func (s *Sums) talked(f *facts, at int32) {
 		s.pairs.recs[at].add(f)
 		s.pairs.notes(f, &k, at, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
 	}
-	if len(f.found) == 0 {
-		return
-	}
-	d, isDead := death(c, f.found)
-	if isDead {
-		k := hostKey(&c.Tuple, d.silent)
+	if f.dead {
+		k := hostKey(&c.Tuple, f.death.silent)
 		if i := s.hosts.at(&k); i >= 0 {
-			s.hosts.recs[i].add(f, &d)
+			s.hosts.recs[i].add(f)
 		}
 	}
-	if concerns(f, &d, isDead) {
+	if f.concernsPath() {
 		k := pathKey(&c.Tuple)
 		if i := s.paths.at(&k); i >= 0 {
-			s.paths.recs[i].add(f, &d, isDead)
+			s.paths.recs[i].add(f)
 		}
 	}
 }
@@ -187,6 +185,9 @@ func (t *table[R, P]) notes(f *facts, k *key, at int32, side reassembly.Side, ti
 		note(c.Close.At, f.end)
 		if f.too != 0 {
 			note(f.tooAt, f.too)
+		}
+		if cl := &c.Close; cl.Closer == side && (f.crossed || cl.By == "fin" && c.Idle.Closed > 0) {
+			note(cl.At, idled)
 		}
 	}
 	if f.timeWaits[side] {
@@ -241,4 +242,11 @@ func (s *Sums) settle() {
 	s.attempts.settle()
 	s.paths.settle()
 	s.hosts.settle()
+	s.heard = map[key]wire.Time{}
+	for i, k := range s.listeners.keys {
+		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.recs[i].heard)
+	}
+	for i, k := range s.clients.keys {
+		s.heard[k.turned()] = max(s.heard[k.turned()], s.clients.recs[i].heard)
+	}
 }

@@ -13,7 +13,7 @@ var _ = register(Rule{
 	Title:     "SYNs that nobody completes",
 	Severity:  finding.Error,
 	RFC:       "4987",
-	Folds:     []string{"handshake-not-completed", "handshake-given-up", "syn-unanswered", "unsolicited-answer", "reset-provenance"},
+	Folds:     []string{"handshake-not-completed", "handshake-given-up", "syn-unanswered", "unsolicited-answer", "reset-provenance", "slow-connect"},
 	Explains:  []string{"service-unreachable", "accept-queue-full", "slow-connects", "port-scan", "host-sweep"},
 	Check:     checkSYNFlood,
 	Meaning: `One listener got SYN after SYN whose senders never completed the handshake. Each holds an
@@ -55,16 +55,12 @@ func checkSYNFlood(s *Sums, report func(Incident)) {
 		if l.halves == nil {
 			continue
 		}
-		most, from, during := l.halves.busiest(floodSpan)
+		tries := *l.halves
 		t := s.targets.get(k)
 		if t != nil && t.lone*2 > t.unanswered {
-			// Those that the listener did not answer any more belong to it.
-			m, f, d := t.tries.busiest(floodSpan)
-			if m > most {
-				from, during = f, d
-			}
-			most += m
+			tries.merge(&t.tries) // those that it did not answer any more belong to it
 		}
+		most, from, during := tries.busiest(floodSpan)
 		if most < floodLeast || uint64(l.half) < uint64(l.complete) {
 			continue
 		}
@@ -75,21 +71,21 @@ func checkSYNFlood(s *Sums, report func(Incident)) {
 			Reason:  "a crowd of real clients whose return path is broken looks nearly the same",
 			tolds:   []*told{l.told},
 		}
-		tries := uint64(l.half)
+		n := uint64(l.half)
 		in.show(l.halfs)
 		if t != nil {
-			tries += uint64(t.unanswered)
-			in.Count, in.tolds = tries, append(in.tolds, t.told)
+			n += uint64(t.unanswered)
+			in.Count, in.tolds = n, append(in.tolds, t.told)
 			in.show(l.halfs, &t.some)
 		}
-		peak, at, width := l.halves.busiest(time.Second)
+		peak, at, width := tries.busiest(time.Second)
 		in.Message = fmt.Sprintf("%s got %s SYNs that nobody completed, from %s: up to %s (at %s); %s of %s handshakes were completed.",
-			k.scope(), num(tries), sources.of(k), perSecond(peak, max(width, time.Second)), clock(at), num(l.complete), num(uint64(l.complete)+tries))
+			k.scope(), num(n), sources.of(k), perSecond(peak, max(width, time.Second)), clock(at), num(l.complete), num(uint64(l.complete)+n))
 		in.Message += fmt.Sprintf(" There were %s SYNs and %s SYN-ACKs to them; %s of the senders reset the SYN-ACK.", num(l.syns), num(l.synacks), num(l.given))
-		if n := l.told.number("handshake-not-completed", "H09"); n > 0 {
-			in.Message += fmt.Sprintf(" %s not repeat its SYN-ACK, as with SYN cookies.", count(n, "time")+" the listener did")
+		if again := l.told.number("handshake-not-completed", "H09"); again > 0 {
+			in.Message += fmt.Sprintf(" %s not repeat its SYN-ACK, as with SYN cookies.", count(again, "time")+" the listener did")
 		}
-		if uint64(l.syns) >= (tries+uint64(l.complete))*2 {
+		if uint64(l.syns) >= (n+uint64(l.complete))*2 {
 			in.Confidence, in.Reason = finding.Possible, "the senders repeat their SYNs, as real clients do"
 		}
 		report(in)

@@ -1,6 +1,9 @@
 package incident
 
 import (
+	"cmp"
+	"fmt"
+
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -19,6 +22,8 @@ type target struct {
 	firstUnanswered, lastUnanswered wire.Time
 	// low and high are the lowest and the highest client.
 	low, high key
+	// reports is the sort of ICMP error with the lowest reporter.
+	reports icmpSort
 	// tries are when the attempts began.
 	tries pulse
 	told  *told
@@ -44,6 +49,9 @@ func (t *target) add(f *facts) {
 		t.firstRefused, t.lastRefused = earliest(t.firstRefused, c.Start), max(t.lastRefused, c.Start)
 	case unreachable:
 		t.unreachable++
+		if e := errorOf(c); e != nil {
+			t.reports.merge(icmpSort{e.Reporter, e.Type, e.Code, true})
+		}
 		t.firstRefused, t.lastRefused = earliest(t.firstRefused, c.Start), max(t.lastRefused, c.Start)
 	default:
 		t.unanswered++
@@ -56,6 +64,39 @@ func (t *target) add(f *facts) {
 	t.tries.add(c.Start)
 	tell(&t.told, f.found)
 	t.some.add(c.First, f.uid)
+}
+
+// icmpSort is a sort of ICMP error.
+type icmpSort struct {
+	reporter   wire.Addr
+	kind, code uint8
+	some       bool
+}
+
+func (e *icmpSort) merge(o icmpSort) {
+	switch {
+	case !o.some:
+	case !e.some, cmp.Or(compareAddr(o.reporter, e.reporter), cmp.Compare(o.kind, e.kind), cmp.Compare(o.code, e.code)) < 0:
+		*e = o
+	}
+}
+
+func compareAddr(a, b wire.Addr) int { return cmp.Or(cmp.Compare(a.Hi, b.Hi), cmp.Compare(a.Lo, b.Lo)) }
+
+// says names the error and who sent it to whoever asked for the host of k.
+func (e *icmpSort) says(k key) string {
+	if !e.some {
+		return "an ICMP error"
+	}
+	name := wire.ICMPName(k.v6(), e.kind, e.code)
+	if name == "" {
+		name = fmt.Sprintf("type %d code %d", e.kind, e.code)
+	}
+	who := "from " + e.reporter.Netip(k.v6()).String()
+	if e.reporter.Netip(k.v6()) == k.serverAddr() {
+		who = "from the host itself"
+	}
+	return fmt.Sprintf("an ICMP error (%s, %s)", name, who)
 }
 
 func (t *target) attempts() uint64 {
@@ -78,6 +119,7 @@ func (t *target) merge(o *target) {
 	t.lone, t.syns = t.lone+o.lone, t.syns+o.syns
 	t.firstRefused, t.lastRefused = earliest(t.firstRefused, o.firstRefused), max(t.lastRefused, o.lastRefused)
 	t.firstUnanswered, t.lastUnanswered = earliest(t.firstUnanswered, o.firstUnanswered), max(t.lastUnanswered, o.lastUnanswered)
+	t.reports.merge(o.reports)
 	t.tries.merge(&o.tries)
 	mergeTold(&t.told, o.told)
 	t.some.merge(&o.some)

@@ -166,11 +166,26 @@ func (t *traffic) trafficLine(words []string, line int) (err error) {
 		l.server, l.servers = name, whole(n)
 	}
 	l.port, l.lastPort = ends(ports)
+	again := -1 // where the part that is repeated begins
 	for _, w := range words[7:] {
+		if inner, some := strings.CutPrefix(w, "("); some {
+			again, w = len(l.plot), inner
+		}
+		w, times, last := strings.Cut(w, ")x")
 		if p, ok := plots[w]; ok {
 			l.plot = append(l.plot, strings.Fields(p)...)
 		} else {
 			l.plot = append(l.plot, w)
+		}
+		if last {
+			if again < 0 {
+				return fmt.Errorf("%q closes what was not opened", w)
+			}
+			part := slices.Clone(l.plot[again:])
+			for range whole(times) - 1 {
+				l.plot = append(l.plot, part...)
+			}
+			again = -1
 		}
 	}
 	t.lines = append(t.lines, l)
@@ -407,6 +422,8 @@ func (s *side) send(peer *side, move string, plain bool) (frame []byte, seen boo
 		flags = wire.ACK
 	case "F":
 		flags = wire.FIN | wire.ACK
+	case "K":
+		flags, seq = wire.ACK, s.next-1
 	case "R":
 		// The number that the other side expects next, and nothing else.
 		flags, seq, ack = wire.RST, peer.got, 0

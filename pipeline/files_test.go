@@ -220,12 +220,13 @@ func withoutFiles(t tester, out string) string {
 	return strings.Join(lines, "\n")
 }
 
-// withoutHead takes out of a text report the name and the list of files.
+// withoutHead takes out of a text report the name and the list of files, and the section
+// that may hold nothing but that list.
 func withoutHead(out string) string {
 	_, out, _ = strings.Cut(out, ": ")
 	var kept []string
 	for l := range strings.SplitSeq(out, "\n") {
-		if !regexp.MustCompile(`^ +[0-9]+  .*part[0-9]+ +[0-9,]+ frames?|^  \.\.\. and [0-9]+ more files?$`).MatchString(l) {
+		if !regexp.MustCompile(`^ +[0-9]+  .*part[0-9]+ +[0-9,]+ frames?|^  \.\.\. and [0-9]+ more files?$|^The capture$|^Capture quality: good\.$`).MatchString(l) {
 			kept = append(kept, l)
 		}
 	}

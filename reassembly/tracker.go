@@ -184,12 +184,18 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 	kind := kindOf(s)
 	r.answered(from, kind)
 	if silence >= idleMin {
-		r.fellIdle(from, silence)
+		r.fellIdle(from, s.At, silence)
+	}
+	if kind == KindFIN && !r.half[0].has(hasFIN) && !r.half[1].has(hasFIN) {
+		r.closing(from, s.At)
 	}
 	if s.Flags&(wire.SYN|wire.ACK) == wire.SYN && r.startsOver(s, from) {
 		t.watchFrom(r)
 	}
 	marks := t.account(r, s, from, kind)
+	if s.Len > 0 && kind != KindRST && marks&(MarkRepeat|MarkKeepalive|MarkOther|MarkOutside) == 0 {
+		r.said(from)
+	}
 	t.note(r, s, from, kind, marks)
 	t.watch(r, s, from)
 	t.reconsider(rec, s, from, kind, marks)

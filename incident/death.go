@@ -1,0 +1,96 @@
+package incident
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// lastOf returns the last event before i that a side sent, but for a RST, -1 if there
+// is none: a RST may come from anybody, also from a host that was away.
+func lastOf(c *reassembly.Conn, side reassembly.Side, i int) int {
+	for i--; i >= 0; i-- {
+		if e := &c.Events[i]; e.From == side && e.Kind != reassembly.KindRST {
+			return i
+		}
+	}
+	return -1
+}
+
+// died is how a connection died whose peer did not answer any more.
+type died struct {
+	// silent is the side that did not answer, heard when it was last heard, asked when
+	// the other sent the first segment that it did not answer.
+	silent       reassembly.Side
+	heard, asked wire.Time
+	// idle is for how long nothing had passed before that segment.
+	idle time.Duration
+	// back is when the side's host answered that it knows no such connection; 0 if it
+	// never did.
+	back  wire.Time
+	frame wire.FrameID
+}
+
+// death returns how a connection died whose peer fell silent or had lost it; ok is
+// false for other ends.
+func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
+	for i := range found {
+		f := &found[i]
+		switch f.Catalogue {
+		case "D01", "D06", "D07", "C06":
+			if f.Endpoint == finding.Both {
+				continue
+			}
+			d.silent, ok = reassembly.Side(f.Endpoint).Peer(), true
+		case "D08", "D10", "C19":
+			// Who answered by RST; a device may have done so in its name.
+			switch {
+			case c.Ends[reassembly.Server].Gone != 0:
+				d.silent, ok = reassembly.Server, true
+			case c.Ends[reassembly.Client].Gone != 0:
+				d.silent, ok = reassembly.Client, true
+			case c.Close.By == "rst":
+				d.silent, d.back, ok = c.Close.Closer, c.Close.At, true
+			default:
+				continue
+			}
+		default:
+			continue
+		}
+		d.frame = f.Frames[0]
+		break
+	}
+	if !ok {
+		return d, false
+	}
+	end := len(c.Events)
+	if gone := c.Ends[d.silent].Gone; gone != 0 {
+		for i := range c.Events {
+			if c.Events[i].Frame == gone {
+				d.back, end = c.Events[i].At, i
+				break
+			}
+		}
+	}
+	at := lastOf(c, d.silent, end)
+	if at < 0 {
+		return d, false
+	}
+	d.heard = c.Events[at].LastAt
+	d.idle = c.Idle.Pending(d.silent.Peer())
+	for i := range c.Events[:end] {
+		e := &c.Events[i]
+		if e.From == d.silent || e.LastAt <= d.heard || e.End == e.Seq && e.Marks&reassembly.MarkKeepalive == 0 {
+			continue
+		}
+		// A run may have begun before the peer fell silent, or with the ACK of what it had
+		// sent before a silence: then its end is the segment in question.
+		if d.asked = e.At; e.At <= d.heard || e.Count > 1 && d.idle > 0 {
+			d.asked = e.LastAt
+		}
+		break
+	}
+	return d, d.asked != 0
+}
