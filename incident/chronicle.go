@@ -2,6 +2,7 @@ package incident
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // kind is something that happens to connections and is counted over time.
 type kind uint8
 
-// The kinds. A connection that is over has one of the five ends.
+// The kinds. A connection that is over has one of the six ends.
 const (
 	// opened: it was established; where the capture began later, its first segment.
 	opened kind = iota
@@ -45,9 +46,6 @@ const (
 
 	kinds
 )
-
-// over reports whether a kind is a connection's end.
-func (k kind) over() bool { return k >= softClient && k <= forgotten }
 
 // ends are the kinds of end.
 var ends = [...]kind{softClient, softServer, hardClient, hardServer, device, forgotten}
@@ -108,6 +106,15 @@ func (c *chronicle) settle(most int) {
 		c.widen()
 	}
 	c.tidy = int32(len(c.points))
+}
+
+// cost is the least of most and the number of exact instants that were added, of which
+// a chronicle that is not exact any more had more than most. The points must be settled.
+func (c *chronicle) cost(most int) int {
+	if c.shift > 0 {
+		return most
+	}
+	return len(c.points)
 }
 
 // widen doubles the intervals of points that are in order.
@@ -184,6 +191,6 @@ func joined(all []*chronicle) *chronicle {
 	for _, c := range all {
 		sum.merge(c)
 	}
-	sum.settle(1 << 62)
+	sum.settle(math.MaxInt)
 	return sum
 }

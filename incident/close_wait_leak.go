@@ -129,11 +129,11 @@ func leaking(c *chronicle, x *standing, until wire.Time) (l leak, ok bool) {
 
 // recentEvents finds the most events within a time.
 type recentEvents struct {
-	from, to []wire.Time
-	n        []uint64
-	sum      uint64
-	most     uint64
-	mostAt   wire.Time
+	from   []wire.Time
+	n      []uint64
+	sum    uint64
+	most   uint64
+	mostAt wire.Time
 }
 
 func (r *recentEvents) add(from, to wire.Time, n uint64, within time.Duration) {

@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/tcplife/tcplife/wire"
@@ -30,8 +32,13 @@ func newUID(s string) (u uid) {
 // String returns the uid.
 func (u uid) String() string { return string(u.text[:u.len]) }
 
-// examples are the earliest of those that show something, by frame. No two
-// connections share a frame, so there are no ties.
+// compare orders examples by frame. Two connections share one where a frame holds several
+// packets (IEEE 802.11 A-MSDU); then the uid decides.
+func (e *example) compare(o *example) int {
+	return cmp.Or(cmp.Compare(e.frame, o.frame), bytes.Compare(e.uid.text[:], o.uid.text[:]))
+}
+
+// examples are the earliest of those that show something, each once.
 type examples struct {
 	n   uint8
 	all [maxExamples]example
@@ -47,10 +54,10 @@ func (x *examples) add(frame wire.FrameID, name string) {
 
 func (x *examples) insert(e example) {
 	at := int(x.n)
-	for at > 0 && x.all[at-1].frame > e.frame {
+	for at > 0 && x.all[at-1].compare(&e) > 0 {
 		at--
 	}
-	if at == maxExamples || at > 0 && x.all[at-1].frame == e.frame {
+	if at == maxExamples || at > 0 && x.all[at-1] == e {
 		return
 	}
 	x.n = min(x.n+1, maxExamples)
@@ -79,5 +86,5 @@ func (x *examples) frames() (all []wire.FrameID) {
 	for _, e := range x.all[:x.n] {
 		all = append(all, e.frame)
 	}
-	return all
+	return slices.Compact(all)
 }

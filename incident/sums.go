@@ -95,7 +95,7 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid string) {
 	s.until = max(s.until, c.Until)
 	// Of sampled connections nearly everything is missing, and what did not come is what
 	// is counted here. Samples come from a switch, all or none of a connection.
-	if len(c.Events) == 0 || c.Events[0].Traits&wire.TraitSampled != 0 {
+	if len(c.Events) == 0 || c.Sampled() {
 		return
 	}
 	f := look(c, found, uid)

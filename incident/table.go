@@ -21,14 +21,15 @@ type record[R any] interface {
 // That holds although its memory is bounded, because there is one order in which
 // detail is given up, the level, and each level is a function of what was added: at
 // first the busiest keys lose detail in time, down to a least number of instants
-// each; then keys go, half of those that are left each time. What was added decides
-// how far that has to go, and adding more never makes it less.
+// each; then keys go, half of those that are left each time. How far that has to go is
+// decided by a cost that adding more never makes less: the number of keys, and their
+// instants, where a key that has lost detail costs as many as it may have, however few
+// its wider intervals have left (see cost).
 type table[R any, P record[R]] struct {
 	// keep is the most keys, room the most instants of all keys together; room 0 is a
 	// table without counts over time.
 	keep, room int
-	// least is the least number of instants that a key may have before keys go; a
-	// power of two times it is room.
+	// least is the least number of instants that a key may have before keys go.
 	least int
 
 	level  int
@@ -45,10 +46,14 @@ type table[R any, P record[R]] struct {
 	lastAt int32
 }
 
+// fewest is the least bound that the widest intervals keep: two of them, before 1970 and
+// after it, with every kind in each.
+const fewest = 2 * int(kinds)
+
 // newTable returns a table of at most keep keys and, if room is not 0, at most room
-// instants.
+// instants; room is no less than fewest then.
 func newTable[R any, P record[R]](keep, room, least int) table[R, P] {
-	return table[R, P]{keep: keep, room: room, least: least, index: map[key]int32{}, calm: 2 * room, lastAt: -1}
+	return table[R, P]{keep: keep, room: room, least: max(least, fewest), index: map[key]int32{}, calm: 2 * room, lastAt: -1}
 }
 
 // steps is how many levels give up time and no keys.
@@ -61,7 +66,7 @@ func (t *table[R, P]) steps() int {
 }
 
 // perKey is the most instants that one key may have.
-func (t *table[R, P]) perKey() int { return max(t.room>>min(t.level, t.steps()), 1) }
+func (t *table[R, P]) perKey() int { return max(t.room>>min(t.level, t.steps()), t.least) }
 
 // share says which part of the keys is kept: 1 of 1<<share.
 func (t *table[R, P]) share() int { return max(t.level-t.steps(), 0) }
@@ -126,11 +131,13 @@ func (t *table[R, P]) settle() {
 			t.drop()
 		}
 		t.points = 0
+		cost, most := 0, t.perKey()
 		for i := range t.series {
-			t.series[i].settle(t.perKey())
+			t.series[i].settle(most)
 			t.points += len(t.series[i].points)
+			cost += t.series[i].cost(most)
 		}
-		if t.points <= t.room {
+		if cost <= t.room {
 			break
 		}
 		t.level++

@@ -69,13 +69,16 @@ func dump(t *table[tally, *tally]) (s string) {
 func TestTableIsASum(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := drawHappenings(t)
-		keep, room := rapid.SampledFrom([]int{1, 4, 30, 10000}).Draw(t, "keep"), rapid.SampledFrom([]int{0, 8, 64, 100000}).Draw(t, "room")
+		keep, room := rapid.SampledFrom([]int{1, 4, 30, 10000}).Draw(t, "keep"), rapid.SampledFrom([]int{0, fewest, 100, 400, 100000}).Draw(t, "room")
 		least := max(room/rapid.SampledFrom([]int{1, 4, 16}).Draw(t, "least"), 1)
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "shuffle"), 2))
 		whole := counted(all, keep, room, least)
 		want := dump(whole)
 		if len(whole.keys) > keep || room > 0 && whole.points > room {
 			t.Fatalf("%d keys of %d, %d points of %d", len(whole.keys), keep, whole.points, room)
+		}
+		if level := levelOf(all, whole); level != whole.level {
+			t.Fatalf("level %d, %d by its definition", whole.level, level)
 		}
 		for range 3 {
 			r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -93,6 +96,30 @@ func TestTableIsASum(t *testing.T) {
 			}
 		}
 	})
+}
+
+// levelOf returns the first level at which what is kept does not cost too much.
+func levelOf(all []happening, like *table[tally, *tally]) int {
+	instants := map[uint64]map[happening]bool{}
+	for _, h := range all {
+		if instants[h.key] == nil {
+			instants[h.key] = map[happening]bool{}
+		}
+		instants[h.key][h] = true
+	}
+	t := *like
+	for t.level = 0; ; t.level++ {
+		keys, cost := 0, 0
+		for n, at := range instants {
+			if k := (key{n}); t.kept(&k) {
+				keys++
+				cost += min(len(at), t.perKey())
+			}
+		}
+		if keys <= t.keep && (t.room == 0 || cost <= t.room) {
+			return t.level
+		}
+	}
 }
 
 // While things are counted the bounds hold too, up to as much again.

@@ -155,8 +155,8 @@ func (a *attempt) add(f *facts) {
 	if has(f.found, "H13", finding.Both) != nil {
 		a.bare++
 	}
-	if a.shown.frame == 0 || f.c.First < a.shown.frame {
-		a.shown = example{f.c.First, newUID(f.uid)}
+	if e := (example{f.c.First, newUID(f.uid)}); a.shown.frame == 0 || e.compare(&a.shown) < 0 {
+		a.shown = e
 	}
 	a.first, a.last = earliest(a.first, f.c.Start), max(a.last, f.c.Start)
 }
@@ -164,7 +164,7 @@ func (a *attempt) add(f *facts) {
 func (a *attempt) merge(o *attempt) {
 	a.refused, a.unreachable, a.unanswered = a.refused+o.refused, a.unreachable+o.unreachable, a.unanswered+o.unanswered
 	a.half, a.given, a.bare, a.odd = a.half+o.half, a.given+o.given, a.bare+o.bare, a.odd+o.odd
-	if a.shown.frame == 0 || o.shown.frame != 0 && o.shown.frame < a.shown.frame {
+	if a.shown.frame == 0 || o.shown.frame != 0 && o.shown.compare(&a.shown) < 0 {
 		a.shown = o.shown
 	}
 	a.first, a.last = earliest(a.first, o.first), max(a.last, o.last)

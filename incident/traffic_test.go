@@ -23,7 +23,6 @@ type traffic struct {
 	about   string
 	lines   []trafficLine
 	hosts   map[string]*trafficHost
-	order   []string
 	until   float64
 	expect  []expectation
 	absent  []string

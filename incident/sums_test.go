@@ -1,0 +1,137 @@
+package incident_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
+	_ "github.com/tcplife/tcplife/internal/property"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// settled is a connection as a worker hands it over.
+type settled struct {
+	conn  *reassembly.Conn
+	found []finding.Finding
+	uid   string
+}
+
+// settledOf tracks frames.
+func settledOf(frames []wire.Frame) (all []settled) {
+	set := finding.NewSet(finding.All())
+	tracker := reassembly.New(reassembly.Config{Profile: reassembly.Linux, Settled: func(c *reassembly.Conn, _ uint64) {
+		all = append(all, settled{c.Clone(), set.Check(c), fmt.Sprintf("C%012d", len(all))})
+	}})
+	var d wire.Decoder
+	for i := range frames {
+		var s wire.Segment
+		if d.Decode(&frames[i], &s) == wire.SkipNone {
+			tracker.Feed(&s)
+			tracker.Advance(s.At)
+		}
+	}
+	tracker.Flush()
+	return all
+}
+
+// allTraffic is the traffic of all scripts, by script.
+var allTraffic = sync.OnceValue(func() (all [][]settled) {
+	t := &testing.T{}
+	for _, path := range trafficFiles(t) {
+		script, err := readTraffic(path)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, settledOf(script.frames(t)))
+	}
+	return all
+})
+
+// told prints all that is said about sums.
+func told(s *incident.Sums) string {
+	var b strings.Builder
+	for _, in := range s.Incidents(incident.All(), func(wire.EncapID) []string { return nil }) {
+		fmt.Fprintf(&b, "%s %s from %v to %v, %v %v: %s %s %s %v %v\n", brief(&in), in.Catalogue, in.First, in.Last, in.UIDs, in.Frames, in.Message, in.Falsify, in.Reason,
+			in.Folds, in.More)
+	}
+	fmt.Fprintf(&b, "%+v", s.Limits())
+	return b.String()
+}
+
+// Neither the order in which connections come, nor how they are shared out, nor the
+// order in which the shares are merged changes anything, however tight the bounds are;
+// and the bounds hold at all times.
+func TestSumsAreSums(t *testing.T) {
+	traffic := allTraffic()
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		by := rapid.SampledFrom([]int{1, 16, 256, 2048}).Draw(t, "by")
+		part := rapid.SampledFrom([]float64{0.1, 0.9, 1}).Draw(t, "part")
+		var conns []settled
+		for range rapid.IntRange(1, 4).Draw(t, "scripts") {
+			for _, c := range traffic[r.IntN(len(traffic))] {
+				if r.Float64() < part {
+					conns = append(conns, c)
+				}
+			}
+		}
+		sums := func() *incident.Sums {
+			return incident.NewSmall(incident.Config{Profile: reassembly.Linux}, by)
+		}
+		add := func(s *incident.Sums, c settled) { s.Add(c.conn, c.found, c.uid) }
+		whole := sums()
+		for _, c := range conns {
+			add(whole, c)
+		}
+		want := told(whole)
+		for range 3 {
+			r.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
+			shares := make([]*incident.Sums, rapid.IntRange(1, 8).Draw(t, "shares"))
+			for i := range shares {
+				shares[i] = sums()
+			}
+			for _, c := range conns {
+				add(shares[r.IntN(len(shares))], c)
+			}
+			for len(shares) > 1 {
+				i := 1 + r.IntN(len(shares)-1)
+				shares[0].Merge(shares[i])
+				shares = append(shares[:i], shares[i+1:]...)
+				r.Shuffle(len(shares), func(i, j int) { shares[i], shares[j] = shares[j], shares[i] })
+			}
+			if got := told(shares[0]); got != want {
+				t.Fatalf("%d connections, shared out and merged:\n%s\nat once:\n%s", len(conns), got, want)
+			}
+			sizes, bounds := shares[0].Sizes(), shares[0].Bounds()
+			for i, n := range sizes {
+				if n > bounds[i] {
+					t.Fatalf("table %d holds %d of %d", i, n, bounds[i])
+				}
+			}
+		}
+	})
+}
+
+// Asking changes nothing: more may be added afterwards.
+func TestSumsCanBeAskedInBetween(t *testing.T) {
+	for _, conns := range allTraffic() {
+		one, two := incident.New(incident.Config{Profile: reassembly.Linux}), incident.New(incident.Config{Profile: reassembly.Linux})
+		for i, c := range conns {
+			one.Add(c.conn, c.found, c.uid)
+			two.Add(c.conn, c.found, c.uid)
+			if i == len(conns)/2 {
+				told(two)
+			}
+		}
+		if a, b := told(one), told(two); a != b {
+			t.Fatalf("asked in between:\n%s\notherwise:\n%s", b, a)
+		}
+	}
+}
