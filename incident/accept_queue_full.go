@@ -79,8 +79,7 @@ type queue struct {
 func (s *Sums) queueFull(k key, l *listener) *queue {
 	t := s.targets.get(k)
 	q := queue{
-		acks:   max(l.told.number("accept-queue-overflow", "H06"), uint64(l.ignored)) + uint64(l.untouched),
-		aborts: max(l.told.number("accept-queue-overflow", "H07"), uint64(l.aborted)), resent: uint64(l.resent),
+		acks: uint64(l.unheeded), aborts: uint64(l.rejected), resent: uint64(l.resent),
 	}
 	// SYNs without an answer while the host was still heard on this listener's
 	// connections: it was not down. A lone one may have been a scan's.

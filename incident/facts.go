@@ -239,14 +239,21 @@ func (f *facts) raced() {
 	}
 	me := cl.Closer
 	fin := finOf(c, me)
+	var spoke wire.Time // when the closer was last heard before its FIN
+	for i := range c.Events[:max(fin, 0)] {
+		if e := &c.Events[i]; e.From == me {
+			spoke = max(spoke, e.LastAt)
+		}
+	}
 	for i := range c.Events {
 		e := &c.Events[i]
 		switch {
 		case e.From == me || !saysNew(e):
 		case i < fin:
-			// It passed before the FIN, which does not know of it: the two were on their
-			// way at the same time. Of a run the last segment is in question.
-			if c.Events[fin].Ack.Before(e.End) && cl.At.Sub(e.LastAt) <= crossing(c, me) && near(c.Idle.At, e.LastAt) {
+			// It passed before the FIN, which does not know of it, nor did anything else of
+			// the closer: the two were on their way at the same time. Of a run the last
+			// segment is in question.
+			if c.Events[fin].Ack.Before(e.End) && cl.At.Sub(e.LastAt) <= crossing(c, me) && near(c.Idle.At, e.LastAt) && spoke < c.Idle.At {
 				f.crossed, f.idle = true, c.Idle.For
 				return
 			}

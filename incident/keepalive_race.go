@@ -45,15 +45,19 @@ uvicorn timeout_keep_alive (5 s), AWS ALB idle timeout (60 s), HAProxy timeout h
 http.Transport.IdleConnTimeout (90 s), Java HttpClient jdk.httpclient.keepalive.timeout (30 s).`,
 })
 
-// staleLeast: a client may come late once; three do not look.
-const staleLeast = 3
+const (
+	// raceLeast: one is told on its connection.
+	raceLeast = 2
+	// staleLeast: a client may come late once; three do not look.
+	staleLeast = 3
+)
 
 func checkKeepaliveRace(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
 		k, l := s.listeners.keys[i], &s.listeners.recs[i]
 		for side := range l.races {
 			races, stales := l.races[side], l.stales[side]
-			if races == nil && (stales == nil || stales.count < staleLeast) {
+			if (races == nil || races.count < raceLeast) && (stales == nil || stales.count < staleLeast) {
 				continue
 			}
 			closer := reassembly.Side(side)

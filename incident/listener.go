@@ -21,6 +21,10 @@ type listener struct {
 	// no octet in return.
 	untouched, mute uint32
 	firstUntouched  wire.Time
+	// unheeded counts connections whose handshake's ACK the server ignored, at least at
+	// first, rejected those where it answered it by RST; each in any of the ways that it
+	// can be seen.
+	unheeded, rejected uint32
 	// given counts those of half that the client reset itself.
 	given uint32
 	// syns and synacks count the copies of all of them.
@@ -182,6 +186,13 @@ func (l *listener) add(f *facts) {
 		show(&l.queued, c.First, f.uid)
 	case open:
 		l.established(f)
+	}
+	aborted := f.opening == ignored && c.Seen&reassembly.SeenRSTServer != 0
+	switch {
+	case aborted, has(f.found, "H07", finding.Both) != nil:
+		l.rejected++
+	case f.opening == ignored, f.opening == untouched, has(f.found, "H06", finding.Both) != nil:
+		l.unheeded++
 	}
 	tell(&l.told, f.found)
 	for i := range c.Ends {
@@ -354,7 +365,7 @@ func (l *listener) merge(o *listener) {
 	for i, n := range o.steps {
 		l.steps[i] += n
 	}
-	l.aborted += o.aborted
+	l.aborted, l.unheeded, l.rejected = l.aborted+o.aborted, l.unheeded+o.unheeded, l.rejected+o.rejected
 	l.untouched, l.mute, l.firstUntouched = l.untouched+o.untouched, l.mute+o.mute, earliest(l.firstUntouched, o.firstUntouched)
 	l.firstOK, l.lastOK, l.heard, l.spoke = earliest(l.firstOK, o.firstOK), max(l.lastOK, o.lastOK), max(l.heard, o.heard), max(l.spoke, o.spoke)
 	for i, n := range o.closed {

@@ -56,7 +56,8 @@ func (t *target) add(f *facts) {
 	default:
 		t.unanswered++
 		t.firstUnanswered, t.lastUnanswered = earliest(t.firstUnanswered, c.Start), max(t.lastUnanswered, c.Start)
-		if c.Handshake.SYNs == 1 && c.Until.Sub(c.Start) >= lonely {
+		// Who opens the same ports anew has not repeated it either.
+		if c.Handshake.SYNs == 1 && (c.Until.Sub(c.Start) >= lonely || c.Next.Frame != 0) {
 			t.lone++
 		}
 	}
