@@ -61,7 +61,7 @@ func (p point) compare(q point) int {
 	if p.at != q.at {
 		return cmp.Compare(p.at, q.at)
 	}
-	return cmp.Compare(p.what, q.what)
+	return int(p.what) - int(q.what)
 }
 
 // chronicle counts events by kind over time. It is exact, to the nanosecond, until
@@ -79,18 +79,43 @@ type chronicle struct {
 // widest is the largest width: 2^62 ns, more than any capture lasts.
 const widest = 62
 
-// untidy is how many points may come before they are put in order: enough that it
-// costs little for each.
-const untidy = 32
+// untidy is how many points may come before they are put in order, and one of untidyOf
+// more: enough that it costs little for each.
+const (
+	untidy   = 128
+	untidyOf = 64
+)
+
+// nearby is how far from the last point one may belong to be put there at once. Most
+// connections are told of in the order in which they began, give or take a few.
+const nearby = 16
 
 func (c *chronicle) add(at wire.Time, what kind, most int) {
 	p := point{at: int64(at) >> c.shift, n: 1, what: what}
-	if n := len(c.points); n > 0 && c.points[n-1].at == p.at && c.points[n-1].what == what {
-		c.points[n-1].n++
-		return
+	n := len(c.points)
+	if int(c.tidy) == n {
+		i := n
+		for i > 0 && i > n-nearby && p.compare(c.points[i-1]) < 0 {
+			i--
+		}
+		switch {
+		case i > 0 && p.compare(c.points[i-1]) == 0:
+			c.points[i-1].n++
+			return
+		case i == 0 || p.compare(c.points[i-1]) > 0:
+			c.points = append(c.points, p)
+			if i < n {
+				copy(c.points[i+1:], c.points[i:n])
+				c.points[i] = p
+			}
+			if c.tidy++; n >= most+untidy {
+				c.settle(most)
+			}
+			return
+		}
 	}
 	c.points = append(c.points, p)
-	if len(c.points) >= 2*int(c.tidy)+untidy {
+	if n-int(c.tidy) >= untidy+int(c.tidy)/untidyOf {
 		c.settle(most)
 	}
 }
@@ -99,13 +124,42 @@ func (c *chronicle) add(at wire.Time, what kind, most int) {
 // so many.
 func (c *chronicle) settle(most int) {
 	if int(c.tidy) < len(c.points) {
-		slices.SortFunc(c.points, point.compare)
-		c.fold()
+		c.order()
 	}
 	for len(c.points) > most && c.shift < widest {
 		c.widen()
 	}
 	c.tidy = int32(len(c.points))
+}
+
+// order puts the points at the end in order, and among the others. Those are mostly
+// older, so few of them move.
+func (c *chronicle) order() {
+	i := int(c.tidy)
+	late := append(make([]point, 0, 2*untidy), c.points[i:]...)
+	slices.SortFunc(late, point.compare)
+	at := len(c.points)
+	for j := len(late); j > 0; {
+		at--
+		if i > 0 && c.points[i-1].compare(late[j-1]) > 0 {
+			i--
+			c.points[at] = c.points[i]
+		} else {
+			j--
+			c.points[at] = late[j]
+		}
+	}
+	// Those that are alike stand side by side now.
+	n := max(at, 1)
+	for _, p := range c.points[n:] {
+		if q := &c.points[n-1]; q.at == p.at && q.what == p.what {
+			q.n += p.n
+		} else {
+			c.points[n] = p
+			n++
+		}
+	}
+	c.points = c.points[:n]
 }
 
 // cost is the least of most and the number of exact instants that were added, of which
@@ -131,16 +185,38 @@ func (c *chronicle) fold() {
 	n := 0
 	for from := 0; from < len(c.points); {
 		at := c.points[from].at
-		var counts [kinds]uint32
-		to := from
-		for ; to < len(c.points) && c.points[to].at == at; to++ {
-			counts[c.points[to].what] += c.points[to].n
+		to := from + 1
+		for to < len(c.points) && c.points[to].at == at {
+			to++
 		}
-		// There are at most as many kinds as points, so nothing is overwritten unread.
-		for k, many := range counts {
-			if many > 0 {
-				c.points[n] = point{at: at, n: many, what: kind(k)}
+		switch to - from {
+		case 1:
+			c.points[n] = c.points[from]
+			n++
+		case 2:
+			p, q := c.points[from], c.points[from+1]
+			if q.what < p.what {
+				p, q = q, p
+			}
+			if p.what == q.what {
+				p.n += q.n
+				c.points[n] = p
 				n++
+				break
+			}
+			c.points[n], c.points[n+1] = p, q
+			n += 2
+		default:
+			// There are at most as many kinds as points, so nothing is overwritten unread.
+			var counts [kinds]uint32
+			for _, p := range c.points[from:to] {
+				counts[p.what] += p.n
+			}
+			for k, many := range counts {
+				if many > 0 {
+					c.points[n] = point{at: at, n: many, what: kind(k)}
+					n++
+				}
 			}
 		}
 		from = to

@@ -34,9 +34,10 @@ const (
 
 // facts are what is found out about one connection before it is counted.
 type facts struct {
-	c     *reassembly.Conn
-	found []finding.Finding
-	uid   string
+	c      *reassembly.Conn
+	found  []finding.Finding
+	places []uint8 // of found, in told
+	uid    string
 	opening
 	// end is the kind of its end, if it is over.
 	end    kind

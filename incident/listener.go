@@ -194,7 +194,7 @@ func (l *listener) add(f *facts) {
 	case f.opening == ignored, f.opening == untouched, has(f.found, "H06", finding.Both) != nil:
 		l.unheeded++
 	}
-	tell(&l.told, f.found)
+	tell(&l.told, f.places)
 	for i := range c.Ends {
 		l.packets += c.Ends[i].Packets - c.Ends[i].Duplicates
 		l.repeats += c.Ends[i].Retransmits

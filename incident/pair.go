@@ -153,7 +153,7 @@ func (x *client) add(f *facts) {
 	if at := lastOf(c, reassembly.Client, len(c.Events)); at >= 0 {
 		x.heard = max(x.heard, c.Events[at].LastAt)
 	}
-	tell(&x.told, f.found)
+	tell(&x.told, f.places)
 }
 
 func (x *client) merge(o *client) {

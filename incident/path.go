@@ -97,7 +97,7 @@ func (p *path) add(f *facts) {
 		}
 		show(&p.dead, d.frame, f.uid)
 	}
-	tell(&p.told, f.found)
+	tell(&p.told, f.places)
 }
 
 func (p *path) merge(o *path) {
@@ -177,7 +177,7 @@ func (h *host) add(f *facts) {
 		h.gone++
 		h.firstBack, h.lastBack = earliest(h.firstBack, d.back), max(h.lastBack, d.back)
 	}
-	tell(&h.told, f.found)
+	tell(&h.told, f.places)
 	h.some.add(d.frame, f.uid)
 }
 

@@ -69,6 +69,8 @@ type Sums struct {
 	until       wire.Time
 	// heard is when each host was last heard, in whichever role; settle finds it out.
 	heard map[key]wire.Time
+	// places is where the findings that are being counted stand in told.
+	places []uint8
 }
 
 // New returns empty sums.
@@ -99,6 +101,8 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid string) {
 		return
 	}
 	f := look(c, found, uid)
+	s.places = placesOf(found, s.places[:0])
+	f.places = s.places
 	switch f.opening {
 	case refused, unreachable, unanswered:
 		k := listenerKey(&c.Tuple)

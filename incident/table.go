@@ -29,8 +29,9 @@ type table[R any, P record[R]] struct {
 	// keep is the most keys, room the most instants of all keys together; room 0 is a
 	// table without counts over time.
 	keep, room int
-	// least is the least number of instants that a key may have before keys go.
-	least int
+	// least is the least number of instants that a key may have before keys go, steps
+	// how many levels give up time and no keys.
+	least, steps int
 
 	level  int
 	index  map[key]int32
@@ -53,23 +54,18 @@ const fewest = 2 * int(kinds)
 // newTable returns a table of at most keep keys and, if room is not 0, at most room
 // instants; room is no less than fewest then.
 func newTable[R any, P record[R]](keep, room, least int) table[R, P] {
-	return table[R, P]{keep: keep, room: room, least: max(least, fewest), index: map[key]int32{}, calm: 2 * room, lastAt: -1}
-}
-
-// steps is how many levels give up time and no keys.
-func (t *table[R, P]) steps() int {
-	n := 0
-	for cap := t.room; cap > t.least; cap /= 2 {
-		n++
+	t := table[R, P]{keep: keep, room: room, least: max(least, fewest), index: map[key]int32{}, calm: 2 * room, lastAt: -1}
+	for cap := room; cap > t.least; cap /= 2 {
+		t.steps++
 	}
-	return n
+	return t
 }
 
 // perKey is the most instants that one key may have.
-func (t *table[R, P]) perKey() int { return max(t.room>>min(t.level, t.steps()), t.least) }
+func (t *table[R, P]) perKey() int { return max(t.room>>min(t.level, t.steps), t.least) }
 
 // share says which part of the keys is kept: 1 of 1<<share.
-func (t *table[R, P]) share() int { return max(t.level-t.steps(), 0) }
+func (t *table[R, P]) share() int { return max(t.level-t.steps, 0) }
 
 // kept reports whether the key is one of those that are kept.
 func (t *table[R, P]) kept(k *key) bool {
@@ -127,7 +123,7 @@ func (t *table[R, P]) note(i int32, at wire.Time, what kind) {
 func (t *table[R, P]) settle() {
 	for {
 		for len(t.keys) > t.keep {
-			t.level = max(t.level, t.steps()) + 1
+			t.level = max(t.level, t.steps) + 1
 			t.drop()
 		}
 		t.points = 0

@@ -63,7 +63,7 @@ func (t *target) add(f *facts) {
 	}
 	t.syns += c.Handshake.SYNs
 	t.tries.add(c.Start)
-	tell(&t.told, f.found)
+	tell(&t.told, f.places)
 	t.some.add(c.First, f.uid)
 }
 

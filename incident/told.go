@@ -31,23 +31,35 @@ var places = func() map[*finding.Rule]int {
 // registered.
 func place(f *finding.Finding) int {
 	at, ok := places[f.Rule]
-	if !ok {
+	switch {
+	case !ok:
 		return -1
+	case len(f.Rule.Catalogue) == 1:
+		return at
 	}
 	return at + max(slices.Index(f.Rule.Catalogue, f.Catalogue), 0)
 }
 
-// tell counts findings, and makes the room for it where there is none yet: most
-// connections have none.
-func tell(t **told, found []finding.Finding) {
+// placesOf adds the places of findings to all.
+func placesOf(found []finding.Finding, all []uint8) []uint8 {
 	for i := range found {
-		at := place(&found[i])
-		if at < 0 {
-			continue
+		if at := place(&found[i]); at >= 0 {
+			all = append(all, uint8(at))
 		}
-		if *t == nil {
-			*t = new(told)
-		}
+	}
+	return all
+}
+
+// tell counts findings by their places, and makes the room for it where there is none
+// yet: most connections have none.
+func tell(t **told, places []uint8) {
+	if len(places) == 0 {
+		return
+	}
+	if *t == nil {
+		*t = new(told)
+	}
+	for _, at := range places {
 		(*t)[at]++
 	}
 }
