@@ -80,14 +80,18 @@ func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
 	}
 	d.heard = c.Events[at].LastAt
 	d.idle = c.Idle.Pending(d.silent.Peer())
+	if d.idle > 0 {
+		d.asked = c.Idle.At
+		return d, true
+	}
+	acked := &c.Ends[d.silent.Peer()]
 	for i := range c.Events[:end] {
 		e := &c.Events[i]
-		if e.From == d.silent || e.LastAt <= d.heard || e.End == e.Seq && e.Marks&reassembly.MarkKeepalive == 0 {
+		// The log joins a side's segments to runs, of which those at the front were answered.
+		if e.From == d.silent || e.LastAt <= d.heard || acked.HasAcked && !e.End.After(acked.Acked) && e.Marks&reassembly.MarkKeepalive == 0 {
 			continue
 		}
-		// A run may have begun before the peer fell silent, or with the ACK of what it had
-		// sent before a silence: then its end is the segment in question.
-		if d.asked = e.At; e.At <= d.heard || e.Count > 1 && d.idle > 0 {
+		if d.asked = e.At; e.At <= d.heard {
 			d.asked = e.LastAt
 		}
 		break

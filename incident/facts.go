@@ -321,3 +321,12 @@ func finOf(c *reassembly.Conn, side reassembly.Side) int {
 	}
 	return -1
 }
+
+// unheeded reports whether the server went on as if the handshake's ACK had not come,
+// more than once or although data came with it. A single SYN-ACK that comes again is
+// what a listener sends too that waits for data before it accepts (TCP_DEFER_ACCEPT),
+// and what one lost ACK does.
+func (f *facts) unheeded() bool {
+	found := has(f.found, "H06", finding.Both)
+	return found != nil && found.Confidence > finding.Possible
+}

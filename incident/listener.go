@@ -191,7 +191,7 @@ func (l *listener) add(f *facts) {
 	switch {
 	case aborted, has(f.found, "H07", finding.Both) != nil:
 		l.rejected++
-	case f.opening == ignored, f.opening == untouched, has(f.found, "H06", finding.Both) != nil:
+	case f.opening == ignored, f.opening == untouched, f.unheeded():
 		l.unheeded++
 	}
 	tell(&l.told, f.places)
