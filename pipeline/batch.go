@@ -30,8 +30,10 @@ type batch struct {
 	hashes   [batchSegments]uint64
 	// errors are the ICMP errors among them; rare, so they take room of their own.
 	errors []quoted
-	// base is the number of segments before this batch.
-	base uint64
+	// number counts batches in the order in which they are sent, from 0.
+	number uint64
+	// until is the number of segments up to the end of this batch.
+	until uint64
 	// clock is the largest time so far; valid if started.
 	clock   wire.Time
 	started bool
@@ -60,8 +62,8 @@ func newBatch(jobs int) *batch {
 	return b
 }
 
-func (b *batch) reset(base uint64) {
-	b.n, b.base, b.flush, b.last = 0, base, 0, false
+func (b *batch) reset() {
+	b.n, b.flush, b.last = 0, 0, false
 	b.errors = b.errors[:0]
 	for i := range b.results {
 		b.results[i].reset()
@@ -94,8 +96,10 @@ type quoted struct {
 
 // result is what one worker found in a batch. Its memory is used again.
 type result struct {
-	opened  []opening
+	opened  positions // at which a connection opened
+	joins   []joining
 	splits  []uint16 // positions at which a stream of Wireshark begins within a connection
+	left    []leaving
 	settled []settled
 	text    arena
 	late    []report.Late
@@ -110,25 +114,29 @@ const (
 	keepChunks  = 32
 )
 
-// opening says that a connection began with the segment at position at.
-type opening struct {
-	at    uint16
-	shard uint8
-	// joins: Wireshark has it in the stream of the shard's connection of.
-	joins bool
-	of    uint64
+// joining says that Wireshark has the connection that began at position at in the
+// stream of the one with stamp of.
+type joining struct {
+	at uint16
+	of uint64
+}
+
+// leaving counts connections that left, by the batch in which they opened.
+type leaving struct {
+	batch uint64
+	count int
 }
 
 // settled is a connection that left, encoded but for its number.
 type settled struct {
-	shard  uint8
-	opened uint64 // its number in the shard
+	stamp  uint64
 	digest report.Digest
 	buf    report.Buffer
 }
 
 func (r *result) reset() {
-	r.opened, r.splits, r.settled, r.late = r.opened[:0], r.splits[:0], r.settled[:0], r.late[:0]
+	r.opened = positions{}
+	r.joins, r.splits, r.left, r.settled, r.late = r.joins[:0], r.splits[:0], r.left[:0], r.settled[:0], r.late[:0]
 	r.text.reset()
 	if cap(r.settled) > r.keep {
 		r.settled = nil
@@ -136,6 +144,16 @@ func (r *result) reset() {
 	if cap(r.late) > r.keep {
 		r.late = nil
 	}
+}
+
+// leave counts a connection that has left. Those that leave together often opened
+// together.
+func (r *result) leave(batch uint64) {
+	if n := len(r.left); n > 0 && r.left[n-1].batch == batch {
+		r.left[n-1].count++
+		return
+	}
+	r.left = append(r.left, leaving{batch, 1})
 }
 
 // next returns a place for one more settled connection, valid until the following

@@ -13,24 +13,9 @@ type merger struct {
 	cfg     *Config
 	summary *report.Summary
 	numbers numbers
-	// openers has, by position in the batch, what began there.
-	openers [batchSegments]opener
-	order   []numbered
+	order   []*settled
 	late    []*report.Late
 	err     error // of writing; nothing is written after it
-}
-
-// opener says what began with a segment: a connection, or only a stream of Wireshark.
-type opener struct {
-	opened *opening
-	split  bool
-}
-
-// numbered is a settled connection with its number. The number stands beside the
-// pointer because sorting would wait for memory at every comparison otherwise.
-type numbered struct {
-	id uint64
-	*settled
 }
 
 func newMerger(cfg *Config) *merger {
@@ -46,7 +31,7 @@ func (m *merger) take(b *batch) {
 	if m.err = m.write(b); m.err != nil {
 		return
 	}
-	b.open, b.seen = m.numbers.open(), b.base+uint64(b.n)
+	b.open, b.seen = m.numbers.open(), b.until
 	if b.last {
 		b.portions = m.numbers.portions()
 	}
@@ -54,26 +39,16 @@ func (m *merger) take(b *batch) {
 
 // number gives the batch's new connections their numbers, by first segment.
 func (m *merger) number(b *batch) {
-	for i := range b.results {
-		r := &b.results[i]
-		for j := range r.opened {
-			m.openers[r.opened[j].at].opened = &r.opened[j]
+	opened := b.results[0].opened
+	joins, splits := b.results[0].joins, b.results[0].splits
+	for i := range b.results[1:] {
+		r := &b.results[1+i]
+		for k, w := range r.opened {
+			opened[k] |= w
 		}
-		for _, at := range r.splits {
-			m.openers[at].split = true
-		}
+		joins, splits = append(joins, r.joins...), append(splits, r.splits...)
 	}
-	for at := range m.openers[:b.n] {
-		switch o := m.openers[at]; {
-		case o.opened != nil:
-			m.numbers.add(o.opened, b.base+uint64(at))
-		case o.split:
-			m.numbers.split()
-		default:
-			continue
-		}
-		m.openers[at] = opener{}
-	}
+	m.numbers.add(&opened, joins, splits)
 }
 
 // write hands on what the batch has settled.
@@ -82,23 +57,27 @@ func (m *merger) write(b *batch) error {
 	for i := range b.results {
 		r := &b.results[i]
 		for j := range r.settled {
-			s := &r.settled[j]
-			id, stream := m.numbers.take(s.shard, s.opened)
-			s.buf.Stream, s.digest.Stream = stream, stream
-			m.order = append(m.order, numbered{id, s})
+			m.order = append(m.order, &r.settled[j])
 		}
 		for j := range r.late {
 			m.late = append(m.late, &r.late[j])
 		}
 	}
-	slices.SortFunc(m.order, func(x, y numbered) int { return cmp.Compare(x.id, y.id) })
+	slices.SortFunc(m.order, func(x, y *settled) int { return cmp.Compare(x.stamp, y.stamp) })
 	for _, s := range m.order {
-		m.summary.Add(s.id, &s.digest)
+		id, stream := m.numbers.id(s.stamp), m.numbers.stream(s.stamp)
+		s.buf.Stream, s.digest.Stream = stream, stream
+		m.summary.Add(id, &s.digest)
 		if m.cfg.Each != nil {
-			m.cfg.Each(s.id, &s.digest)
+			m.cfg.Each(id, &s.digest)
 		}
-		if err := m.cfg.Format.Add(s.id, &s.digest, &s.buf); err != nil {
+		if err := m.cfg.Format.Add(id, &s.digest, &s.buf); err != nil {
 			return err
+		}
+	}
+	for i := range b.results {
+		for _, l := range b.results[i].left {
+			m.numbers.leave(l.batch, l.count)
 		}
 	}
 	// A frame belongs to one group, so no two have the same first one.

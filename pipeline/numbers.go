@@ -1,44 +1,68 @@
 package pipeline
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
-// numbers gives connections their numbers, from 1, and remembers those of the open
-// ones. A tracker names a connection by its place in the shard's own order of
-// opening, so the numbers stand in that order, in pages; a page goes when all of
-// its connections have left. So memory follows the open connections, however many
-// there were.
+// A connection is named by a stamp: the number of the batch that its first segment
+// came in, and the segment's position there. Stamps grow as connections open.
+const (
+	stampShift = 10 // positions in a batch take so many bits
+	stampMask  = 1<<stampShift - 1
+)
+
+// positions is a set of positions in a batch.
+type positions [batchSegments / 64]uint64
+
+func (p *positions) add(at uint16)      { p[at/64] |= 1 << (at % 64) }
+func (p *positions) has(at uint16) bool { return p[at/64]>>(at%64)&1 != 0 }
+
+// rank returns how many of the positions come before at.
+func (p *positions) rank(at uint16) (n uint64) {
+	for _, w := range p[:at/64] {
+		n += uint64(bits.OnesCount64(w))
+	}
+	return n + uint64(bits.OnesCount64(p[at/64]&(1<<(at%64)-1)))
+}
+
+func (p *positions) count() (n int) {
+	for _, w := range p {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// numbers gives connections their numbers, from 1 in the order of their opening, and
+// those of Wireshark's streams. It keeps, for each batch in which a connection opened
+// that is still open, at which positions connections opened: a bit for each segment,
+// from which a number is counted when it is asked for. So memory follows the open
+// connections, however many there were.
 type numbers struct {
-	given  uint64
-	shards [shardCount]window[idPage]
-	spare  []*idPage
-	// ages has the open connections counted, in the order of their numbers.
-	ages window[agePage]
-	left uint64 // connections that have left
+	given uint64 // connections so far
+	left  uint64 // of these have left
 	// streams counts Wireshark's streams: one for each connection, and one for each
 	// other that it begins in the middle of one.
 	streams uint64
+	epochs  window[epoch]
 }
 
-const (
-	idPageSize = 256
-	// agePageSize is also the number of connections that make a portion of the
-	// flush: enough to keep all workers busy for much longer than it takes to hand
-	// a batch around, little enough to hold several encoded.
-	agePageSize = 256
-)
-
-// idPage holds the numbers of connections that opened in a shard one after the
-// other, and how many of them are still to leave.
-type idPage struct {
-	left    int
-	ids     [idPageSize]uint64
-	streams [idPageSize]uint64 // the number of the first stream, from 0
+// epoch is what began in one batch.
+type epoch struct {
+	// given and streams are the numbers given before it.
+	given, streams uint64
+	open           int // connections that are still to leave
+	opened         positions
+	// joined are connections that Wireshark has in the stream of another one, splits
+	// the positions at which it begins a stream within a connection. Both are rare.
+	joined []member
+	splits []uint16
 }
 
-// agePage counts the open connections among agePageSize with successive numbers.
-type agePage struct {
-	left  int
-	first uint64 // stamp of the first of them
+// member is a connection and the number of the stream that it is in.
+type member struct {
+	at     uint16
+	stream uint64
 }
 
 func newNumbers() numbers { return numbers{} }
@@ -46,82 +70,87 @@ func newNumbers() numbers { return numbers{} }
 // open returns how many connections are open.
 func (n *numbers) open() uint64 { return n.given - n.left }
 
-// add gives the next number to the connection that opened in a shard.
-func (n *numbers) add(o *opening, stamp uint64) {
-	s := &n.shards[o.shard]
-	page := s.end()
-	if s.count%idPageSize == 0 {
-		if k := len(n.spare); k > 0 {
-			page, n.spare = n.spare[k-1], n.spare[:k-1]
-		} else {
-			page = new(idPage)
-		}
-		page.left = idPageSize
-		s.push(page)
+// add takes what began in the next batch: at which positions connections opened,
+// which of them join the stream of another one, and where streams begin otherwise.
+func (n *numbers) add(opened *positions, joins []joining, splits []uint16) {
+	e := &epoch{given: n.given, streams: n.streams, open: opened.count(), opened: *opened}
+	n.given += uint64(e.open)
+	n.streams += uint64(e.open)
+	if len(splits) > 0 {
+		e.splits = slices.DeleteFunc(slices.Clone(splits), opened.has)
+		slices.Sort(e.splits)
+		e.splits = slices.Compact(e.splits)
+		n.streams += uint64(len(e.splits))
 	}
-	if n.given%agePageSize == 0 {
-		n.ages.push(&agePage{left: agePageSize, first: stamp})
+	if e.open == 0 {
+		n.epochs.push(nil) // nobody will ask for it
+		return
 	}
-	n.given++
-	n.ages.count++
-	page.ids[s.count%idPageSize] = n.given
-	if o.joins {
-		// The other one is still open, so its page is there.
-		page.streams[s.count%idPageSize] = s.at(o.of / idPageSize).streams[o.of%idPageSize]
-	} else {
-		page.streams[s.count%idPageSize] = n.streams
-		n.streams++
+	n.epochs.push(e)
+	n.streams -= uint64(len(joins))
+	slices.SortFunc(joins, func(a, b joining) int { return int(a.at) - int(b.at) })
+	for _, j := range joins {
+		// The other one may have opened in this very batch, and have joined before.
+		e.joined = append(e.joined, member{j.at, n.stream(j.of)})
 	}
-	s.count++
 }
 
-// split takes the number of a stream that begins in the middle of a connection.
-func (n *numbers) split() { n.streams++ }
+// id returns the number of a connection that has not left.
+func (n *numbers) id(stamp uint64) uint64 {
+	e := n.epochs.at(stamp >> stampShift)
+	return e.given + e.opened.rank(uint16(stamp&stampMask)) + 1
+}
 
-// take returns the numbers of the connection that opened as the shard's nth (from 0)
-// and has left now: its own, and that of its first stream. It can be asked for once.
-func (n *numbers) take(shard uint8, nth uint64) (id, stream uint64) {
-	s := &n.shards[shard]
-	page := s.at(nth / idPageSize)
-	id, stream = page.ids[nth%idPageSize], page.streams[nth%idPageSize]
-	if page.left--; page.left == 0 {
-		s.drop(nth / idPageSize)
-		if len(n.spare) < shardCount {
-			n.spare = append(n.spare, page)
+// stream returns the number of the first stream, from 0, of a connection that has not
+// left.
+func (n *numbers) stream(stamp uint64) uint64 {
+	e, at := n.epochs.at(stamp>>stampShift), uint16(stamp&stampMask)
+	number := e.streams + e.opened.rank(at)
+	for _, j := range e.joined {
+		if j.at == at {
+			return j.stream
+		}
+		if j.at < at {
+			number--
 		}
 	}
-	n.left++
-	age := (id - 1) / agePageSize
-	if a := n.ages.at(age); a.left == 1 {
-		n.ages.drop(age)
-	} else {
-		a.left--
+	for _, s := range e.splits {
+		if s < at {
+			number++
+		}
 	}
-	return id, stream
+	return number
 }
+
+// leave takes note that so many connections that opened in a batch have left.
+func (n *numbers) leave(batch uint64, count int) {
+	n.left += uint64(count)
+	e := n.epochs.at(batch)
+	if e.open -= count; e.open == 0 {
+		n.epochs.drop(batch)
+	}
+}
+
+// portionSize is the number of connections that make a portion of the flush: enough to
+// keep all workers busy for much longer than it takes to hand a batch around, little
+// enough to hold several encoded.
+const portionSize = 256
 
 // portions cuts the open connections, in the order of their opening, into portions
-// of at least agePageSize and less than twice as many, and returns the stamp at
-// which each ends. The last is for everything that is left, if it be nothing.
+// of at least portionSize, and returns the stamp at which each ends. What opened in
+// one batch stays together. The last is for everything that is left, if it be nothing.
 func (n *numbers) portions() []uint64 {
 	var limits []uint64
 	have := 0
-	for i, a := range n.ages.pages {
-		if a == nil {
+	for i, e := range n.epochs.pages {
+		if e == nil {
 			continue
 		}
-		here := a.left
-		if i == len(n.ages.pages)-1 {
-			// The page is filled up with connections that never came.
-			if rest := n.given % agePageSize; rest != 0 {
-				here -= int(agePageSize - rest)
-			}
-		}
-		if have >= agePageSize {
-			limits = append(limits, a.first)
+		if have >= portionSize {
+			limits = append(limits, (n.epochs.dropped+uint64(i))<<stampShift)
 			have = 0
 		}
-		have += here
+		have += e.open
 	}
 	return append(limits, everything)
 }
@@ -129,20 +158,18 @@ func (n *numbers) portions() []uint64 {
 // window is a growing list of pages that is kept only from the first page that is
 // still needed.
 type window[P any] struct {
-	count   uint64 // entries in all pages, dropped ones too
 	dropped uint64 // pages that are gone from the front
 	pages   []*P   // nil: dropped
 	front   int    // nil pages at the front of pages
 }
 
-func (w *window[P]) push(p *P) { w.pages = append(w.pages, p) }
-
-// end returns the last page, nil if there is none.
-func (w *window[P]) end() *P {
-	if len(w.pages) == 0 {
-		return nil
+// push appends a page; nil is one that is not needed.
+func (w *window[P]) push(p *P) {
+	w.pages = append(w.pages, p)
+	if p == nil && w.front == len(w.pages)-1 {
+		w.front++
+		w.shift()
 	}
-	return w.pages[len(w.pages)-1]
 }
 
 // at returns page i of all there ever were.
@@ -154,8 +181,12 @@ func (w *window[P]) drop(i uint64) {
 	for w.front < len(w.pages) && w.pages[w.front] == nil {
 		w.front++
 	}
-	// What is left moves to the front when it is no more than what is gone: a
-	// constant cost per page.
+	w.shift()
+}
+
+// shift moves what is left to the front when it is no more than what is gone: a
+// constant cost per page.
+func (w *window[P]) shift() {
 	if w.front >= 16 && w.front*2 >= len(w.pages) {
 		w.pages = slices.Delete(w.pages, 0, w.front)
 		w.dropped += uint64(w.front)

@@ -6,20 +6,13 @@ import (
 	"testing"
 )
 
-// A plain map does the same.
+// A plain list does the same.
 func TestNumbers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := newNumbers()
-	type place struct {
-		shard uint8
-		nth   uint64
-	}
-	type conn struct {
-		place
-		id, stamp uint64
-	}
-	var opened [shardCount]uint64
+	type conn struct{ stamp, id, stream uint64 }
 	var open []conn
+	given, streams := uint64(0), uint64(0)
 	check := func() {
 		if n.open() != uint64(len(open)) {
 			t.Fatalf("%d open, want %d", n.open(), len(open))
@@ -39,72 +32,100 @@ func TestNumbers(t *testing.T) {
 					in++
 				}
 			}
-			if in >= 2*agePageSize || in < agePageSize && i < len(limits)-1 {
+			if in >= portionSize+batchSegments || in < portionSize && i < len(limits)-1 {
 				t.Fatalf("portion %d of %d has %d connections", i, len(limits), in)
 			}
 			from = limit
 		}
 	}
-	stamp := uint64(0)
-	for round, growth := range []float64{0.9, 0.1, 0.6, 0.4, 0.01, 0.9, 0.5} {
-		for range 30000 {
-			if rng.Float64() < growth {
-				stamp += 1 + rng.Uint64N(3)
-				// Few shards, so that pages fill up; and one hardly ever used.
-				shard := uint8(rng.IntN(3))
-				if rng.IntN(500) == 0 {
-					shard = 63
+	const rounds = 600
+	for batch := range uint64(rounds) {
+		var opened positions
+		var joins []joining
+		var splits []uint16
+		before := len(open)
+		share := []float64{0, 0.001, 0.3, 1}[rng.IntN(4)]
+		rare := []float64{0, 0, 0.1}[rng.IntN(3)]
+		for at := range uint16(batchSegments) {
+			switch {
+			case rng.Float64() < share:
+				given++
+				c := conn{stamp: batch<<stampShift | uint64(at), id: given}
+				if rng.Float64() < rare && len(open) > 0 {
+					of := open[rng.IntN(len(open))]
+					c.stream = of.stream
+					joins = append(joins, joining{at, of.stamp})
+				} else {
+					c.stream = streams
+					streams++
 				}
-				n.add(&opening{shard: shard}, stamp)
-				open = append(open, conn{place{shard, opened[shard]}, n.given, stamp})
-				opened[shard]++
-			} else if len(open) > 0 {
-				i := rng.IntN(len(open))
-				c := open[i]
-				if round == 4 && c.id < 100 {
-					continue // lives for ever
+				opened.add(at)
+				open = append(open, c)
+				if rng.Float64() < rare { // another worker's, at the same segment
+					splits = append(splits, at)
 				}
-				if id, _ := n.take(c.shard, c.nth); id != c.id {
-					t.Fatalf("the %dth of shard %d has number %d, want %d", c.nth, c.shard, id, c.id)
-				}
-				open[i] = open[len(open)-1]
-				open = open[:len(open)-1]
+			case rng.Float64() < rare:
+				streams++
+				splits = append(splits, at, at)
 			}
 		}
+		rng.Shuffle(len(joins), func(i, j int) { joins[i], joins[j] = joins[j], joins[i] })
+		rng.Shuffle(len(splits), func(i, j int) { splits[i], splits[j] = splits[j], splits[i] })
+		n.add(&opened, joins, splits)
+		if n.given-given != 0 || len(open)-before != opened.count() {
+			t.Fatalf("%d numbers given, want %d", n.given, given)
+		}
+		leave := rng.Float64()
+		if batch%100 == 50 {
+			leave = 1 // nobody stays
+		}
+		kept := open[:0]
+		for _, c := range open {
+			if id, stream := n.id(c.stamp), n.stream(c.stamp); id != c.id || stream != c.stream {
+				t.Fatalf("the connection with stamp %#x has number %d in stream %d, want %d and %d", c.stamp, id, stream, c.id, c.stream)
+			}
+			if rng.Float64() < leave && (c.id > 3 || batch%100 == 50) { // the first live long
+				n.leave(c.stamp>>stampShift, 1)
+			} else {
+				kept = append(kept, c)
+			}
+		}
+		open = kept
 		check()
 	}
-	for _, c := range open {
-		if id, _ := n.take(c.shard, c.nth); id != c.id {
-			t.Fatalf("number %d, want %d", id, c.id)
-		}
-	}
-	open = nil
-	check()
 }
 
 // Connections that come and go leave nothing behind, though one stays: but a few
-// octets for each thousand.
+// octets for each thousand segments.
 func TestNumbersForget(t *testing.T) {
 	n := newNumbers()
-	n.add(&opening{}, 0)
-	const many = 1 << 20
+	var first, all positions
+	first.add(7)
+	for i := range uint16(batchSegments) {
+		all.add(i)
+	}
+	n.add(&first, nil, nil)
+	const many = 1 << 10
 	for i := range uint64(many) {
-		n.add(&opening{}, i+1)
-		n.take(0, i+1)
+		n.add(&all, nil, nil)
+		n.leave(2*i+1, batchSegments)
+		n.add(new(positions), nil, []uint16{5})
+		if pages := len(n.epochs.pages); pages > int(2*i)+3 {
+			t.Fatalf("%d pages are listed after %d batches", pages, 2*i)
+		}
 	}
 	pages := 0
-	for _, p := range n.shards[0].pages {
+	for _, p := range n.epochs.pages {
 		if p != nil {
 			pages++
 		}
 	}
-	if got := len(n.shards[0].pages); pages > 2 || got > many/idPageSize+1 {
-		t.Errorf("%d pages of %d are held", pages, got)
+	if pages != 1 {
+		t.Errorf("%d pages are held for one connection", pages)
 	}
-	n.take(0, 0)
-	n.add(&opening{}, many+1)
-	n.take(0, many+1)
-	if got := len(n.shards[0].pages) + len(n.ages.pages); got > 40 {
+	n.leave(0, 1)
+	n.add(new(positions), nil, nil)
+	if got := len(n.epochs.pages); got > 40 {
 		t.Errorf("%d pages are listed when no connection is open", got)
 	}
 }

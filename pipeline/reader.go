@@ -36,7 +36,8 @@ type reader struct {
 	interrupted bool
 	err         error
 	encaps      [][]string // by EncapID; grows, never changes
-	segments    uint64     // in batches that were sent
+	segments    uint64     // up to the end of the batch that was submitted last
+	batches     uint64     // that were sent
 	sealed      wire.Time  // the clock of the batch that was sent last
 }
 
@@ -65,7 +66,7 @@ func (r *reader) grow(n int) {
 // next waits for a free batch.
 func (r *reader) next() *batch {
 	b := <-r.free
-	b.reset(r.segments)
+	b.reset()
 	return b
 }
 
@@ -238,6 +239,8 @@ const (
 // post sends a batch with the time up to which it brings the trackers.
 func (r *reader) post(b *batch, now wire.Time) {
 	b.clock, b.started, b.encaps = now, r.frames > 0, r.encaps
+	b.number, b.until = r.batches, r.segments
+	r.batches++
 	r.sealed = now
 	r.send(b)
 }

@@ -105,23 +105,22 @@ func (w *worker) advance(now wire.Time) {
 	}
 }
 
-// opened is called by a tracker when a connection begins; its stamp is the place
-// of its first segment among all.
-func (w *worker) opened() uint64 {
-	w.result.opened = append(w.result.opened, opening{at: uint16(w.at), shard: w.shard})
-	return w.batch.base + uint64(w.at)
+// opened is called by a tracker when a connection begins.
+func (w *worker) opened() (stamp uint64) {
+	w.result.opened.add(uint16(w.at))
+	return w.batch.number<<stampShift | uint64(w.at)
 }
 
 // joined is called after opened, when the connection is in the stream of another one.
 func (w *worker) joined(of uint64) {
-	o := &w.result.opened[len(w.result.opened)-1]
-	o.joins, o.of = true, of
+	w.result.joins = append(w.result.joins, joining{uint16(w.at), of})
 }
 
 // split is called when Wireshark would begin another stream in a connection.
 func (w *worker) split() { w.result.splits = append(w.result.splits, uint16(w.at)) }
 
-func (w *worker) settled(c *reassembly.Conn, opened uint64) {
+func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
+	w.result.leave(stamp >> stampShift)
 	v := &w.view
 	w.names.view(v, w.cfg, c, w.batch.layers(c.Tuple.Encap))
 	w.views = w.peers[w.shard].Views(c)
@@ -132,7 +131,7 @@ func (w *worker) settled(c *reassembly.Conn, opened uint64) {
 		w.sums.Add(c, v.Findings, v.UID)
 	}
 	s := w.result.next()
-	s.shard, s.opened = w.shard, opened
+	s.stamp = stamp
 	s.digest = report.NewDigest(v)
 	w.cfg.Format.Encode(&s.buf, v)
 	w.result.done()

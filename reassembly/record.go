@@ -18,8 +18,8 @@ type record struct {
 	deadline wire.Time
 	// carrier is what the last segment came through (see wire.Segment).
 	carrier uint32
-	// opened is the number of the Opened call, stamp what it returned.
-	opened, stamp uint64
+	// stamp is what Config.Opened returned.
+	stamp uint64
 	// firstSeq is the first segment's sequence number, a part of the uid.
 	firstSeq wire.Seq
 

@@ -18,19 +18,19 @@ type Config struct {
 	Profile  Profile
 	Networks []Network
 	// Opened is called when a connection begins, before any other call for it, and
-	// returns a stamp that grows from one connection to the next; FlushBefore goes
-	// by it. May be nil.
+	// returns a stamp that grows from one connection to the next: it names the
+	// connection in all other calls, and FlushBefore goes by it. If it is nil, stamps
+	// count from 0.
 	Opened func() (stamp uint64)
-	// Settled is called when a connection leaves, with opened: the number of the
-	// Opened call that announced it (from 0).
-	Settled func(c *Conn, opened uint64)
+	// Settled is called when a connection leaves.
+	Settled func(c *Conn, stamp uint64)
 	// Late is called for each group of segments that came after their connection
 	// had left; may be nil.
 	Late func(l *Late)
 	// Observed, if set, is called with every segment after it was tracked: which
-	// connection it belongs to (see Settled), who sent it, and what is remarkable
-	// about it. doubled: it is the second copy of a frame and was not tracked.
-	Observed func(s *wire.Segment, opened uint64, from Side, m Marks, doubled bool)
+	// connection it belongs to, who sent it, and what is remarkable about it. doubled:
+	// it is the second copy of a frame and was not tracked.
+	Observed func(s *wire.Segment, stamp uint64, from Side, m Marks, doubled bool)
 	// Watch, if set, follows connections for views that the log does not hold; see
 	// Conn.View.
 	Watch Watcher
@@ -53,7 +53,6 @@ type Tracker struct {
 	clock    wire.Time // the largest time that Advance was given
 	fed      wire.Time // the largest time of a segment
 	started  bool
-	opened   uint64
 
 	sameKey   func(rec uint32) bool // looks for lookup; made once, so that it costs no allocation
 	sameTuple func(rec uint32) bool // the same for tagged
@@ -72,7 +71,7 @@ func New(cfg Config) *Tracker {
 	}
 	if cfg.Opened == nil {
 		var n uint64
-		cfg.Opened = func() uint64 { n++; return n }
+		cfg.Opened = func() uint64 { n++; return n - 1 }
 	}
 	if cfg.Late == nil {
 		cfg.Late = func(*Late) {}
@@ -177,7 +176,7 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 		f.dups++
 		r.seen |= SeenDuplicate
 		if t.cfg.Observed != nil {
-			t.cfg.Observed(s, r.opened, from, 0, true)
+			t.cfg.Observed(s, r.stamp, from, 0, true)
 		}
 		return
 	}
@@ -200,7 +199,7 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 	t.watch(r, s, from)
 	t.reconsider(rec, s, from, kind, marks)
 	if t.cfg.Observed != nil {
-		t.cfg.Observed(s, r.opened, from, marks, false)
+		t.cfg.Observed(s, r.stamp, from, marks, false)
 	}
 }
 
@@ -226,8 +225,7 @@ func kindOf(s *wire.Segment) Kind {
 func (t *Tracker) open(s *wire.Segment, key wire.Tuple, hash uint64, swapped bool) uint32 {
 	rec := t.recs.get()
 	r := t.recs.at(rec)
-	*r = record{key: key, hash: hash, start: s.At, last: s.At, first: s.Frame, opened: t.opened, firstSeq: s.Seq, carrier: s.Carrier, wheelSlot: -1}
-	t.opened++
+	*r = record{key: key, hash: hash, start: s.At, last: s.At, first: s.Frame, firstSeq: s.Seq, carrier: s.Carrier, wheelSlot: -1}
 	client, by := roles(s)
 	r.roleBy = by
 	r.clientIsSrc = (client == Client) != swapped
@@ -289,7 +287,7 @@ func (t *Tracker) FlushBefore(limit uint64) {
 				t.rest = append(t.rest, rec)
 			}
 		}
-		slices.SortFunc(t.rest, func(a, b uint32) int { return cmp.Compare(t.recs.at(a).opened, t.recs.at(b).opened) })
+		slices.SortFunc(t.rest, func(a, b uint32) int { return cmp.Compare(t.recs.at(a).stamp, t.recs.at(b).stamp) })
 	}
 	for len(t.rest) > 0 {
 		rec := t.rest[0]
@@ -382,7 +380,7 @@ func (t *Tracker) emit(rec uint32, why Ended, now wire.Time) {
 	c.Until = max(now, r.last)
 	t.infer.run(c, [2]*Profile{t.cfg.profileOf(c.Tuple.Src, c.Tuple.V6), t.cfg.profileOf(c.Tuple.Dst, c.Tuple.V6)})
 	judge(c)
-	t.cfg.Settled(c, r.opened)
+	t.cfg.Settled(c, r.stamp)
 }
 
 // describe fills c with what a record says by itself.

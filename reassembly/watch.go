@@ -24,9 +24,9 @@ type Watcher interface {
 
 // Kin is one of two connections of a tuple.
 type Kin struct {
-	// View names it, and Opened is its number (see Config.Settled).
-	View   uint32
-	Opened uint64
+	// View names it for the watcher, Stamp for the tracker (see Config.Opened).
+	View  uint32
+	Stamp uint64
 	// From is the side of it that sends the segment.
 	From Side
 }
@@ -58,7 +58,7 @@ func (t *Tracker) sibling(rec, fresh uint32, s *wire.Segment, swapped bool) {
 	t.watchFrom(r)
 	t.watchFrom(f)
 	if r.view != 0 && f.view != 0 {
-		t.cfg.Watch.Sibling(Kin{r.view, r.opened, r.side(swapped)}, Kin{f.view, f.opened, f.side(swapped)}, s)
+		t.cfg.Watch.Sibling(Kin{r.view, r.stamp, r.side(swapped)}, Kin{f.view, f.stamp, f.side(swapped)}, s)
 	}
 }
 

@@ -14,9 +14,10 @@ import (
 type wheeled struct {
 	t       *Tracker
 	now     wire.Time
-	due     map[uint64]wire.Time // by opened
+	due     map[uint64]wire.Time // by stamp
 	settled []uint64
 	recs    map[uint64]uint32
+	filed   uint64
 }
 
 func newWheeled(start wire.Time) *wheeled {
@@ -28,7 +29,8 @@ func newWheeled(start wire.Time) *wheeled {
 
 func (w *wheeled) file(deadline wire.Time) uint64 {
 	s := newScript().client(syn, 0, 0).segs[0]
-	n := w.t.opened
+	n := w.filed
+	w.filed++
 	s.Tuple.SrcPort, s.Tuple.Src.Lo = uint16(n), s.Tuple.Src.Lo+n>>16
 	key, swapped := s.Tuple.Key()
 	rec := w.t.open(&s, key, w.t.cfg.Seed.Hash(&key), swapped)
@@ -67,7 +69,7 @@ func TestWheel(t *testing.T) {
 				}
 			},
 			"postpone": func(t *rapid.T) {
-				for n := range w.t.opened {
+				for n := range w.filed {
 					if d, ok := w.due[n]; ok && rapid.Bool().Draw(t, "this") {
 						w.move(n, max(d, w.now+wire.Time(span.Draw(t, "deadline"))+1))
 						return

@@ -77,8 +77,8 @@ type Watcher struct {
 	// stream of Wireshark within its connection.
 	Split func()
 	// Joined, if set, is called when the connection that opened last belongs to the
-	// stream in which Wireshark has another one, by the number of that one's opening.
-	Joined func(opened uint64)
+	// stream in which Wireshark has another one, by that one's stamp.
+	Joined func(stamp uint64)
 
 	lives pool[life]
 	pools pools
@@ -148,7 +148,7 @@ func (w *Watcher) Sibling(held, fresh reassembly.Kin, s *wire.Segment) {
 	f.turned = h.turned != (held.From != fresh.From)
 	w.pools.streams.at(f.shared).connections++
 	if w.Joined != nil {
-		w.Joined(held.Opened)
+		w.Joined(held.Stamp)
 	}
 }
 
