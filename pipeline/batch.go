@@ -127,11 +127,13 @@ type leaving struct {
 	count int
 }
 
-// settled is a connection that left, encoded but for its number.
+// settled is a connection that left, encoded but for its number. Those that nobody
+// will look at again are not among them: they are only counted.
 type settled struct {
-	stamp  uint64
-	digest report.Digest
-	buf    report.Buffer
+	stamp   uint64
+	printed bool // otherwise its findings may be examples
+	digest  report.Digest
+	buf     report.Buffer
 }
 
 func (r *result) reset() {

@@ -32,13 +32,13 @@ func (n *names) text(b []byte) string {
 }
 
 // view gives a tracked connection the names that a report uses.
-func (n *names) view(v *report.Connection, cfg *Config, c *reassembly.Conn, encap []string) {
-	*v = report.Connection{Conn: c, Capture: cfg.Name, Encap: encap, UID: n.uid(&c.Key, encap), CommunityID: n.communityID(&c.Tuple)}
-	if c.Previous.Frame != 0 {
-		v.PreviousUID = n.uid(&c.Previous.Key, encap)
+func (n *names) view(v *report.Connection) {
+	v.UID, v.CommunityID = n.uid(&v.Key, v.Encap), n.communityID(&v.Tuple)
+	if v.Previous.Frame != 0 {
+		v.PreviousUID = n.uid(&v.Previous.Key, v.Encap)
 	}
-	if c.Next.Frame != 0 {
-		v.NextUID = n.uid(&c.Next.Key, encap)
+	if v.Next.Frame != 0 {
+		v.NextUID = n.uid(&v.Next.Key, v.Encap)
 	}
 }
 

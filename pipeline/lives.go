@@ -151,8 +151,8 @@ func (p *passage) settled(c *reassembly.Conn, opened uint64) {
 	if !slices.Equal(layers, p.encap) {
 		return
 	}
-	var v report.Connection
-	p.names.view(&v, p.cfg, c, layers)
+	v := report.Connection{Conn: c, Capture: p.cfg.Name, Encap: layers}
+	p.names.view(&v)
 	if !p.want(v.UID) {
 		return
 	}

@@ -67,7 +67,10 @@ func (m *merger) write(b *batch) error {
 	for _, s := range m.order {
 		id, stream := m.numbers.id(s.stamp), m.numbers.stream(s.stamp)
 		s.buf.Stream, s.digest.Stream = stream, stream
-		m.summary.Add(id, &s.digest)
+		m.summary.Show(id, &s.digest)
+		if !s.printed {
+			continue
+		}
 		if m.cfg.Each != nil {
 			m.cfg.Each(id, &s.digest)
 		}

@@ -66,6 +66,18 @@ func (c *Config) incidentRules() []*incident.Rule {
 	return c.Incidents
 }
 
+// needs returns what is read of connections.
+func (c *Config) needs() report.Needs {
+	n := report.NeedsOf(c.Format)
+	if c.Format == (Discard{}) { // and not something that embeds one
+		n = report.NoNeeds()
+	}
+	if c.Each != nil { // for every connection
+		n.Names, n.Sieve = true, nil
+	}
+	return n
+}
+
 // Run reads the source to its end, or until ctx is cancelled, and writes the
 // report. Damage of the input is no error: it stands in the summary's Input. An
 // error is one of writing. A panic of any stage, a rule's or a format's too, comes
@@ -150,7 +162,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	wg.Wait()
 	f.rethrow()
 	for _, w := range workers {
-		m.summary.Durations.Merge(&w.durations)
+		m.summary.Merge(&w.summary)
 	}
 	if sums := workers[0].sums; sums != nil {
 		for _, w := range workers[1:] {

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
@@ -18,9 +17,14 @@ type worker struct {
 	// peers follow the connections for what other tools would say, by shard.
 	peers [shardCount]*rosetta.Watcher
 	rules *finding.Set
-	// durations of its connections; integers only, so that the sum over all workers
+	// needs is what the format reads of connections. sieve picks those it may print, nil
+	// for all; examples those whose findings the summary may show.
+	needs    report.Needs
+	sieve    report.Sieve
+	examples examples
+	// summary counts its connections: integers only, so that the sum over all workers
 	// does not depend on who had which.
-	durations census.Durations
+	summary report.Summary
 	// sums are what its connections show together, of the same sort; nil if nobody
 	// asks.
 	sums    *incident.Sums
@@ -35,18 +39,25 @@ type worker struct {
 	shard  uint8 // of the tracker that calls
 	view   report.Connection
 	views  rosetta.Views
+	digest report.Digest
 }
 
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
-	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet()}
+	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet(), needs: cfg.needs()}
 	if len(cfg.incidentRules()) > 0 {
 		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks})
+		w.needs.Names = true // incidents name their examples
+	}
+	if w.needs.Sieve != nil {
+		w.sieve = w.needs.Sieve()
 	}
 	for i := index; i < shardCount; i += jobs {
-		w.peers[i] = &rosetta.Watcher{Split: w.split, Joined: w.joined}
-		w.shards[i] = reassembly.New(reassembly.Config{
-			Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late, Watch: w.peers[i],
-		})
+		tracking := reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late}
+		if w.needs.Peers {
+			w.peers[i] = &rosetta.Watcher{Split: w.split, Joined: w.joined}
+			tracking.Watch = w.peers[i]
+		}
+		w.shards[i] = reassembly.New(tracking)
 	}
 	return w
 }
@@ -122,18 +133,33 @@ func (w *worker) split() { w.result.splits = append(w.result.splits, uint16(w.at
 func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	w.result.leave(stamp >> stampShift)
 	v := &w.view
-	w.names.view(v, w.cfg, c, w.batch.layers(c.Tuple.Encap))
-	w.views = w.peers[w.shard].Views(c)
-	v.Peers = &w.views
+	*v = report.Connection{Conn: c, Capture: w.cfg.Name, Encap: w.batch.layers(c.Tuple.Encap)}
+	if w.needs.Names {
+		w.names.view(v)
+	}
+	if w.needs.Peers {
+		w.views = w.peers[w.shard].Views(c)
+		v.Peers = &w.views
+	}
 	v.Findings = w.rules.Check(c)
-	w.durations.Add(c)
 	if w.sums != nil {
 		w.sums.Add(c, v.Findings, v.UID)
 	}
+	if w.needs.Durations {
+		w.summary.Durations.Add(c)
+	}
+	w.digest = report.NewDigest(v)
+	w.summary.Count(&w.digest)
+	example := len(v.Findings) > 0 && w.examples.pick(w.batch.number, stamp, v.Findings)
+	printed := w.sieve == nil || w.sieve.Pick(stamp, &w.digest)
+	if !example && !printed {
+		return
+	}
 	s := w.result.next()
-	s.stamp = stamp
-	s.digest = report.NewDigest(v)
-	w.cfg.Format.Encode(&s.buf, v)
+	s.stamp, s.printed, s.digest = stamp, printed, w.digest
+	if printed {
+		w.cfg.Format.Encode(&s.buf, v)
+	}
 	w.result.done()
 }
 

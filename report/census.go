@@ -75,6 +75,9 @@ func (f *censusFormat) Begin(w io.Writer, o *Options) error {
 	return nil
 }
 
+// Needs is what AppendLife reads; a census is of all connections.
+func (f *censusFormat) Needs() Needs { return Needs{Events: true} }
+
 func (f *censusFormat) Encode(b *Buffer, c *Connection) { b.B = census.AppendLife(b.B, c.Conn) }
 
 func (f *censusFormat) Add(_ uint64, d *Digest, b *Buffer) error {

@@ -52,6 +52,11 @@ func (f *table) Begin(w io.Writer, o *Options) error {
 	return nil
 }
 
+// Needs says what a table's columns are made of.
+func (f *table) Needs() Needs {
+	return Needs{Names: true, Peers: len(f.peers) > 0, Events: len(f.peers) > 0}
+}
+
 func (f *table) Encode(b *Buffer, c *Connection) {
 	b.ID()
 	f.text(b, c.UID)

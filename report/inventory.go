@@ -36,6 +36,8 @@ func (f *inventory) Begin(w io.Writer, o *Options) error {
 	return nil
 }
 
+func (f *inventory) Needs() Needs { return NoNeeds() }
+
 func (f *inventory) Encode(*Buffer, *Connection) {}
 
 func (f *inventory) Add(uint64, *Digest, *Buffer) error { return nil }

@@ -25,7 +25,7 @@ const (
 // Bounds of what the summary keeps of each kind of finding: enough to go and look,
 // and nothing that grows with the capture.
 const (
-	maxExamples      = 5
+	MaxExamples      = 5
 	maxExampleFrames = 16
 )
 
@@ -77,7 +77,7 @@ type Summary struct {
 	// Limits says which bounds were hit.
 	Limits Limits
 
-	findings map[string]*FindingCount
+	findings map[*finding.Rule]*FindingCount
 	// shown is what connections show about the capture.
 	shown finding.Capture
 }
@@ -144,8 +144,17 @@ type Example struct {
 	Message string
 }
 
-// Add counts one connection.
+// Add counts one connection, and keeps its findings as examples if they are better
+// ones. The goroutine that has all connections in order calls it, or Show alone where
+// others count.
 func (s *Summary) Add(id uint64, d *Digest) {
+	s.Count(d)
+	s.Show(id, d)
+}
+
+// Count is the part of Add that can be done in any order, and in parts that Merge
+// joins.
+func (s *Summary) Count(d *Digest) {
 	s.Connections++
 	s.Outcomes[d.Outcome]++
 	s.Handshakes[d.Handshake]++
@@ -187,37 +196,50 @@ func (s *Summary) Add(id uint64, d *Digest) {
 		s.Limits.CutLogs++
 	}
 	for i := range d.Findings {
-		s.addFinding(id, d, i)
+		f := &d.Findings[i]
+		n := s.counts(f.Rule)
+		n.Count++
+		n.BySeverity[f.Severity]++
+		n.ByConfidence[f.Confidence]++
+		n.Worst = max(n.Worst, f.Severity)
+		if !slices.ContainsFunc(d.Findings[:i], func(g finding.Finding) bool { return g.Rule == f.Rule }) {
+			n.Connections++
+		}
 	}
 }
 
-func (s *Summary) addFinding(id uint64, d *Digest, i int) {
-	f := &d.Findings[i]
-	if s.findings == nil {
-		s.findings = make(map[string]*FindingCount)
-	}
-	n := s.findings[f.Rule.ID]
+// counts returns what is counted of a rule's findings.
+func (s *Summary) counts(r *finding.Rule) *FindingCount {
+	n := s.findings[r]
 	if n == nil {
-		n = &FindingCount{Rule: f.Rule}
-		s.findings[f.Rule.ID] = n
+		if s.findings == nil {
+			s.findings = make(map[*finding.Rule]*FindingCount)
+		}
+		n = &FindingCount{Rule: r}
+		s.findings[r] = n
 	}
-	n.Count++
-	n.BySeverity[f.Severity]++
-	n.ByConfidence[f.Confidence]++
-	n.Worst = max(n.Worst, f.Severity)
-	if !slices.ContainsFunc(d.Findings[:i], func(g finding.Finding) bool { return g.Rule.ID == f.Rule.ID }) {
-		n.Connections++
-	}
+	return n
+}
 
+// Show keeps a connection's findings as examples where they are better ones than those
+// before.
+func (s *Summary) Show(id uint64, d *Digest) {
+	for i := range d.Findings {
+		s.example(id, d, &d.Findings[i])
+	}
+}
+
+func (s *Summary) example(id uint64, d *Digest, f *finding.Finding) {
+	n := s.counts(f.Rule)
 	at := len(n.Examples)
 	for at > 0 && graver(f, &n.Examples[at-1]) {
 		at--
 	}
-	if at == maxExamples {
+	if at == MaxExamples {
 		return
 	}
-	if len(n.Examples) == maxExamples {
-		n.Examples = n.Examples[:maxExamples-1]
+	if len(n.Examples) == MaxExamples {
+		n.Examples = n.Examples[:MaxExamples-1]
 	}
 	n.Examples = slices.Insert(n.Examples, at, Example{ID: id, UID: d.UID, Tuple: d.Tuple,
 		Severity: f.Severity, Confidence: f.Confidence, Endpoint: f.Endpoint,
@@ -245,6 +267,43 @@ func (s *Summary) folded(f *FindingCount) (n uint64, number int) {
 	}
 	// One finding may stand in the scopes of several incidents.
 	return min(n, f.Count), number
+}
+
+// Merge adds what another summary has counted of connections. Its examples, and what
+// is said of inputs, are left out.
+func (s *Summary) Merge(o *Summary) {
+	s.Connections += o.Connections
+	add(s.Packets[:], o.Packets[:])
+	add(s.Bytes[:], o.Bytes[:])
+	add(s.Outcomes[:], o.Outcomes[:])
+	add(s.Handshakes[:], o.Handshakes[:])
+	add(s.Reasons[:], o.Reasons[:])
+	add(s.Closers.FIN[:], o.Closers.FIN[:])
+	add(s.Closers.RST[:], o.Closers.RST[:])
+	s.Closers.None += o.Closers.None
+	for i := range s.Census {
+		add(s.Census[i][:], o.Census[i][:])
+	}
+	s.Durations.Merge(&o.Durations)
+	q := &s.Quality
+	q.Duplicates, q.OneSided, q.MidStream = q.Duplicates+o.Quality.Duplicates, q.OneSided+o.Quality.OneSided, q.MidStream+o.Quality.MidStream
+	q.MissingBytes, q.MissingConnections = q.MissingBytes+o.Quality.MissingBytes, q.MissingConnections+o.Quality.MissingConnections
+	s.LateGroups, s.LatePackets, s.LateBytes = s.LateGroups+o.LateGroups, s.LatePackets+o.LatePackets, s.LateBytes+o.LateBytes
+	l := &s.Limits
+	l.Evicted, l.DroppedEvents, l.CutLogs = l.Evicted+o.Limits.Evicted, l.DroppedEvents+o.Limits.DroppedEvents, l.CutLogs+o.Limits.CutLogs
+	for r, f := range o.findings {
+		n := s.counts(r)
+		n.Count, n.Connections, n.Worst = n.Count+f.Count, n.Connections+f.Connections, max(n.Worst, f.Worst)
+		add(n.BySeverity[:], f.BySeverity[:])
+		add(n.ByConfidence[:], f.ByConfidence[:])
+	}
+	s.shown.Merge(&o.shown)
+}
+
+func add(to, from []uint64) {
+	for i, n := range from {
+		to[i] += n
+	}
 }
 
 // AddLate counts one late group.

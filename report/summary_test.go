@@ -50,7 +50,7 @@ func TestSummaryCounts(t *testing.T) {
 	var ids []string
 	for _, f := range s.Findings() {
 		ids = append(ids, fmt.Sprintf("%s %d", f.Rule.ID, f.Connections))
-		if len(f.Examples) > maxExamples {
+		if len(f.Examples) > MaxExamples {
 			t.Errorf("%s: %d examples", f.Rule.ID, len(f.Examples))
 		}
 	}

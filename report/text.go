@@ -33,7 +33,6 @@ type text struct {
 	// rows are the connections to list; few are all connections, as long as they
 	// are no more than maxRows.
 	rows, few []row
-	seen      int
 	peers     []*peer
 }
 
@@ -88,7 +87,7 @@ func (f *text) End(s *Summary) error {
 		if f.o.RTT {
 			p.rtt()
 		}
-		if !f.o.All && f.seen <= maxRows {
+		if !f.o.All && s.Connections <= maxRows {
 			p.table(f.few, false)
 		} else {
 			p.table(f.rows, f.o.All)

@@ -64,7 +64,6 @@ func (r *row) alike(q *row) bool {
 // the first maxRows by rank. A host that resets everything must not hide the one
 // connection that failed for another reason, so only maxAlike of a kind are kept.
 func (f *text) Add(id uint64, d *Digest, b *Buffer) error {
-	f.seen++
 	r := row{rank: rankOf(d), id: id, d: *d, findings: findingIDs(d.Findings)}
 	if len(f.peers) > 0 {
 		r.peers = strings.Split(string(b.AppendTo(nil, id)), "\n")[:len(f.peers)]
@@ -74,7 +73,7 @@ func (f *text) Add(id uint64, d *Digest, b *Buffer) error {
 		f.rows = append(f.rows, r)
 		return nil
 	}
-	if f.seen <= maxRows {
+	if len(f.few) < maxRows {
 		f.few = insert(f.few, r)
 	}
 	if r.rank == rankRest {

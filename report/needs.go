@@ -1,0 +1,49 @@
+package report
+
+// Needs says what a format reads of connections. What nobody reads is not computed:
+// most of what can be said of a connection is not in the text report.
+type Needs struct {
+	// Names: Connection.UID, CommunityID, PreviousUID and NextUID, and Digest.UID.
+	Names bool
+	// Peers: Connection.Peers, and the numbers of Wireshark's streams.
+	Peers bool
+	// Durations: Summary.Durations.
+	Durations bool
+	// Events: Conn.Events of every connection; otherwise of those on which a rule has
+	// something to look at.
+	Events bool
+	// Sieve, if set, makes what says which connections Encode and Add are called for;
+	// otherwise they are for all. Each worker has one of its own.
+	Sieve func() Sieve
+}
+
+// Sieve picks connections for a format. It sees those that one worker settles, in no
+// particular order.
+type Sieve interface {
+	// Pick reports whether the format may print the connection. Stamps are in the
+	// order of the connections' numbers, which are not known yet.
+	Pick(stamp uint64, d *Digest) bool
+}
+
+// Needer is a Format that does not read everything. Needs is called once, after Begin.
+type Needer interface {
+	Needs() Needs
+}
+
+// NeedsOf returns what a format reads: everything, if it does not say.
+func NeedsOf(f Format) Needs {
+	if n, ok := f.(Needer); ok {
+		return n.Needs()
+	}
+	return Needs{Names: true, Peers: true, Durations: true, Events: true}
+}
+
+// None picks no connection.
+type None struct{}
+
+// Pick returns false.
+func (None) Pick(uint64, *Digest) bool { return false }
+
+// NoNeeds are those of a format that prints nothing but the summary, and that without
+// durations.
+func NoNeeds() Needs { return Needs{Sieve: func() Sieve { return None{} }} }
