@@ -30,15 +30,16 @@ func Lives(cfg *Config, tuple wire.Tuple, encap []string, limit int, want func(u
 	p := passage{cfg: cfg, encap: encap, limit: limit, want: want, rules: cfg.ruleSet(), ladders: map[uint64]*ladder{}}
 	p.key, _ = tuple.Key()
 	p.key.Encap = 0
-	p.tracker = reassembly.New(reassembly.Config{Profile: cfg.Profile, Networks: cfg.Networks, Observed: p.observed, Settled: p.settled, Watch: &p.peers})
+	// Any seed will do that tells tuples apart; nobody else's are kept.
+	seed := reassembly.Seed{A: 0x9e3779b97f4a7c15, B: 0xd1b54a32d192ed03}
+	p.tracker = reassembly.New(reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Observed: p.observed, Settled: p.settled, Watch: &p.peers})
 
 	// The reader's batches go through here and nowhere else, one at a time. So the
 	// epochs, and with them the times at which the tracker hears the clock, are
 	// those of Run; some of what a connection reports depends on them.
 	free := make(chan *batch, 1)
 	free <- newBatch(0)
-	// Any seed will do that tells tuples apart; nobody else's are kept.
-	r := &reader{cfg: cfg, seed: reassembly.Seed{A: 0x9e3779b97f4a7c15, B: 0xd1b54a32d192ed03}, dec: wire.Decoder{MergeEncap: cfg.MergeEncap}, free: free}
+	r := &reader{cfg: cfg, seed: seed, dec: wire.Decoder{MergeEncap: cfg.MergeEncap}, free: free}
 	p.hash = r.seed.Hash(&p.key)
 	r.send = func(b *batch) {
 		p.take(b)

@@ -154,7 +154,7 @@ func checkMemory(t *testing.T, tr *Tracker) {
 					checkRanges(t, &tr.extents.at(e).repeated)
 				}
 			}
-			if r.wheelSlot >= 0 {
+			if r.turn != 0 {
 				filed++
 			}
 		}
@@ -162,13 +162,20 @@ func checkMemory(t *testing.T, tr *Tracker) {
 	if tr.recs.live() != records || tr.blocks.live() != blocks || tr.extents.live() != extents {
 		t.Fatalf("records %d, blocks %d, extents %d are out; %d, %d, %d are held", tr.recs.live(), tr.blocks.live(), tr.extents.live(), records, blocks, extents)
 	}
-	inWheel := 0
-	for _, rec := range tr.wheel.slots {
-		for ; rec != 0; rec = tr.recs.at(rec).wheelNext {
-			inWheel++
+	// A record may stand in the wheel several times, but has one turn.
+	inWheel, chunks := map[uint32]bool{}, 0
+	for at, list := range tr.wheel.slots {
+		for ; list != 0; list = tr.wheel.lists.at(list).next {
+			chunks++
+			c := tr.wheel.lists.at(list)
+			for _, id := range c.ids[:c.n] {
+				if tr.recs.at(id).turn.in(uint64(at)) {
+					inWheel[id] = true
+				}
+			}
 		}
 	}
-	if inWheel != filed {
-		t.Fatalf("%d records in the wheel, %d think so", inWheel, filed)
+	if len(inWheel) != filed || tr.wheel.lists.live() != chunks {
+		t.Fatalf("%d records in the wheel, %d think so; %d lists of %d", len(inWheel), filed, chunks, tr.wheel.lists.live())
 	}
 }

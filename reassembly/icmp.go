@@ -53,15 +53,13 @@ func (t *Tracker) Quoted(e *wire.ICMP) bool { return t.QuotedHashed(e, t.cfg.See
 
 // QuotedHashed is Quoted for callers that know Seed.Hash of the quoted tuple already.
 func (t *Tracker) QuotedHashed(e *wire.ICMP, hash uint64) bool {
-	key, swapped := e.Tuple.Key()
-	t.lookup = key
-	rec, _ := t.table.find(slotHash(hash, key.Encap), t.sameKey)
+	key, swapped := keyOf(&e.Tuple)
+	rec := t.find(&key, slotHash(hash, key.path()))
 	if rec == 0 {
 		// On the way back it may be encapsulated as the other direction is.
-		key.Encap = 0
-		t.lookup = key
-		if rec, _ = t.table.find(hash, t.sameKey); rec == 0 && t.tagged.count > 0 {
-			rec, _ = t.tagged.find(hash, t.sameTuple)
+		bare := key.bare()
+		if rec = t.find(&bare, hash); rec == 0 {
+			rec = t.findTagged(&bare, hash)
 		}
 	}
 	for ; rec != 0; rec = t.recs.at(rec).older {

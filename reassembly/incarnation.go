@@ -173,10 +173,8 @@ func (r *record) distance(s *wire.Segment, swapped bool) uint32 {
 
 // reopen begins a new incarnation of a tuple whose last one is still held.
 func (t *Tracker) reopen(rec uint32, s *wire.Segment, swapped bool) uint32 {
-	t.lookup = t.recs.at(rec).key
-	key := t.lookup
+	key := t.recs.at(rec).key
 	hash := t.recs.at(rec).hash // the segment's own may be that of the other way
-	_, at := t.table.find(hash, t.sameKey)
 	n, oldest := 1, rec
 	for ; t.recs.at(oldest).older != 0; n++ {
 		oldest = t.recs.at(oldest).older
@@ -185,8 +183,8 @@ func (t *Tracker) reopen(rec uint32, s *wire.Segment, swapped bool) uint32 {
 		t.settle(oldest, EndedReused, s.At)
 		// Settling an older one leaves the table as it is.
 	}
-	t.table.remove(at)
-	fresh := t.open(s, key, hash, swapped)
+	t.unfile(rec, hash)
+	fresh := t.open(s, &key, hash, swapped)
 	r, f := t.recs.at(rec), t.recs.at(fresh)
 	f.older, r.newer = rec, fresh
 	f.previous, r.next = r.neighbour(), f.neighbour()
@@ -204,7 +202,7 @@ func (t *Tracker) superseded(rec uint32, answer wire.FrameID, now wire.Time) {
 			o.replaced = true
 			o.next.answer, o.next.answerAt = answer, now
 			o.deadline = now.Add(t.patience.TimeWait)
-			t.wheel.file(t, i)
+			t.wheel.file(i, o.deadline, &o.turn)
 		}
 	}
 }
@@ -216,19 +214,14 @@ func (t *Tracker) superseded(rec uint32, answer wire.FrameID, now wire.Time) {
 // is taken for its own. Of several connections of the tuple the one without
 // encapsulation is asked, then the newest with one: enough for taps, and what is
 // found depends on the tuple's own history alone.
-func (t *Tracker) otherWay(s *wire.Segment, key wire.Tuple, tuple uint64, swapped bool) uint32 {
-	own := key.Encap
-	key.Encap = 0
-	t.lookup = key
+func (t *Tracker) otherWay(s *wire.Segment, key *tupleKey, tuple uint64, swapped bool) uint32 {
+	own, bare := key.path(), key.bare()
 	if own != 0 {
-		if rec, _ := t.table.find(tuple, t.sameKey); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
+		if rec := t.find(&bare, tuple); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
 			return rec
 		}
 	}
-	if t.tagged.count == 0 {
-		return 0
-	}
-	if rec, _ := t.tagged.find(tuple, t.sameTuple); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
+	if rec := t.findTagged(&bare, tuple); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
 		return rec
 	}
 	return 0
@@ -237,7 +230,7 @@ func (t *Tracker) otherWay(s *wire.Segment, key wire.Tuple, tuple uint64, swappe
 // answeredBy reports whether a segment under another encapsulation is the other
 // direction of the connection, and remembers that.
 func (r *record) answeredBy(s *wire.Segment, encap wire.EncapID, swapped bool) bool {
-	if r.key.Encap == encap {
+	if r.key.path() == encap {
 		return false
 	}
 	from := r.side(swapped)
@@ -256,14 +249,12 @@ func (r *record) answeredBy(s *wire.Segment, encap wire.EncapID, swapped bool) b
 // tag files a record with an encapsulation under its tuple alone, in place of an
 // older one.
 func (t *Tracker) tag(rec uint32) {
-	key := t.recs.at(rec).key
-	if key.Encap == 0 {
+	r := t.recs.at(rec)
+	if r.key.path() == 0 {
 		return
 	}
-	key.Encap = 0
-	t.lookup = key
-	hash := t.recs.at(rec).tupleHash()
-	if _, at := t.tagged.find(hash, t.sameTuple); at >= 0 && t.tagged.slots[at].rec != 0 {
+	bare, hash := r.key.bare(), r.tupleHash()
+	if held, at := t.tagAt(&bare, hash); held != 0 {
 		t.tagged.slots[at].rec = rec
 		return
 	}
@@ -272,16 +263,35 @@ func (t *Tracker) tag(rec uint32) {
 
 // untag takes a record out of that index, if it is the one filed there.
 func (t *Tracker) untag(rec uint32) {
-	key := t.recs.at(rec).key
-	if key.Encap == 0 {
+	r := t.recs.at(rec)
+	if r.key.path() == 0 {
 		return
 	}
-	key.Encap = 0
-	t.lookup = key
-	if found, at := t.tagged.find(t.recs.at(rec).tupleHash(), t.sameTuple); found == rec {
+	bare := r.key.bare()
+	if held, at := t.tagAt(&bare, r.tupleHash()); held == rec {
 		t.tagged.remove(at)
 	}
 }
 
+// findTagged returns the record that is filed under a tuple alone, 0 if there is none.
+func (t *Tracker) findTagged(bare *tupleKey, tuple uint64) uint32 {
+	if t.tagged.count == 0 {
+		return 0
+	}
+	rec, _ := t.tagAt(bare, tuple)
+	return rec
+}
+
+func (t *Tracker) tagAt(bare *tupleKey, tuple uint64) (rec uint32, at int) {
+	rec, at = t.tagged.first(tuple)
+	for rec != 0 {
+		if k := t.recs.at(rec).key.bare(); k.is(bare) {
+			break
+		}
+		rec, at = t.tagged.after(tuple, at)
+	}
+	return rec, at
+}
+
 // tupleHash is the hash that the tuple has without its encapsulation.
-func (r *record) tupleHash() uint64 { return r.hash - slotHash(0, r.key.Encap) }
+func (r *record) tupleHash() uint64 { return r.hash - slotHash(0, r.key.path()) }

@@ -250,5 +250,5 @@ func (t *Tracker) reconsider(rec uint32, s *wire.Segment, from Side, kind Kind, 
 		r.deadline = 0
 		return
 	}
-	t.wheel.file(t, rec)
+	t.wheel.file(rec, r.deadline, &r.turn)
 }

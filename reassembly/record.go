@@ -9,7 +9,7 @@ import (
 // record is one connection while it is tracked. It has no pointers: the slab of
 // records costs the garbage collector nothing.
 type record struct {
-	key  wire.Tuple // in the direction that Tuple.Key chooses
+	key  tupleKey
 	hash uint64
 
 	start, last      wire.Time
@@ -34,10 +34,7 @@ type record struct {
 	// older and newer link the incarnations of the tuple that are held at once;
 	// the table knows the newest.
 	older, newer uint32
-	// wheelPrev and wheelNext link the records of one wheel slot.
-	wheelPrev, wheelNext uint32
-	wheelSlot            int32 // -1: in none
-	wheelAt              int64 // the second of the slot's turn
+	turn         turn // of the wheel
 
 	logHead, logTail uint32 // blocks
 	logLen           uint32 // events
@@ -53,8 +50,8 @@ type record struct {
 
 	state  recordState
 	roleBy RoleBy
-	// clientIsSrc: the client is key.Src.
-	clientIsSrc bool
+	// clientIsLow: the client is the key's lower end.
+	clientIsLow bool
 	// replaced: a newer incarnation was answered.
 	replaced bool
 	// aliveAfterRST has a bit for each side that sent something else after a RST.
@@ -79,17 +76,17 @@ type record struct {
 
 // incarnation is what a record keeps of a neighbour.
 type incarnation struct {
-	start, last    wire.Time
-	frame          wire.FrameID
-	answer         wire.FrameID
-	answerAt       wire.Time
-	seq            wire.Seq
-	clientIsSrc    bool
-	openedByKeySrc bool
-	known          bool
-	hasTime        bool
-	ttl            uint8
-	tsMax          uint32
+	start, last wire.Time
+	frame       wire.FrameID
+	answer      wire.FrameID
+	answerAt    wire.Time
+	seq         wire.Seq
+	clientIsLow bool
+	openedByLow bool
+	known       bool
+	hasTime     bool
+	ttl         uint8
+	tsMax       uint32
 }
 
 // recordState says, without hindsight, how far a connection has come; it decides
@@ -200,22 +197,16 @@ func (t *Tracker) event(r eventRef) *Event {
 	return &t.blocks.at(uint32(r) / blockEvents).events[uint32(r)%blockEvents]
 }
 
-// side returns who sent a segment whose tuple, turned by Tuple.Key, was or was not
-// swapped.
+// side returns who sent a segment whose tuple was, or was not, swapped by keyOf.
 func (r *record) side(swapped bool) Side {
-	if r.clientIsSrc != swapped {
+	if r.clientIsLow != swapped {
 		return Client
 	}
 	return Server
 }
 
 // tuple returns the tuple from the client to the server.
-func (r *record) tuple() wire.Tuple {
-	if r.clientIsSrc {
-		return r.key
-	}
-	return r.key.Reverse()
-}
+func (r *record) tuple() wire.Tuple { return r.key.tuple(r.clientIsLow) }
 
 func (r *record) neighbour() incarnation {
 	f := &r.half[Client]
@@ -224,25 +215,22 @@ func (r *record) neighbour() incarnation {
 	}
 	return incarnation{
 		hasTime: f.has(hasTime), ttl: f.hops, tsMax: f.tsMax,
-		start: r.start, last: r.last, frame: r.first, seq: r.firstSeq, clientIsSrc: r.clientIsSrc,
-		openedByKeySrc: r.clientIsSrc == (r.roleBy == RoleBySYN), known: true,
+		start: r.start, last: r.last, frame: r.first, seq: r.firstSeq, clientIsLow: r.clientIsLow,
+		openedByLow: r.clientIsLow == (r.roleBy == RoleBySYN), known: true,
 	}
 }
 
 // public describes a neighbour for the connection whose client is, or is not, the
-// key's source.
-func (i *incarnation) public(key wire.Tuple, clientIsSrc bool) Incarnation {
+// key's lower end.
+func (i *incarnation) public(key *tupleKey, clientIsLow bool) Incarnation {
 	if !i.known {
 		return Incarnation{}
 	}
-	if !i.clientIsSrc {
-		key = key.Reverse()
-	}
 	opener := Server
-	if i.openedByKeySrc == clientIsSrc {
+	if i.openedByLow == clientIsLow {
 		opener = Client
 	}
-	return Incarnation{Key: UIDKey{Tuple: key, Start: i.start, ISN: i.seq}, Last: i.last, Frame: i.frame, Opener: opener, Answer: i.answer, AnswerAt: i.answerAt, TTL: i.ttl, TSVal: i.tsMax, HasTime: i.hasTime}
+	return Incarnation{Key: UIDKey{Tuple: key.tuple(i.clientIsLow), Start: i.start, ISN: i.seq}, Last: i.last, Frame: i.frame, Opener: opener, Answer: i.answer, AnswerAt: i.answerAt, TTL: i.ttl, TSVal: i.tsMax, HasTime: i.hasTime}
 }
 
 // The bits of record.noted, to be shifted by the Side.

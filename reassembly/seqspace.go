@@ -19,7 +19,7 @@ func (t *Tracker) account(r *record, s *wire.Segment, from Side, kind Kind) (m M
 	if s.Options.Set.Has(wire.OptTimestamps) {
 		m |= MarkTimestamp
 	}
-	if r.previous.known && !r.plausible(s, from) && t.tombs.isOld(s, r.key, r.hash, r.clientIsSrc != (from == Client)) {
+	if r.previous.known && !r.plausible(s, from) && t.tombs.isOld(s, &r.key, r.hash, r.clientIsLow != (from == Client)) {
 		return m | MarkOther
 	}
 	if s.DSACK() {

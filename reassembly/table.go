@@ -22,12 +22,25 @@ const fold1, fold2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 // Hash returns the same value for both directions of a connection. It leaves the
 // encapsulation path out, so that both views of a doubly captured connection fall
 // into one shard.
-func (s Seed) Hash(t *wire.Tuple) uint64 {
+func (s Seed) Hash(t *wire.Tuple) uint64 { return s.ends(t.Src, t.SrcPort, t.Dst, t.DstPort) }
+
+func (s Seed) ends(x wire.Addr, xPort uint16, y wire.Addr, yPort uint16) uint64 {
 	// Each end is folded by itself and the two are added: no need to know which is
 	// the lower one.
-	a := mix(t.Src.Hi^s.A^fold1, t.Src.Lo^uint64(t.SrcPort)<<48^s.B)
-	b := mix(t.Dst.Hi^s.A^fold1, t.Dst.Lo^uint64(t.DstPort)<<48^s.B)
+	a := mix(x.Hi^s.A^fold1, x.Lo^uint64(xPort)<<48^s.B)
+	b := mix(y.Hi^s.A^fold1, y.Lo^uint64(yPort)<<48^s.B)
 	return mix(a+b^s.B, s.A|1^fold2)
+}
+
+// hash is where the table files a key.
+func (s Seed) hash(k *tupleKey) uint64 {
+	return slotHash(s.ends(k.low, uint16(k.ports>>16), k.high, uint16(k.ports)), k.path())
+}
+
+// slotHash is where the table files a tuple: the same one in another VLAN is another
+// connection in another slot.
+func slotHash(tuple uint64, encap wire.EncapID) uint64 {
+	return tuple + uint64(encap)*0x9e3779b97f4a7c15
 }
 
 // table maps connections to record numbers: open addressing with linear probing.
@@ -45,23 +58,28 @@ type slot struct {
 
 const tableMin = 16
 
-// find returns the record for which same holds among those filed under the hash,
-// and its slot; 0 and the slot where it would go if there is none, -1 in an empty
-// table.
-func (t *table) find(hash uint64, same func(rec uint32) bool) (rec uint32, at int) {
+// first returns a record that is filed under the hash, and its slot; 0 if there is
+// none.
+func (t *table) first(hash uint64) (rec uint32, at int) {
 	if len(t.slots) == 0 {
-		return 0, -1
+		return 0, 0
 	}
+	return t.seek(uint32(hash), int(uint32(hash))&(len(t.slots)-1))
+}
+
+// after returns the next one behind slot at, if that was another key's.
+func (t *table) after(hash uint64, at int) (rec uint32, next int) {
+	return t.seek(uint32(hash), (at+1)&(len(t.slots)-1))
+}
+
+func (t *table) seek(tag uint32, at int) (rec uint32, found int) {
 	mask := len(t.slots) - 1
-	tag := uint32(hash)
-	for i := int(tag) & mask; ; i = (i + 1) & mask {
-		s := t.slots[i]
-		if s.rec == 0 {
-			return 0, i
+	for {
+		s := &t.slots[at&mask]
+		if s.rec == 0 || s.tag == tag {
+			return s.rec, at & mask
 		}
-		if s.tag == tag && same(s.rec) {
-			return s.rec, i
-		}
+		at++
 	}
 }
 

@@ -7,65 +7,90 @@ import "github.com/tcplife/tcplife/wire"
 type tombs struct {
 	t     *Tracker
 	slab  slab[tomb]
+	lates slab[Late]
 	table table
 	// queue holds tombs in the order in which they are forgotten, which is that of
 	// burying; those from fresh on were buried since the clock was last told.
 	queue       []uint32
 	head, fresh int
-	same        func(uint32) bool
 }
 
+// tomb is what is kept of a connection, in few octets: a flood leaves as many as it
+// sends SYNs.
 type tomb struct {
-	key      wire.Tuple
-	hash     uint64
+	key      tupleKey
 	expires  wire.Time // what comes later is not late any more
 	gone     wire.Time // when the tomb is forgotten: no sooner
-	life     incarnation
-	previous incarnation
+	start    wire.Time
+	last     wire.Time
+	frame    wire.FrameID
 	ends     [2]tombEnd
-	replaced bool // a newer connection of the tuple was buried since
-	late     Late // Packets zero: nothing came
+	firstSeq wire.Seq
+	tsMax    uint32
+	late     uint32 // 0: nothing came
+	ttl      uint8
+	flags    tombFlags
 }
 
 // tombEnd is the part of a side's sequence space by which its segments are known.
-type tombEnd struct {
-	from, next wire.Seq
-	known      bool
-}
+type tombEnd struct{ from, next wire.Seq }
 
-func (ts *tombs) init(t *Tracker) {
-	ts.t = t
-	ts.same = func(i uint32) bool { return ts.slab.at(i).key == t.lookup }
-}
+type tombFlags uint8
 
-func (ts *tombs) find(key wire.Tuple, hash uint64) (uint32, int) {
-	ts.t.lookup = key
-	return ts.table.find(hash, ts.same)
-}
+const (
+	tombKnown       tombFlags = 1 << iota // from and next of the client are known, of the server shifted by one
+	_                                     // the server's
+	tombClientIsLow                       // the client is the key's lower end
+	tombOpenedByLow                       // so is who began
+	tombHasTime                           // tsMax is set
+	tombReplaced                          // a newer connection of the tuple was buried since
+)
 
-// bury remembers a connection that leaves. The newest of a tuple counts. What is
-// late goes by the connection's own end, not by when somebody noticed it.
-func (ts *tombs) bury(r *record, now wire.Time) {
-	if r.deadline != 0 {
-		now = min(now, r.deadline)
+func (b *tomb) has(f tombFlags) bool { return b.flags&f != 0 }
+
+// find returns the tomb of a tuple, and its slot.
+func (ts *tombs) find(key *tupleKey, hash uint64) (uint32, int) {
+	i, at := ts.table.first(hash)
+	for i != 0 && !ts.slab.at(i).key.is(key) {
+		i, at = ts.table.after(hash, at)
 	}
-	if old, at := ts.find(r.key, r.hash); old != 0 {
-		ts.slab.at(old).replaced = true
-		ts.table.remove(at)
+	return i, at
+}
+
+// bury remembers a connection that leaves, as its neighbours would know it. The newest
+// of a tuple counts. What is late goes by the connection's own end, not by when
+// somebody noticed it.
+func (ts *tombs) bury(key *tupleKey, hash uint64, life *incarnation, ends [2]tombEnd, known [2]bool, end wire.Time) {
+	if ts.table.count != 0 {
+		if old, at := ts.find(key, hash); old != 0 {
+			ts.slab.at(old).flags |= tombReplaced
+			ts.table.remove(at)
+		}
 	}
 	i := ts.slab.get()
 	b := ts.slab.at(i)
-	*b = tomb{key: r.key, hash: r.hash, expires: now.Add(ts.t.patience.FINRetrySpan), life: r.neighbour(), previous: r.previous}
-	for side := range r.half {
-		h := &r.half[side]
-		from := h.first
-		if h.has(hasISN) {
-			from = h.isn
-		}
-		b.ends[side] = tombEnd{from, h.next, h.has(hasNext)}
+	*b = tomb{
+		key: *key, expires: end.Add(ts.t.patience.FINRetrySpan), start: life.start, last: life.last, frame: life.frame,
+		ends: ends, firstSeq: life.seq, tsMax: life.tsMax, ttl: life.ttl,
 	}
-	ts.table.insert(r.hash, i)
+	for _, f := range [...]struct {
+		flag tombFlags
+		set  bool
+	}{{tombKnown, known[Client]}, {tombKnown << 1, known[Server]}, {tombClientIsLow, life.clientIsLow}, {tombOpenedByLow, life.openedByLow}, {tombHasTime, life.hasTime}} {
+		if f.set {
+			b.flags |= f.flag
+		}
+	}
+	ts.table.insert(hash, i)
 	ts.queue = append(ts.queue, i)
+}
+
+// life describes the buried connection to its successor.
+func (b *tomb) life() incarnation {
+	return incarnation{
+		start: b.start, last: b.last, frame: b.frame, seq: b.firstSeq, clientIsLow: b.has(tombClientIsLow), openedByLow: b.has(tombOpenedByLow),
+		known: true, hasTime: b.has(tombHasTime), ttl: b.ttl, tsMax: b.tsMax,
+	}
 }
 
 // expire forgets the tombs whose time is over and tells what came late. A tomb's
@@ -94,15 +119,24 @@ func (ts *tombs) expire(now wire.Time) {
 }
 
 func (ts *tombs) drop(i uint32, b *tomb) {
-	if b.late.Packets != [2]uint64{} {
-		ts.t.cfg.Late(&b.late)
+	if b.late != 0 {
+		ts.t.cfg.Late(ts.lates.at(b.late))
+		ts.lates.put(b.late)
 	}
-	if !b.replaced {
-		if _, at := ts.find(b.key, b.hash); at >= 0 {
-			ts.table.remove(at)
-		}
+	if !b.has(tombReplaced) {
+		ts.table.remove(ts.slot(i, b))
 	}
 	ts.slab.put(i)
+}
+
+// slot returns where a tomb that is not replaced is filed.
+func (ts *tombs) slot(i uint32, b *tomb) int {
+	hash := ts.t.cfg.Seed.hash(&b.key)
+	j, at := ts.table.first(hash)
+	for j != i {
+		j, at = ts.table.after(hash, at)
+	}
+	return at
 }
 
 func (ts *tombs) flush() {
@@ -115,37 +149,36 @@ func (ts *tombs) flush() {
 // owns reports whether a segment's numbers lie in the buried connection.
 func (b *tomb) owns(s *wire.Segment, from Side) bool {
 	f, p := &b.ends[from], &b.ends[from.Peer()]
-	return f.known && inside(s.Seq, f.from, f.next) &&
-		(s.Flags&wire.ACK == 0 || !p.known || inside(s.Ack, p.from, p.next))
+	return b.has(tombKnown<<from) && inside(s.Seq, f.from, f.next) &&
+		(s.Flags&wire.ACK == 0 || !b.has(tombKnown<<from.Peer()) || inside(s.Ack, p.from, p.next))
+}
+
+// side returns who sent a segment of the buried connection's tuple.
+func (b *tomb) side(swapped bool) Side {
+	if b.has(tombClientIsLow) != swapped {
+		return Client
+	}
+	return Server
 }
 
 // inside reports whether s lies between from and to, both included.
 func inside(s, from, to wire.Seq) bool { return !s.Before(from) && !s.After(to) }
 
-// claim takes a segment of a tuple that no connection holds, if it belongs to one
-// that has left: a SYN only with the very same number, anything else if its
+// claim takes a segment of a tuple that no connection holds, if it belongs to the one
+// that is buried as i: a SYN only with the very same number, anything else if its
 // numbers fit.
-func (ts *tombs) claim(s *wire.Segment, key wire.Tuple, hash uint64, swapped bool) bool {
-	if ts.table.count == 0 {
-		return false
-	}
-	i, _ := ts.find(key, hash)
-	if i == 0 {
-		return false
-	}
+func (ts *tombs) claim(i uint32, s *wire.Segment, swapped bool) bool {
 	b := ts.slab.at(i)
-	from := Server
-	if b.life.clientIsSrc != swapped {
-		from = Client
-	}
+	from := b.side(swapped)
 	if s.At > b.expires || s.Flags&wire.SYN != 0 && s.Seq != b.ends[from].from || !b.owns(s, from) {
 		return false
 	}
-	l := &b.late
-	if l.Packets == [2]uint64{} {
-		in := b.life.public(b.key, b.life.clientIsSrc)
-		*l = Late{Key: in.Key, Tuple: in.Key.Tuple, Start: s.At, First: s.Frame}
+	if b.late == 0 {
+		b.late = ts.lates.get()
+		key := UIDKey{Tuple: b.key.tuple(b.has(tombClientIsLow)), Start: b.start, ISN: b.firstSeq}
+		*ts.lates.at(b.late) = Late{Key: key, Tuple: key.Tuple, Start: s.At, First: s.Frame}
 	}
+	l := ts.lates.at(b.late)
 	l.End, l.Last = max(l.End, s.At), s.Frame
 	l.Packets[from]++
 	l.Bytes[from] += uint64(s.Len)
@@ -161,30 +194,22 @@ func (ts *tombs) claim(s *wire.Segment, key wire.Tuple, hash uint64, swapped boo
 	return true
 }
 
-// neighbourOf returns the buried connection of a tuple, for its successor.
-func (ts *tombs) neighbourOf(key wire.Tuple, hash uint64) incarnation {
-	if ts.table.count != 0 {
-		if i, _ := ts.find(key, hash); i != 0 {
-			return ts.slab.at(i).life
-		}
+// of returns the tomb of a tuple, 0 if there is none.
+func (ts *tombs) of(key *tupleKey, hash uint64) uint32 {
+	if ts.table.count == 0 {
+		return 0
 	}
-	return incarnation{}
+	i, _ := ts.find(key, hash)
+	return i
 }
 
 // isOld reports whether a segment's numbers lie in the buried connection of its
 // tuple.
-func (ts *tombs) isOld(s *wire.Segment, key wire.Tuple, hash uint64, swapped bool) bool {
-	if ts.table.count == 0 {
-		return false
-	}
-	i, _ := ts.find(key, hash)
+func (ts *tombs) isOld(s *wire.Segment, key *tupleKey, hash uint64, swapped bool) bool {
+	i := ts.of(key, hash)
 	if i == 0 {
 		return false
 	}
 	b := ts.slab.at(i)
-	from := Server
-	if b.life.clientIsSrc != swapped {
-		from = Client
-	}
-	return b.owns(s, from)
+	return b.owns(s, b.side(swapped))
 }

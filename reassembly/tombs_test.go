@@ -37,8 +37,8 @@ func TestTombs(t *testing.T) {
 			"bury": func(t *rapid.T) {
 				s := segment(t)
 				s.Seq = wire.Seq(rapid.SampledFrom([]uint32{0, 1 << 20, 0xfffffff0}).Draw(t, "isn"))
-				key, swapped := s.Tuple.Key()
-				rec := tr.open(&s, key, tr.cfg.Seed.Hash(&key), swapped)
+				key, swapped := keyOf(&s.Tuple)
+				rec := tr.open(&s, &key, tr.cfg.Seed.hash(&key), swapped)
 				r := tr.recs.at(rec)
 				h := &r.half[r.side(swapped)]
 				h.isn, h.next = s.Seq, s.Seq+100
@@ -57,9 +57,10 @@ func TestTombs(t *testing.T) {
 					g = &grave{}
 				}
 				s.Seq = g.isn + wire.Seq(offset)
-				key, swapped := s.Tuple.Key()
+				key, swapped := keyOf(&s.Tuple)
 				want := ok && now <= g.expires && offset >= 0 && offset <= 100 && (s.Flags&wire.SYN == 0 || offset == 0)
-				if got := tr.tombs.claim(&s, key, tr.cfg.Seed.Hash(&key), swapped); got != want {
+				tomb := tr.tombs.of(&key, tr.cfg.Seed.hash(&key))
+				if got := tomb != 0 && tr.tombs.claim(tomb, &s, swapped); got != want {
 					t.Fatalf("claimed %v, want %v (offset %d, flags %v)", got, want, offset, s.Flags)
 				}
 				if want {
@@ -103,8 +104,8 @@ func TestTombsQueueMovesUp(t *testing.T) {
 	for i := range 20_000 {
 		s := newScript().client(syn, 0, 0).segs[0]
 		s.At, s.Tuple.SrcPort, s.Tuple.Src.Lo = now, uint16(i), s.Tuple.Src.Lo+uint64(i)>>16
-		key, swapped := s.Tuple.Key()
-		tr.settle(tr.open(&s, key, tr.cfg.Seed.Hash(&key), swapped), EndedSettled, now)
+		key, swapped := keyOf(&s.Tuple)
+		tr.settle(tr.open(&s, &key, tr.cfg.Seed.hash(&key), swapped), EndedSettled, now)
 		now = now.Add(time.Second)
 		tr.Advance(now)
 	}

@@ -54,14 +54,11 @@ type Tracker struct {
 	fed      wire.Time // the largest time of a segment
 	started  bool
 
-	sameKey   func(rec uint32) bool // looks for lookup; made once, so that it costs no allocation
-	sameTuple func(rec uint32) bool // the same for tagged
-	lookup    wire.Tuple
-	rest      []uint32 // records that Flush has still to hand out
-	conn      Conn     // handed to Settled
-	replay    []Event  // handed to Watch
-	packed    []Event  // see pack
-	infer     inference
+	rest   []uint32 // records that Flush has still to hand out
+	conn   Conn     // handed to Settled
+	replay []Event  // handed to Watch
+	packed []Event  // see pack
+	infer  inference
 }
 
 // New returns an empty tracker.
@@ -77,13 +74,7 @@ func New(cfg Config) *Tracker {
 		cfg.Late = func(*Late) {}
 	}
 	t := &Tracker{cfg: cfg, patience: cfg.patience()}
-	t.sameKey = func(rec uint32) bool { return t.recs.at(rec).key == t.lookup }
-	t.sameTuple = func(rec uint32) bool {
-		k := t.recs.at(rec).key
-		k.Encap = 0
-		return k == t.lookup
-	}
-	t.tombs.init(t)
+	t.tombs.t = t
 	return t
 }
 
@@ -102,13 +93,12 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 	if s.At > t.fed {
 		t.fed = s.At
 	}
-	key, swapped := s.Tuple.Key()
+	key, swapped := keyOf(&s.Tuple)
 	tuple := hash
-	hash = slotHash(tuple, key.Encap)
-	t.lookup = key
-	rec, _ := t.table.find(hash, t.sameKey)
+	hash = slotHash(tuple, key.path())
+	rec := t.find(&key, hash)
 	if rec == 0 {
-		rec = t.otherWay(s, key, tuple, swapped)
+		rec = t.otherWay(s, &key, tuple, swapped)
 	}
 	if rec != 0 {
 		if r := t.recs.at(rec); r.deadline != 0 && r.deadline < s.At {
@@ -119,11 +109,12 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 		}
 	}
 	if rec == 0 {
-		if t.tombs.claim(s, key, hash, swapped) {
+		tomb := t.tombs.of(&key, hash)
+		if tomb != 0 && t.tombs.claim(tomb, s, swapped) {
 			return
 		}
-		other := t.elsewhere(key, tuple)
-		rec = t.open(s, key, hash, swapped)
+		other := t.elsewhere(&key, tuple)
+		rec = t.open(s, &key, hash, swapped)
 		t.sibling(other, rec, s, swapped)
 	} else if of := t.incarnationOf(rec, s, swapped); of != rec {
 		if o := t.recs.at(of); o.replaced && s.Span() > 0 {
@@ -138,10 +129,22 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 	t.take(rec, s, swapped)
 }
 
-// slotHash is where the table files a tuple: the same one in another VLAN is
-// another connection in another slot.
-func slotHash(tuple uint64, encap wire.EncapID) uint64 {
-	return tuple + uint64(encap)*0x9e3779b97f4a7c15
+// find returns the newest connection of a tuple, 0 if none is held.
+func (t *Tracker) find(key *tupleKey, hash uint64) uint32 {
+	rec, at := t.table.first(hash)
+	for rec != 0 && !t.recs.at(rec).key.is(key) {
+		rec, at = t.table.after(hash, at)
+	}
+	return rec
+}
+
+// unfile takes a connection out of the table.
+func (t *Tracker) unfile(rec uint32, hash uint64) {
+	held, at := t.table.first(hash)
+	for held != rec {
+		held, at = t.table.after(hash, at)
+	}
+	t.table.remove(at)
 }
 
 // quietMin is the silence that is remembered, because devices on the path may have
@@ -222,17 +225,19 @@ func kindOf(s *wire.Segment) Kind {
 }
 
 // open begins a connection with its first captured segment.
-func (t *Tracker) open(s *wire.Segment, key wire.Tuple, hash uint64, swapped bool) uint32 {
+func (t *Tracker) open(s *wire.Segment, key *tupleKey, hash uint64, swapped bool) uint32 {
 	rec := t.recs.get()
 	r := t.recs.at(rec)
-	*r = record{key: key, hash: hash, start: s.At, last: s.At, first: s.Frame, firstSeq: s.Seq, carrier: s.Carrier, wheelSlot: -1}
+	*r = record{key: *key, hash: hash, start: s.At, last: s.At, first: s.Frame, firstSeq: s.Seq, carrier: s.Carrier}
 	client, by := roles(s)
 	r.roleBy = by
-	r.clientIsSrc = (client == Client) != swapped
+	r.clientIsLow = (client == Client) != swapped
 	if by != RoleBySYN && by != RoleBySYNACK {
 		r.state = stateOpen
 	}
-	r.previous = t.tombs.neighbourOf(key, hash)
+	if i := t.tombs.of(key, hash); i != 0 {
+		r.previous = t.tombs.slab.at(i).life()
+	}
 	t.table.insert(hash, rec)
 	t.tag(rec)
 	r.stamp = t.cfg.Opened()
@@ -317,16 +322,50 @@ func (t *Tracker) settle(rec uint32, why Ended, now wire.Time) {
 	if r.newer != 0 {
 		t.recs.at(r.newer).older = 0
 	} else {
-		t.lookup = r.key
-		if _, at := t.table.find(r.hash, t.sameKey); at >= 0 {
-			t.table.remove(at)
-		}
+		t.unfile(rec, r.hash)
 	}
 	t.untag(rec)
-	t.wheel.remove(t, rec)
 	t.emit(rec, why, now)
-	t.tombs.bury(r, now)
+	t.bury(r, now)
 	t.release(rec)
+}
+
+// bury leaves a tomb of a connection.
+func (t *Tracker) bury(r *record, now wire.Time) {
+	if r.deadline != 0 {
+		now = min(now, r.deadline)
+	}
+	var ends [2]tombEnd
+	var known [2]bool
+	for side := range r.half {
+		h := &r.half[side]
+		from := h.first
+		if h.has(hasISN) {
+			from = h.isn
+		}
+		ends[side], known[side] = tombEnd{from, h.next}, h.has(hasNext)
+	}
+	life := r.neighbour()
+	t.tombs.bury(&r.key, r.hash, &life, ends, known, now)
+}
+
+// turn is called by the wheel when a slot's turn has come in which a record was filed,
+// if it still is.
+func (t *Tracker) turn(rec uint32, slot uint64, now wire.Time) {
+	r := t.recs.at(rec)
+	if !r.turn.in(slot) {
+		return
+	}
+	r.turn = 0
+	switch {
+	case r.deadline == 0:
+	case r.deadline > now:
+		t.wheel.file(rec, r.deadline, &r.turn)
+	case r.replaced:
+		t.settle(rec, EndedReused, now)
+	default:
+		t.settle(rec, EndedSettled, now)
+	}
 }
 
 // settleOverdue lets the older lives of a tuple go whose time is over, as Advance
@@ -368,6 +407,7 @@ func (t *Tracker) release(rec uint32) {
 			t.extents.put(e)
 		}
 	}
+	r.turn = 0 // the wheel may still name it
 	t.recs.put(rec)
 }
 
@@ -395,7 +435,7 @@ func (t *Tracker) describe(c *Conn, r *record) {
 	*c = Conn{
 		Tuple: r.tuple(), RoleBy: r.roleBy, First: r.first, Last: r.lastFrame, Start: r.start, End: r.last,
 		Events: events, ICMP: icmp, Dropped: r.dropped, Seen: r.seen, Quiet: Quiet{r.quietAt, r.quietFrame, r.quietFor}, Idle: r.idle, Key: UIDKey{Tuple: r.tuple(), Start: r.start, ISN: r.firstSeq},
-		Previous: r.previous.public(r.key, r.clientIsSrc), Next: r.next.public(r.key, r.clientIsSrc), Replaced: r.replaced, View: r.view,
+		Previous: r.previous.public(&r.key, r.clientIsLow), Next: r.next.public(&r.key, r.clientIsLow), Replaced: r.replaced, View: r.view,
 	}
 	for i := range r.half {
 		h, e := &r.half[i], &c.Ends[i]
@@ -456,7 +496,7 @@ func (r *record) sum() (seen Seen) {
 	if r.next.known {
 		seen |= SeenReopened
 	}
-	if r.key.Src == r.key.Dst && r.key.SrcPort == r.key.DstPort {
+	if r.key.self() {
 		seen |= SeenSelf
 	}
 	return seen

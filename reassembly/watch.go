@@ -64,23 +64,17 @@ func (t *Tracker) sibling(rec, fresh uint32, s *wire.Segment, swapped bool) {
 
 // elsewhere returns a connection of the same tuple under another encapsulation: the
 // one without any, else the newest.
-func (t *Tracker) elsewhere(key wire.Tuple, tuple uint64) uint32 {
-	if t.cfg.Watch == nil || key.Encap == 0 && t.tagged.count == 0 {
+func (t *Tracker) elsewhere(key *tupleKey, tuple uint64) uint32 {
+	if t.cfg.Watch == nil || key.path() == 0 && t.tagged.count == 0 {
 		return 0
 	}
-	own := key.Encap
-	key.Encap = 0
-	t.lookup = key
-	if own != 0 {
-		if rec, _ := t.table.find(tuple, t.sameKey); rec != 0 {
+	bare := key.bare()
+	if key.path() != 0 {
+		if rec := t.find(&bare, tuple); rec != 0 {
 			return rec
 		}
 	}
-	if t.tagged.count == 0 {
-		return 0
-	}
-	rec, _ := t.tagged.find(tuple, t.sameTuple)
-	return rec
+	return t.findTagged(&bare, tuple)
 }
 
 // events appends a record's log to a list.

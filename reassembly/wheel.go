@@ -2,19 +2,43 @@ package reassembly
 
 import "github.com/tcplife/tcplife/wire"
 
-// wheel holds the records that have a deadline, in slots of one second. It is
+// wheel holds the connections that have a deadline, in slots of one second. It is
 // lazy: a segment that moves a deadline back only writes the record; the slot's turn
-// finds the record too early and files it again.
+// finds the record too early and files it again. And it takes nothing out: what was
+// filed anew, or has left, is known by its record, which names its turn, and is passed
+// over when another one's comes. Links in the records would wait for memory at every
+// change.
 type wheel struct {
-	slots [wheelSlots + 1]uint32 // first record of each slot's list; the last is of what is due
-	now   int64                  // the second up to which slots were emptied
+	slots [wheelSlots]uint32 // first chunk of each slot's list
+	now   int64              // the second up to which slots were emptied
+	lists slab[wheelChunk]
+}
+
+// wheelChunk is a part of a slot's list: 64 octets, the rest is in next.
+type wheelChunk struct {
+	ids  [14]uint32
+	n    uint32
+	next uint32
 }
 
 // wheelSlots reaches further than the longest ordinary deadline (an attempt's);
 // what lies beyond is filed in the last slot and looked at again.
 const wheelSlots = 256
 
-const dueSlot = wheelSlots
+// turn is the second for which a record is filed, as the record keeps it; 0 is none.
+// The upper bit is set in all others, the rest is the second but for its upper bits:
+// nothing is filed further ahead than the wheel's circumference.
+type turn uint32
+
+const turnFiled = 1 << 31
+
+func turnOf(second int64) turn { return turn(uint32(second)) | turnFiled }
+
+// in reports whether the turn is one of a slot's.
+func (t turn) in(slot uint64) bool { return t != 0 && uint64(t)%wheelSlots == slot }
+
+// comesFirst reports whether a turn comes no later than another.
+func (t turn) comesFirst(u turn) bool { return int32(t-u)<<1 <= 0 }
 
 func second(t wire.Time) int64 {
 	s := int64(t) / 1e9
@@ -27,46 +51,25 @@ func second(t wire.Time) int64 {
 func (w *wheel) start(t wire.Time) { w.now = second(t) }
 
 // file puts a record into the slot of its deadline, unless it is in one whose turn
-// comes no later.
-func (w *wheel) file(t *Tracker, rec uint32) {
-	r := t.recs.at(rec)
+// comes no later. filed is where the record keeps its turn.
+func (w *wheel) file(id uint32, deadline wire.Time, filed *turn) {
 	// A slot's turn comes when its second is over.
-	at := second(r.deadline) + 1
+	at := second(deadline) + 1
 	at = max(at, w.now+1)
 	at = min(at, w.now+wheelSlots-1)
-	if r.wheelSlot >= 0 {
-		if r.wheelAt <= at {
-			return
-		}
-		w.remove(t, rec)
-	}
-	w.push(t, rec, int32(uint64(at)%wheelSlots))
-	r.wheelAt = at
-}
-
-func (w *wheel) push(t *Tracker, rec uint32, slot int32) {
-	r := t.recs.at(rec)
-	r.wheelSlot, r.wheelPrev, r.wheelNext = slot, 0, w.slots[slot]
-	if r.wheelNext != 0 {
-		t.recs.at(r.wheelNext).wheelPrev = rec
-	}
-	w.slots[slot] = rec
-}
-
-func (w *wheel) remove(t *Tracker, rec uint32) {
-	r := t.recs.at(rec)
-	if r.wheelSlot < 0 {
+	if *filed != 0 && filed.comesFirst(turnOf(at)) {
 		return
 	}
-	if r.wheelPrev != 0 {
-		t.recs.at(r.wheelPrev).wheelNext = r.wheelNext
-	} else {
-		w.slots[r.wheelSlot] = r.wheelNext
+	*filed = turnOf(at)
+	slot := &w.slots[uint64(at)%wheelSlots]
+	if *slot == 0 || w.lists.at(*slot).n == uint32(len(wheelChunk{}.ids)) {
+		c := w.lists.get()
+		w.lists.at(c).n, w.lists.at(c).next = 0, *slot
+		*slot = c
 	}
-	if r.wheelNext != 0 {
-		t.recs.at(r.wheelNext).wheelPrev = r.wheelPrev
-	}
-	r.wheelSlot, r.wheelPrev, r.wheelNext = -1, 0, 0
+	c := w.lists.at(*slot)
+	c.ids[c.n] = id
+	c.n++
 }
 
 // advance settles what is due at now.
@@ -75,35 +78,25 @@ func (w *wheel) advance(t *Tracker, now wire.Time) {
 	if to <= w.now {
 		return
 	}
-	// After wheelSlots steps every slot had its turn. What is filed again meanwhile
-	// is filed as of the end of the way.
+	// After wheelSlots steps every slot had its turn. All are taken before the first is
+	// looked at: what is filed again meanwhile is filed as of the end of the way, maybe
+	// into one of them.
 	from := max(w.now, to-wheelSlots)
 	w.now = to
+	var due [wheelSlots]uint32
 	for at := from + 1; at <= to; at++ {
-		i := uint64(at) % wheelSlots
-		next := w.slots[i]
-		w.slots[i] = 0
-		for next != 0 {
-			rec := next
-			r := t.recs.at(rec)
-			next = r.wheelNext
-			r.wheelSlot = -1
-			switch {
-			case r.deadline == 0:
-			case r.deadline <= now:
-				w.push(t, rec, dueSlot)
-			default:
-				w.file(t, rec)
-			}
-		}
+		slot := uint64(at) % wheelSlots
+		due[slot], w.slots[slot] = w.slots[slot], 0
 	}
-	// Settling takes a connection out of here, and its older incarnations with it.
-	for w.slots[dueSlot] != 0 {
-		rec := w.slots[dueSlot]
-		if t.recs.at(rec).replaced {
-			t.settle(rec, EndedReused, now)
-		} else {
-			t.settle(rec, EndedSettled, now)
+	for at := from + 1; at <= to; at++ {
+		for list := due[uint64(at)%wheelSlots]; list != 0; {
+			c := w.lists.at(list)
+			for _, id := range c.ids[:c.n] {
+				t.turn(id, uint64(at)%wheelSlots, now)
+			}
+			next := c.next
+			w.lists.put(list)
+			list = next
 		}
 	}
 }

@@ -32,8 +32,8 @@ func (w *wheeled) file(deadline wire.Time) uint64 {
 	n := w.filed
 	w.filed++
 	s.Tuple.SrcPort, s.Tuple.Src.Lo = uint16(n), s.Tuple.Src.Lo+n>>16
-	key, swapped := s.Tuple.Key()
-	rec := w.t.open(&s, key, w.t.cfg.Seed.Hash(&key), swapped)
+	key, swapped := keyOf(&s.Tuple)
+	rec := w.t.open(&s, &key, w.t.cfg.Seed.hash(&key), swapped)
 	w.recs[n], w.due[n] = rec, deadline
 	w.move(n, deadline)
 	return n
@@ -41,8 +41,9 @@ func (w *wheeled) file(deadline wire.Time) uint64 {
 
 func (w *wheeled) move(n uint64, deadline wire.Time) {
 	w.due[n] = deadline
-	w.t.recs.at(w.recs[n]).deadline = deadline
-	w.t.wheel.file(w.t, w.recs[n])
+	r := w.t.recs.at(w.recs[n])
+	r.deadline = deadline
+	w.t.wheel.file(w.recs[n], deadline, &r.turn)
 }
 
 func (w *wheeled) advance(to wire.Time) (settled []uint64) {
