@@ -11,7 +11,6 @@ var notGiven = []omitted{
 	{"R09", "the capture would have to hold both sides of the NAT; on one side it is no-socket-reset or reset-injected"},
 	{"R10", "needs the payload of both copies, and tcplife keeps none: it holds numbers, lengths and times"},
 	{"K02", "every capture ends: what was open then is open-at-end, and C05d where it matters; never a finding of its own"},
-	{"K10", "needs two connections that are one, before and behind the NAT, to be joined; each is reported as it is"},
 	{"K11", "the hop limits and round trips of one connection do not tell a proxy from a host that answers slowly"},
 	{"K12", "needs the numbers of the second handshake, which are shifted and belong to another connection of the proxy"},
 	{"K13", "on one connection it is hop-limit-changed (D17), which the findings about resets heed"},

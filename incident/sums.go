@@ -44,6 +44,8 @@ const (
 	mostAttempts  = 32768
 	mostPaths     = 4096
 	mostHosts     = 4096
+	// mostNumbers is a sample that shows a translator: it need not hold all.
+	mostNumbers = 8192
 	// mostInstants is the number of points in time of all listeners, and of all pairs:
 	// two and three for each connection, so some 80,000 connections are exact. At
 	// least so many are left to each before keys go: an hour by the quarter of a
@@ -63,6 +65,7 @@ type Sums struct {
 	attempts  table[attempt, *attempt]
 	paths     table[path, *path]
 	hosts     table[host, *host]
+	numbers   table[translated, *translated]
 	// Connections counts what was added; until is the latest time that any connection
 	// was watched.
 	connections uint64
@@ -87,6 +90,7 @@ func newSums(cfg Config, by int) *Sums {
 		attempts:  newTable[attempt](mostAttempts/by, 0, 0),
 		paths:     newTable[path](mostPaths/by, 0, 0),
 		hosts:     newTable[host](mostHosts/by, 0, 0),
+		numbers:   newTable[translated](mostNumbers/by, 0, 0),
 	}
 }
 
@@ -120,6 +124,7 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid string) {
 	case open:
 		i := s.answered(&f)
 		s.talked(&f, i)
+		s.numbered(&f)
 	default:
 		return
 	}
@@ -233,6 +238,7 @@ func (s *Sums) Merge(o *Sums) {
 	s.attempts.merge(&o.attempts)
 	s.paths.merge(&o.paths)
 	s.hosts.merge(&o.hosts)
+	s.numbers.merge(&o.numbers)
 	s.connections += o.connections
 	s.until = max(s.until, o.until)
 }
@@ -246,6 +252,7 @@ func (s *Sums) settle() {
 	s.attempts.settle()
 	s.paths.settle()
 	s.hosts.settle()
+	s.numbers.settle()
 	s.heard = map[key]wire.Time{}
 	for i, k := range s.listeners.keys {
 		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.recs[i].heard)

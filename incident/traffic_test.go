@@ -34,6 +34,9 @@ type trafficHost struct {
 	addr netip.Addr
 	ttl  uint8
 	ipid uint16
+	// alias is the host as which it is seen behind a translator that the capture holds
+	// both sides of; nil if there is none.
+	alias *trafficHost
 }
 
 // trafficLine is a line of the traffic section.
@@ -134,6 +137,9 @@ func (t *traffic) trafficLine(words []string, line int) (err error) {
 			h.ttl = uint8(whole(words[3]))
 		}
 		return err
+	case words[0] == "nat" && len(words) == 3:
+		t.host(words[1], false).alias = t.host(words[2], false)
+		return nil
 	case words[0] == "until":
 		t.until = number(words[1])
 		return err
@@ -296,12 +302,20 @@ func (t *traffic) frames(tb testing.TB) []wire.Frame {
 			}
 			c := [2]side{{host: client, addr: addr, port: uint16(port), next: rng.Uint32()},
 				{host: server, addr: apart(server.addr, n%l.servers), port: uint16(l.port + n%(l.lastPort-l.port+1)), next: rng.Uint32()}}
+			before := c
 			at := start.Add(time.Duration((l.start + float64(n)*l.every) * float64(time.Second)))
 			moments, err := play(&c, at, l.plot)
 			if err != nil {
 				tb.Fatalf("line %d: %v", l.line, err)
 			}
 			all = append(all, moments...)
+			if client.alias != nil {
+				moments, err := play(behind(&before), at.Add(inDevice), l.plot)
+				if err != nil {
+					tb.Fatalf("line %d: %v", l.line, err)
+				}
+				all = append(all, moments...)
+			}
 		}
 	}
 	if t.until > 0 {
@@ -315,6 +329,20 @@ func (t *traffic) frames(tb testing.TB) []wire.Frame {
 		frames[i] = wire.Frame{ID: wire.NewFrameID(0, uint64(i)+1), At: m.at, Link: wire.LinkEthernet, Data: m.frame, Length: uint32(len(m.frame))}
 	}
 	return frames
+}
+
+// inDevice is how long a segment stays in a translator.
+const inDevice = 50 * time.Microsecond
+
+// behind returns the ends of a connection as they are behind the client's translator: it
+// rewrites the client's address and port, and takes one from the hop limit each way.
+func behind(c *[2]side) *[2]side {
+	b := *c
+	client, server := *c[0].host.alias, *c[1].host
+	client.ttl, server.ttl = c[0].host.ttl-1, c[1].host.ttl+1
+	b[0].host, b[1].host = &client, &server
+	b[0].addr, b[0].port = client.addr, c[0].port^0x5555|1024
+	return &b
 }
 
 // apart returns the nth address from another one on.
