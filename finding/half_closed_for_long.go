@@ -21,7 +21,8 @@ var _ = register(Rule{
   application does not close the socket. No timer ends that. Many of them are a leak of
   descriptors; warning from a minute on, info before, because it may still be at work.
 - C07: the first side in FIN_WAIT_2 was gone when the other spoke at last: its socket had been
-  closed and timed out, so late data and FIN met a RST.`,
+  closed and timed out, so late data and FIN met a RST. Data that comes within a minute may have
+  found it still there, and meets a RST all the same: possible only.`,
 	Signature: `    A                          B
     | FIN -------------------> |
     | <------------------- ACK |  A: FIN_WAIT_2   B: CLOSE_WAIT
@@ -124,6 +125,14 @@ func orphaned(c *reassembly.Conn, side reassembly.Side, fin, ack, late int, repo
 				side, side.Peer(), span(waited), side),
 			Falsify: fmt.Sprintf("A RST of the %s in between that the capture lacks.", side),
 			Reason:  "a socket that was closed altogether from the start answers late data in the same way",
+		}
+		// A FIN would have been taken in FIN_WAIT_2; data meets a RST there too, since nobody
+		// is left to read it.
+		if c.Events[late].Len > 0 && waited < closeWaitLong {
+			f.Confidence = Possible
+			f.Message = fmt.Sprintf("The %s closed, the %s said nothing for %s, and the data that it sent then met a RST: no program of the %s's holds the socket; its FIN_WAIT_2 may have been over.",
+				side, side.Peer(), span(waited), side)
+			f.Reason = "data meets a RST also where the closed socket still stands in FIN_WAIT_2"
 		}
 		report(f)
 	})

@@ -93,18 +93,20 @@ func unansweredData(c *reassembly.Conn, side reassembly.Side) (int, []int) {
 	if i < 0 {
 		return -1, nil
 	}
-	// A run's first octets may have been acknowledged; what is repeated is its rest.
-	again := next(c, i+1, func(x *reassembly.Event) bool {
-		return x.From == side && genuine(x) && x.Len > 0 && x.Kind == reassembly.KindData && x.Marks.Has(reassembly.MarkRepeat) && (!e.HasAcked || x.End.After(e.Acked))
-	})
-	if again < 0 {
-		return -1, nil
+	// A run's first octets may have been acknowledged; what is repeated is its rest. A
+	// probe for a lost tail (RFC 8985 section 7) repeats the last segment once or twice
+	// before the first one's timer expires.
+	var all []int
+	for again := i + 1; again < len(c.Events) && len(all) < reassembly.DeathCopies; again++ {
+		x := &c.Events[again]
+		if x.From != side || !genuine(x) || x.Len == 0 || x.Kind != reassembly.KindData || !x.Marks.Has(reassembly.MarkRepeat) || e.HasAcked && !x.End.After(e.Acked) {
+			continue
+		}
+		if some := c.Transmissions(again); 1+len(some) >= reassembly.DeathCopies {
+			all = append([]int{i}, some...)
+		}
 	}
-	all := c.Transmissions(again)
-	if i != again {
-		all = append([]int{i}, all...)
-	}
-	if len(all) < reassembly.DeathCopies {
+	if all == nil {
 		return -1, nil
 	}
 	return i, all

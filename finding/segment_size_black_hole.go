@@ -46,23 +46,35 @@ func checkSizeBlackHole(c *reassembly.Conn, report func(Finding)) {
 		if mss < 2*fullShare {
 			continue
 		}
-		large := next(c, 0, func(e *reassembly.Event) bool {
-			return e.From == side && genuine(e) && e.Kind == reassembly.KindData && e.Len/e.Count+fullShare >= mss
+		// The log joins a side's segments to runs; repetitions stand for themselves.
+		again := next(c, 0, func(e *reassembly.Event) bool {
+			return e.From == side && genuine(e) && e.Kind == reassembly.KindData && e.Marks.Has(reassembly.MarkRepeat) && e.Count == 1 && e.Len+fullShare >= mss
 		})
-		// Of a run only the sum is known; one of more than a segment may hold a large one.
-		sent := next(c, 0, func(e *reassembly.Event) bool { return e.From == side && e.Count > 1 && e.Len >= mss })
-		if large < 0 || sent >= 0 && sent <= large {
+		if again < 0 {
 			continue
 		}
-		e := &c.Events[large]
-		all := c.Transmissions(large)
+		e := &c.Events[again]
+		large := next(c, 0, func(x *reassembly.Event) bool {
+			return x.From == side && genuine(x) && x.Kind == reassembly.KindData && x.Len > 0 && !x.Seq.After(e.Seq) && x.End.After(e.Seq)
+		})
+		// What was sent before it must have been small.
+		if sent := next(c, 0, func(x *reassembly.Event) bool {
+			n := x.Len
+			if x.End.After(e.Seq) {
+				n = uint32(max(e.Seq.Sub(x.Seq), 0))
+			}
+			return x.From == side && x.Kind == reassembly.KindData && n+fullShare >= mss
+		}); sent >= 0 && sent <= large {
+			continue
+		}
+		all := append([]int{large}, c.Transmissions(again)...)
 		acked := progress(c, side.Peer(), large, e.Seq)
 		// Three transmissions: one loss is ordinary, two of the same segment are rare.
 		if len(all) < 3 || acked >= 0 && acked < all[2] {
 			continue
 		}
 		small := next(c, 0, func(x *reassembly.Event) bool {
-			return x.From == side && genuine(x) && x.Len > 0 && x.Kind == reassembly.KindData && x.End.Sub(e.Seq) <= 0
+			return x.From == side && genuine(x) && x.Len > 0 && x.Kind == reassembly.KindData && x.Seq.Before(e.Seq)
 		})
 		pieces := next(c, all[2]+1, func(x *reassembly.Event) bool {
 			return x.From == side && genuine(x) && x.Seq == e.Seq && x.Len > 0 && x.Count == 1 && x.Len < mss*3/4
@@ -75,7 +87,7 @@ func checkSizeBlackHole(c *reassembly.Conn, report func(Finding)) {
 			Falsify: "A segment of that size that the peer acknowledged.",
 			Reason:  "a path that died at that moment looks the same",
 		}
-		if c.Handshake.Outcome != reassembly.HandshakeComplete || heard(c, side.Peer(), large) && pieces < 0 {
+		if c.Handshake.Outcome != reassembly.HandshakeComplete || acked >= 0 && pieces < 0 {
 			continue
 		}
 		switch {
@@ -86,12 +98,6 @@ func checkSizeBlackHole(c *reassembly.Conn, report func(Finding)) {
 		}
 		report(f)
 	}
-}
-
-// heard reports whether a side acknowledged, after event i, something sent after it
-// in vain: nothing was wrong with the path then.
-func heard(c *reassembly.Conn, side reassembly.Side, i int) bool {
-	return progress(c, side, i, c.Events[i].Seq) >= 0
 }
 
 // offeredMSS is the segment size of a side's SYN, the default without the option (RFC

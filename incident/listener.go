@@ -354,7 +354,10 @@ func (l *listener) noted(f *facts) {
 		case "C10":
 			l.stuck[side].closing++
 		case "C07":
-			l.stuck[side].orphaned++
+			// Data meets a RST also where the closed socket is still there.
+			if x.Confidence > finding.Possible {
+				l.stuck[side].orphaned++
+			}
 		}
 	}
 }
