@@ -17,7 +17,7 @@ var _ = register(Rule{
 	Severity:  finding.Error,
 	RFC:       "9293 3.10.4, 3.6",
 	Folds:     []string{"abort", "late-data-reset", "closed-port-reset", "unacknowledged-tail", "reset-provenance", "no-socket-reset", "reset-injected", "fin-answered-by-reset", "request-crossed-close"},
-	Explains:  []string{"service-unreachable", "reset-share", "reset-flood", "graceful-drain", "keepalive-race", "slow-readers", "close-wait-leak/C08"},
+	Explains:  []string{"service-unreachable", "reset-share", "reset-flood", "graceful-drain", "keepalive-race", "slow-readers", "close-wait-leak/C08", "closed-unread"},
 	Check:     checkClosedAllAtOnce,
 	Meaning: `Within one second a host closed or reset nearly all connections that it had open, which had
 been opened one by one before.

@@ -53,6 +53,9 @@ type facts struct {
 	// gaveUp is how long the client had waited for an answer when it closed, tooLate how
 	// long after the question the answer came; 0 if it did not come to that.
 	gaveUp, tooLate time.Duration
+	// cut: the closer reset what the other side was sending; unheard: its own last octets
+	// were not acknowledged either.
+	cut, unheard bool
 	// lacks is how many octets of a side's full segments did not get through, although
 	// its small ones did; unseen: they did not come as far as the tap.
 	lacks  [2]uint32
@@ -84,6 +87,7 @@ func look(c *reassembly.Conn, found []finding.Finding, name string) facts {
 		f.raced()
 		f.impatient()
 		f.ending()
+		f.cutOff()
 		if c.Seen&(reassembly.SeenGap|reassembly.SeenRepeatData) != 0 {
 			f.swallowed()
 		}

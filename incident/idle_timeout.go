@@ -151,11 +151,18 @@ func (s *Sums) idleDied(scope key, paths []key, done map[key]bool, report func(I
 		in.Catalogue = "G09"
 		limit = fmt.Sprintf("for more than between %s and %s", span(d.longest), span(d.all.min))
 	}
-	in.Message = fmt.Sprintf("%s die when idle %s: %s died at the first segment after %s to %s of silence, %s; a device on the path forgets them.",
-		who, limit, num(in.Count), span(d.all.min), span(d.all.max), how)
-	if d.lastHeard < d.in.First {
-		in.Reason += fmt.Sprintf("; all of them were silent from %s to %s, so a device that lost its table then looks the same", clock(d.lastHeard), clock(d.in.First))
+	forgets := "a device on the path forgets them"
+	if d.lastHeard < d.in.First && s.outlived(among, d.lastHeard, d.in.First) <= in.Count {
+		// No other connection is known to have been there all the while.
+		from := d.lastHeard
+		if heard := s.heard[paths[0].server()]; heard < d.in.First {
+			from = max(from, heard)
+		}
+		forgets = fmt.Sprintf("a device on the path forgets idle connections, or lost all that it knew between %s and %s", clock(from), clock(d.in.First))
+		in.Reason += "; all of them were silent at one moment, and no other connection is known to have outlived it"
 	}
+	in.Message = fmt.Sprintf("%s die when idle %s: %s died at the first segment after %s to %s of silence, %s; %s.",
+		who, limit, num(in.Count), span(d.all.min), span(d.all.max), how, forgets)
 	switch {
 	case d.beyond > d.longest:
 		in.Confidence = finding.Possible
@@ -165,4 +172,27 @@ func (s *Sums) idleDied(scope key, paths []key, done map[key]bool, report func(I
 	}
 	in.Message += fmt.Sprintf(" Half of the deaths came after %s or less.", span(d.all.percentile(50)))
 	report(*in)
+}
+
+// outlived returns how many connections on some paths were open at one time and at a
+// later one, at least: those that ended in between may all have been there before.
+func (s *Sums) outlived(paths map[key]bool, from, to wire.Time) uint64 {
+	open := int64(0)
+	for i, k := range s.pairs.keys {
+		if !paths[k.path()] {
+			continue
+		}
+		s.pairs.series[i].moments(func(at, _ wire.Time, n *[kinds]uint32) {
+			if at <= from {
+				open += int64(n[opened])
+			}
+			if at > to {
+				return
+			}
+			for _, e := range ends {
+				open -= int64(n[e])
+			}
+		})
+	}
+	return uint64(max(open, 0))
 }

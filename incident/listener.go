@@ -45,11 +45,17 @@ type listener struct {
 	classes [2][resetClasses]uint32
 	// wasted counts those of them with octets that nobody acknowledged.
 	wasted [2]uint32
+	// cut counts connections whose closer reset what the other side was sending, by closer
+	// and whether it had closed by FIN (0) or RST; unheard those whose server's own last
+	// octets were not acknowledged.
+	cut     [2][2]uint32
+	unheard uint32
 	// resets counts RST segments by sender, resetters the connections that had one.
 	resets    [2]uint64
 	resetters [2]uint32
-	// packets and repeats count segments, and those that repeat data.
-	packets, repeats uint64
+	// packets and repeats count segments, and those that repeat others; resyns those of
+	// them that are SYNs and SYN-ACKs.
+	packets, repeats, resyns uint64
 	// lossy and oneWay count connections of which the capture lacks something.
 	lossy, oneWay uint32
 	// closing are the server's endpoints.
@@ -74,15 +80,28 @@ type listener struct {
 	told   *told
 
 	// Examples of what is counted.
-	some, halfs, queued, slow, reset, raced, stalled, held, hasty *examples
+	some, halfs, queued, slow, reset, raced, stalled, held, hasty, cuts *examples
 }
 
-// stuckCounts counts endpoints stuck in FIN_WAIT_1, LAST_ACK and CLOSING, and those
-// whose FIN_WAIT_2 was over when the peer spoke.
-type stuckCounts struct{ finWait1, lastACK, closing, orphaned uint32 }
+// stuckCounts counts endpoints stuck in FIN_WAIT_1, LAST_ACK and CLOSING, those whose
+// FIN_WAIT_2 was over when the peer spoke, and those that reset its late data then,
+// whether it was over or not. acked counts those of the first three whose FIN was
+// acknowledged as far as the tap.
+type stuckCounts struct{ finWait1, lastACK, closing, orphaned, late, acked uint32 }
+
+func (n *stuckCounts) count(catalogue string) {
+	switch catalogue {
+	case "C06":
+		n.finWait1++
+	case "C09":
+		n.lastACK++
+	case "C10":
+		n.closing++
+	}
+}
 
 func (n *stuckCounts) total() uint64 {
-	return uint64(n.finWait1) + uint64(n.lastACK) + uint64(n.closing) + uint64(n.orphaned)
+	return uint64(n.finWait1) + uint64(n.lastACK) + uint64(n.closing) + uint64(n.orphaned) + uint64(n.late)
 }
 
 // The classes of RST that end connections.
@@ -162,6 +181,7 @@ func (l *listener) add(f *facts) {
 	l.heard = max(l.heard, f.heard)
 	l.syns += c.Handshake.SYNs
 	l.synacks += c.Handshake.SYNACKs
+	l.resyns += uint64(max(c.Handshake.SYNs, 1)-1) + uint64(max(c.Handshake.SYNACKs, 1)-1)
 	switch f.opening {
 	case half:
 		l.half++
@@ -255,6 +275,17 @@ func (l *listener) established(f *facts) {
 	if cl := &c.Close; cl.By == "fin" && c.Idle.Closed > 0 {
 		addSpread(&l.idle[cl.Closer], c.Idle.Closed)
 	}
+	if f.cut {
+		hard := 0
+		if c.Close.By == "rst" {
+			hard = 1
+		}
+		l.cut[c.Close.Closer][hard]++
+		if f.unheard && c.Close.Closer == reassembly.Server {
+			l.unheard++
+		}
+		show(&l.cuts, c.First, f.uid)
+	}
 	if c.Seen&reassembly.SeenRST != 0 {
 		l.wasReset(f)
 	}
@@ -347,16 +378,17 @@ func (l *listener) noted(f *facts) {
 			continue
 		}
 		switch x.Catalogue {
-		case "C06":
-			l.stuck[side].finWait1++
-		case "C09":
-			l.stuck[side].lastACK++
-		case "C10":
-			l.stuck[side].closing++
+		case "C06", "C09", "C10":
+			l.stuck[side].count(x.Catalogue)
+			if f.c.Ends[side].Unacked() == 0 {
+				l.stuck[side].acked++
+			}
 		case "C07":
 			// Data meets a RST also where the closed socket is still there.
 			if x.Confidence > finding.Possible {
 				l.stuck[side].orphaned++
+			} else {
+				l.stuck[side].late++
 			}
 		}
 	}
@@ -375,7 +407,11 @@ func (l *listener) merge(o *listener) {
 		l.closed[i] += n
 	}
 	l.unclosed += o.unclosed
+	l.unheard += o.unheard
 	for side := range l.classes {
+		for hard, n := range o.cut[side] {
+			l.cut[side][hard] += n
+		}
 		for i, n := range o.classes[side] {
 			l.classes[side][i] += n
 		}
@@ -383,14 +419,14 @@ func (l *listener) merge(o *listener) {
 		l.resets[side] += o.resets[side]
 		l.resetters[side] += o.resetters[side]
 		a, b := &l.stuck[side], &o.stuck[side]
-		*a = stuckCounts{a.finWait1 + b.finWait1, a.lastACK + b.lastACK, a.closing + b.closing, a.orphaned + b.orphaned}
+		*a = stuckCounts{a.finWait1 + b.finWait1, a.lastACK + b.lastACK, a.closing + b.closing, a.orphaned + b.orphaned, a.late + b.late, a.acked + b.acked}
 		mergeSpread(&l.idle[side], o.idle[side])
 		mergeSpread(&l.races[side], o.races[side])
 		mergeSpread(&l.stales[side], o.stales[side])
 		l.zero[side] += o.zero[side]
 		l.dead[side] += o.dead[side]
 	}
-	l.packets, l.repeats, l.lossy, l.oneWay = l.packets+o.packets, l.repeats+o.repeats, l.lossy+o.lossy, l.oneWay+o.oneWay
+	l.packets, l.repeats, l.resyns, l.lossy, l.oneWay = l.packets+o.packets, l.repeats+o.repeats, l.resyns+o.resyns, l.lossy+o.lossy, l.oneWay+o.oneWay
 	mergeSpread(&l.late, o.late)
 	mergeSpread(&l.gaveUp, o.gaveUp)
 	mergeSpread(&l.tooLate, o.tooLate)
@@ -406,7 +442,7 @@ func (l *listener) merge(o *listener) {
 		to   **examples
 		from *examples
 	}{{&l.some, o.some}, {&l.halfs, o.halfs}, {&l.queued, o.queued}, {&l.slow, o.slow}, {&l.reset, o.reset}, {&l.raced, o.raced},
-		{&l.stalled, o.stalled}, {&l.held, o.held}, {&l.hasty, o.hasty}} {
+		{&l.stalled, o.stalled}, {&l.held, o.held}, {&l.hasty, o.hasty}, {&l.cuts, o.cuts}} {
 		mergeExamples(x.to, x.from)
 	}
 }

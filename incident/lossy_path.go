@@ -15,7 +15,7 @@ var _ = register(Rule{
 	Title:     "Last ACKs are lost in one direction",
 	Severity:  finding.Warning,
 	RFC:       "9293 3.6, 3.10.7.4",
-	Folds:     []string{"lost-final-ack", "fin-in-time-wait", "fin-answered-by-reset"},
+	Folds:     []string{"lost-final-ack", "fin-in-time-wait", "fin-unanswered", "fin-answered-by-reset"},
 	Check:     checkLossyPath,
 	Meaning: `The ACK that ends a connection is the one segment whose loss shows by itself: the FIN comes
 again. Counted over many connections it measures the loss of a path in one direction, on one side of

@@ -57,7 +57,11 @@ func checkResetShare(s *Sums, report func(Incident)) {
 			for class, n := range l.classes[side] {
 				reset += uint64(n)
 				if n > 0 {
-					classes = append(classes, part{n, fmt.Sprintf("%s %s (%s)", num(n), reassembly.Side(side), resetNames[class])})
+					who := reassembly.Side(side).String()
+					if one, alone := s.onlyResetter(k); alone && side == int(reassembly.Client) {
+						who += " " + one.clientAddr().String()
+					}
+					classes = append(classes, part{n, fmt.Sprintf("%s %s (%s)", num(n), who, resetNames[class])})
 				}
 			}
 		}
@@ -77,7 +81,11 @@ func checkResetShare(s *Sums, report func(Incident)) {
 			Reason:  "the RSTs are in the capture; their classes are read from their form",
 			tolds:   []*told{l.told},
 		}
-		in.Message += fmt.Sprintf(" In %s of them octets stayed without acknowledgment.", num(wasted))
+		if wasted == 0 {
+			in.Message += " Everything had been acknowledged: a habit of the program, such as SO_LINGER with time 0."
+		} else {
+			in.Message += fmt.Sprintf(" In %s of them octets stayed without acknowledgment.", num(wasted))
+		}
 		in.show(l.reset)
 		report(in)
 	}

@@ -105,6 +105,12 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 				how += ", though the host had been heard on other connections"
 			}
 		}
+		// Where nothing of the host passes the tap, what it answered is not known.
+		blind := l != nil && uint64(t.unanswered) == n && s.heard[k.server()] == 0 && uint64(l.oneWay)*2 > l.opened()
+		if blind {
+			how = "led to no connection, as far as one can see without the server's direction"
+			in.Confidence, in.Reason = finding.Possible, "the capture holds nothing that the server sent: whether it refused or was silent is not seen"
+		}
 		clients := "of " + t.low.clientAddr().String()
 		if t.low != t.high {
 			clients = "of several clients"

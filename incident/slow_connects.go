@@ -35,6 +35,9 @@ const (
 	// slowLeast and slowShare: five connections, and one of a hundred; less is what
 	// paths that are in order lose now and then.
 	slowLeast, slowShare = 5, 100
+	// One segment of lossySegments repeats what was sent: a path that loses so many is out
+	// of order. One of calmSegments: it is in order.
+	lossySegments, calmSegments = 50, 500
 )
 
 func checkSlowConnects(s *Sums, report func(Incident)) {
@@ -49,13 +52,28 @@ func checkSlowConnects(s *Sums, report func(Incident)) {
 		}
 		in := Incident{
 			key: k, Catalogue: "H29", Severity: finding.Warning, Confidence: finding.Certain, Count: slow, First: l.firstOK, Last: l.lastOK,
-			Message: fmt.Sprintf("Connecting to %s took a second or more in %s of %s connections (%s): %s about 1 s, %s 3 s, %s 7 s, %s longer.",
-				k.scope(), num(slow), num(l.complete), percent(slow, uint64(l.complete)), num(l.steps[0]), num(l.steps[1]), num(l.steps[2]), num(l.steps[3])),
+			Message: fmt.Sprintf("Connecting to %s took a second or more in %s of %s connections (%s)",
+				k.scope(), num(slow), num(l.complete), percent(slow, uint64(l.complete))),
 			Falsify: "Copies of one SYN made by the network instead of repetitions.",
 			Reason:  "each of them repeated its SYN or its SYN-ACK",
 			tolds:   []*told{l.told},
 		}
-		in.Message += fmt.Sprintf(" Of %s segments in all, %s repeated data.", num(l.packets), num(l.repeats))
+		others := l.repeats - min(l.resyns, l.repeats)
+		switch {
+		case others*lossySegments >= l.packets:
+			in.Message += ", and its other segments are lost as well: the path loses them."
+		case others*calmSegments <= l.packets:
+			in.Message += ", and hardly anything else is lost: something drops SYNs."
+		default:
+			in.Message += "."
+		}
+		var steps []string
+		for i, n := range l.steps {
+			if n > 0 {
+				steps = append(steps, num(n)+[...]string{" about 1 s", " about 3 s", " about 7 s", " longer"}[i])
+			}
+		}
+		in.Message += fmt.Sprintf(" It took %s. Of %s segments in all, %s (%s) repeated something else.", listed(steps), num(l.packets), num(others), percent(others, l.packets))
 		in.show(l.slow)
 		report(in)
 	}
