@@ -134,6 +134,8 @@ type settled struct {
 	printed bool // otherwise its findings may be examples
 	digest  report.Digest
 	buf     report.Buffer
+	// later decides whether it is reported, if it is set.
+	later *later
 }
 
 func (r *result) reset() {

@@ -15,11 +15,13 @@ type merger struct {
 	numbers numbers
 	order   []*settled
 	late    []*report.Late
+	picked  *picked
+	needs   report.Needs
 	err     error // of writing; nothing is written after it
 }
 
 func newMerger(cfg *Config) *merger {
-	return &merger{cfg: cfg, summary: &report.Summary{}, numbers: newNumbers()}
+	return &merger{cfg: cfg, summary: &report.Summary{Selection: cfg.Selection}, numbers: newNumbers(), picked: newPicked(cfg)}
 }
 
 // take merges a batch that all workers are done with.
@@ -67,6 +69,10 @@ func (m *merger) write(b *batch) error {
 	for _, s := range m.order {
 		id, stream := m.numbers.id(s.stamp), m.numbers.stream(s.stamp)
 		s.buf.Stream, s.digest.Stream = stream, stream
+		if s.later != nil && !m.decide(s, id, stream) {
+			continue
+		}
+		m.picked.add(&s.digest)
 		m.summary.Show(id, &s.digest)
 		if !s.printed {
 			continue
@@ -86,11 +92,15 @@ func (m *merger) write(b *batch) error {
 	// A frame belongs to one group, so no two have the same first one.
 	slices.SortFunc(m.late, func(x, y *report.Late) int { return cmp.Compare(x.First, y.First) })
 	for _, l := range m.late {
+		if !m.picked.has(l.UID) {
+			continue
+		}
 		m.summary.AddLate(l)
 		if err := m.cfg.Format.Late(l); err != nil {
 			return err
 		}
 	}
+	m.picked.advance(b.clock)
 	return nil
 }
 

@@ -43,6 +43,11 @@ type Config struct {
 	// Incidents are the rules for what many connections show together; nil stands for
 	// all.
 	Incidents []*incident.Rule
+	// Select, if set, is called once for each worker and returns what says which
+	// connections are reported; the others have a number too, and count only for what
+	// is said of the capture as a whole. Selection says the same in words.
+	Select    func() report.Picker
+	Selection []string
 	Format    report.Format
 	Report    report.Options
 	Output    io.Writer
@@ -75,6 +80,11 @@ func (c *Config) needs() report.Needs {
 	if c.Each != nil { // for every connection
 		n.Names, n.Sieve = true, nil
 	}
+	if c.Select != nil {
+		// An expression may ask for anything; and of all that it picks the merger must
+		// know, for what comes late.
+		n.Names, n.Peers, n.Events, n.Sieve = true, true, true, nil
+	}
 	return n
 }
 
@@ -100,6 +110,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	if err := cfg.Format.Begin(cfg.Output, &cfg.Report); err != nil {
 		return m.summary, err
 	}
+	m.needs = cfg.needs()
 
 	// stop ends the reading early. A Next that waits for a pipe cannot look at a
 	// channel; closing its source sets it free.
@@ -168,7 +179,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 		for _, w := range workers[1:] {
 			sums.Merge(w.sums)
 		}
-		m.summary.Incidents = sums.Incidents(cfg.incidentRules(), r.layers)
+		m.summary.Incidents = m.picked.concerned(sums.Incidents(cfg.incidentRules(), r.layers))
 		m.summary.Limits.Incidents = sums.Limits()
 	}
 	if m.err != nil {

@@ -22,6 +22,8 @@ type worker struct {
 	needs    report.Needs
 	sieve    report.Sieve
 	examples examples
+	// picker says which connections are reported; nil for all.
+	picker report.Picker
 	// summary counts its connections: integers only, so that the sum over all workers
 	// does not depend on who had which.
 	summary report.Summary
@@ -50,6 +52,9 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	}
 	if w.needs.Sieve != nil {
 		w.sieve = w.needs.Sieve()
+	}
+	if cfg.Select != nil {
+		w.picker = cfg.Select()
 	}
 	for i := index; i < shardCount; i += jobs {
 		tracking := reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late}
@@ -143,20 +148,29 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	}
 	v.Findings = w.rules.Check(c)
 	if w.sums != nil {
+		// Also what nobody asked for: what many connections show is seen on all of them.
 		w.sums.Add(c, v.Findings, v.UID)
 	}
-	if w.needs.Durations {
-		w.summary.Durations.Add(c)
-	}
 	w.digest = report.NewDigest(v)
-	w.summary.Count(&w.digest)
-	example := len(v.Findings) > 0 && w.examples.pick(w.batch.number, stamp, v.Findings)
+	picked, then := w.pick(v)
+	switch {
+	case then != nil: // the merger counts it
+	case !picked:
+		w.summary.Pass(&w.digest)
+		return
+	default:
+		if w.needs.Durations {
+			w.summary.Durations.Add(c)
+		}
+		w.summary.Count(&w.digest)
+	}
+	example := len(v.Findings) > 0 && (then != nil || w.examples.pick(w.batch.number, stamp, v.Findings))
 	printed := w.sieve == nil || w.sieve.Pick(stamp, &w.digest)
 	if !example && !printed {
 		return
 	}
 	s := w.result.next()
-	s.stamp, s.printed, s.digest = stamp, printed, w.digest
+	s.stamp, s.printed, s.digest, s.later = stamp, printed, w.digest, then
 	if printed {
 		w.cfg.Format.Encode(&s.buf, v)
 	}

@@ -53,6 +53,12 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 	b = append(b, ']')
 	b = appendUnread(b, s)
 	b = a.totals(b, s)
+	if len(s.Selection) > 0 {
+		b = append(b, `,"selection":{"of":`...)
+		b = strconv.AppendUint(b, s.All(), 10)
+		b = append(b, `,"by":`...)
+		b = append(appendStrings(b, s.Selection), '}')
+	}
 	b = appendField(b, "connections", s.Connections)
 	b = append(b, `,"packets":`...)
 	b = appendSides(b, s.Packets[0], s.Packets[1])

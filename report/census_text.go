@@ -26,7 +26,7 @@ type censusText struct {
 }
 
 func (p *censusPrint) text() error {
-	t := censusText{printer: printer{canvas: canvas{color: p.o.Color, width: p.o.Width}, s: p.s, o: p.o, multi: len(p.o.Inputs) > 1}, p: p, parts: p.parts()}
+	t := censusText{printer: printer{canvas: p.o.canvas(), s: p.s, o: p.o, multi: len(p.o.Inputs) > 1}, p: p, parts: p.parts()}
 	t.read(true)
 	t.quality()
 	if p.s.Connections == 0 {
@@ -51,7 +51,7 @@ func (p *censusPrint) text() error {
 			t.rtt()
 		}
 	}
-	_, err := io.WriteString(p.w, t.String())
+	_, err := io.WriteString(p.w, t.finish())
 	return err
 }
 
@@ -106,7 +106,7 @@ func (t *censusText) when(at wire.Time) string {
 	if d < 0 {
 		sign, d = "-", -d
 	}
-	return clock(at) + " (" + sign + exactSpan(d) + ")"
+	return t.o.clock(at) + " (" + sign + exactSpan(d) + ")"
 }
 
 // exactSpan prints a duration as people type it after --at: to the millisecond,

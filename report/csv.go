@@ -1,11 +1,9 @@
 package report
 
 import (
+	"bytes"
 	"io"
 	"strconv"
-	"strings"
-
-	"github.com/tcplife/tcplife/reassembly"
 )
 
 var (
@@ -19,34 +17,26 @@ var (
 type table struct {
 	separator byte
 	quoted    string // a field with one of these is put in quotes
-	peers     []*peer
+	columns   []Column
+	o         Options
 	w         io.Writer
 	out       []byte
 }
 
-var tableColumns = []string{
-	"id", "uid", "capture", "client_ip", "client_port", "server_ip", "server_port", "start", "duration",
-	"packets_client", "packets_server", "bytes_client", "bytes_server", "outcome", "handshake", "rtt",
-	"close_reason", "closer", "closed_by", "state_client", "state_server", "findings",
-}
-
 func (f *table) Begin(w io.Writer, o *Options) error {
-	f.w, f.peers = w, chosen(o.Peers)
+	f.w, f.o = w, *o
+	if f.columns = o.Columns; f.columns == nil {
+		f.columns = append(defaultColumns[:len(defaultColumns):len(defaultColumns)], peerColumns(chosen(o.Peers))...)
+	}
 	f.out = make([]byte, 0, flushAt+flushAt/4)
 	if o.Further {
 		return nil // one table with one head; its column capture tells the reports apart
 	}
-	for i, c := range tableColumns {
+	for i := range f.columns {
 		if i > 0 {
 			f.out = append(f.out, f.separator)
 		}
-		f.out = append(f.out, c...)
-	}
-	for _, p := range f.peers {
-		for _, c := range p.columns {
-			f.out = append(f.out, f.separator)
-			f.out = append(f.out, c...)
-		}
+		f.out = append(f.out, f.columns[i].Head...)
 	}
 	f.out = append(f.out, '\n')
 	return nil
@@ -54,72 +44,57 @@ func (f *table) Begin(w io.Writer, o *Options) error {
 
 // Needs says what a table's columns are made of.
 func (f *table) Needs() Needs {
-	return Needs{Names: true, Peers: len(f.peers) > 0, Events: len(f.peers) > 0}
+	return columnNeeds(f.columns)
 }
 
 func (f *table) Encode(b *Buffer, c *Connection) {
-	b.ID()
-	f.text(b, c.UID)
-	f.text(b, c.Capture)
-	for _, p := range [...]struct {
-		ip   string
-		port uint16
-	}{{c.Tuple.Src.Netip(c.Tuple.V6).String(), c.Tuple.SrcPort}, {c.Tuple.Dst.Netip(c.Tuple.V6).String(), c.Tuple.DstPort}} {
-		f.text(b, p.ip)
-		f.number(b, uint64(p.port))
-	}
-	f.text(b, c.Start.String())
-	b.B = appendSeconds(append(b.B, f.separator), c.End.Sub(c.Start))
-	for _, n := range [...]uint64{c.Ends[0].Packets, c.Ends[1].Packets, c.Ends[0].Bytes, c.Ends[1].Bytes} {
-		f.number(b, n)
-	}
-	f.text(b, c.Outcome.String())
-	f.text(b, c.Handshake.Outcome.String())
-	b.B = append(b.B, f.separator)
-	if c.Handshake.RTT > 0 {
-		b.B = appendSeconds(b.B, c.Handshake.RTT)
-	}
-	f.text(b, c.Close.Reason.String())
-	closer, by := "", ""
-	if c.Close.HasCloser {
-		closer, by = c.Close.Closer.String(), c.Close.By
-	}
-	f.text(b, closer)
-	f.text(b, by)
-	for side := range c.Ends {
-		state := ""
-		if len(c.Ends[side].Timeline) > 0 {
-			state = c.Ends[reassembly.Side(side)].Final().String()
-		}
-		f.text(b, state)
-	}
-	b.B = append(b.B, f.separator)
-	for i := range c.Findings {
+	for i := range f.columns {
 		if i > 0 {
-			b.B = append(b.B, ' ')
+			b.B = append(b.B, f.separator)
 		}
-		b.B = append(b.B, c.Findings[i].Rule.ID...)
+		from := len(b.B)
+		f.columns[i].cell(b, c, &f.o, false)
+		b.B = f.quote(b.B, from)
 	}
-	for _, p := range f.peers {
-		for _, x := range p.cells(p.table, len(p.columns), c) {
-			f.text(b, x.text)
-			if x.stream {
-				b.StreamID()
-			}
+}
+
+// quote puts what stands from a place on into quotes, if it must be, and makes harmless
+// what a terminal would obey. Numbers, whose places are marked, need neither.
+func (f *table) quote(b []byte, from int) []byte {
+	if !bytes.ContainsAny(b[from:], f.quoted) && inert(b[from:]) {
+		return b
+	}
+	text := printable(string(b[from:]))
+	b = b[:from]
+	if !bytes.ContainsAny([]byte(text), f.quoted) {
+		return append(b, text...)
+	}
+	b = append(b, '"')
+	for i := range len(text) {
+		if text[i] == '"' {
+			b = append(b, '"')
+		}
+		b = append(b, text[i])
+	}
+	return append(b, '"')
+}
+
+// inert reports whether a terminal would show b and not obey it, as far as that is
+// cheap to see.
+func inert(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c >= 0x7f {
+			return false
 		}
 	}
+	return true
 }
 
 // text appends a separator and a field.
 func (f *table) text(b *Buffer, s string) {
 	b.B = append(b.B, f.separator)
-	if !strings.ContainsAny(s, f.quoted) {
-		b.B = append(b.B, s...)
-		return
-	}
-	b.B = append(b.B, '"')
-	b.B = append(b.B, strings.ReplaceAll(s, `"`, `""`)...)
-	b.B = append(b.B, '"')
+	from := len(b.B)
+	b.B = f.quote(append(b.B, s...), from)
 }
 
 func (f *table) number(b *Buffer, n uint64) {

@@ -49,36 +49,3 @@ func New(name string) (Format, error) {
 	}
 	return nil, fmt.Errorf("%s", msg)
 }
-
-// nearest returns the name that the fewest changed letters turn into, or nothing
-// when even that would be another word.
-func nearest(name string, names []string) string {
-	best, least := "", max(len(name), 2)/2+1
-	for _, n := range names {
-		if d := distance(strings.ToLower(name), n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to insert, delete or replace (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

@@ -129,7 +129,7 @@ func (in *Input) addLink(l LinkCount) {
 }
 
 func textInventory(s *Summary, o *Options) []byte {
-	p := printer{canvas: canvas{color: o.Color, width: o.Width}, s: s, o: o, multi: len(o.Inputs) > 1}
+	p := printer{canvas: o.canvas(), s: s, o: o, multi: len(o.Inputs) > 1}
 	if o.Further {
 		p.WriteByte('\n')
 	}
@@ -138,7 +138,7 @@ func textInventory(s *Summary, o *Options) []byte {
 	if len(s.Inputs) > 1 {
 		p.inventoryFiles()
 	}
-	return []byte(p.String())
+	return []byte(p.finish())
 }
 
 func (p *printer) inventory() {
@@ -195,7 +195,7 @@ func (p *printer) inventory() {
 		}
 		name := "none"
 		if len(e.Path) > 0 {
-			name = printable(strings.Join(e.Path, hard))
+			name = shortName(strings.Join(e.Path, hard))
 		}
 		paths = append(paths, name+hard+number(e.Segments))
 	}
@@ -259,7 +259,7 @@ func (p *printer) inventoryFiles() {
 		}
 		words = append(words, share(in.Segments-in.Further, in.Frames, "frames", number)+" TCP")
 		if in.Frames > 0 {
-			words = append(words, fmt.Sprintf("%s from %s", span(in.Last.Sub(in.First)), clock(in.First)))
+			words = append(words, fmt.Sprintf("%s from %s", span(in.Last.Sub(in.First)), p.o.clock(in.First)))
 		}
 		for _, x := range []struct {
 			n    uint64

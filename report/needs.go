@@ -1,5 +1,7 @@
 package report
 
+import "slices"
+
 // Needs says what a format reads of connections. What nobody reads is not computed:
 // most of what can be said of a connection is not in the text report.
 type Needs struct {
@@ -47,3 +49,28 @@ func (None) Pick(uint64, *Digest) bool { return false }
 // NoNeeds are those of a format that prints nothing but the summary, and that without
 // durations.
 func NoNeeds() Needs { return Needs{Sieve: func() Sieve { return None{} }} }
+
+// columnNeeds is what columns read, of the parts of a connection that are not always
+// there.
+func columnNeeds(columns []Column) (n Needs) {
+	for i := range columns {
+		if columns[i].peer != nil {
+			n.Peers = true
+		} else {
+			n.read(columns[i].field)
+		}
+	}
+	// What other tools would say is read from the log.
+	n.Events = n.Events || n.Peers
+	return n
+}
+
+// read adds what a field reads.
+func (n *Needs) read(f *Field) {
+	n.Names = n.Names || slices.Contains(namingFields, f.Name)
+	n.Peers = n.Peers || f.watched || f.Stream
+	n.Events = n.Events || f.watched || f.Name == "events" || f.Name == "dropped_events"
+}
+
+// namingFields are those that Needs.Names is about.
+var namingFields = []string{"uid", "community_id", "previous", "next"}

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -90,8 +88,20 @@ func span(d time.Duration) string {
 	return pair(h/24, "d", h%24, "h")
 }
 
-// clock prints an instant for a reader: UTC, to the millisecond.
-func clock(t wire.Time) string { return t.Std().Format("2006-01-02 15:04:05.000") }
+// clock prints an instant for a reader, in the zone that was asked for, to the
+// millisecond.
+func (o *Options) clock(t wire.Time) string { return o.in(t).Format("2006-01-02 15:04:05.000") }
+
+// in returns t in the zone that was asked for.
+func (o *Options) in(t wire.Time) time.Time {
+	if o.Zone == nil {
+		return t.Std()
+	}
+	return t.Std().In(o.Zone)
+}
+
+// zone names the zone of the clock at an instant.
+func (o *Options) zone(t wire.Time) string { return o.in(t).Format("MST") }
 
 // list joins words as a sentence does.
 func list(words []string) string {
@@ -126,75 +136,11 @@ func frameList(fs []wire.FrameID, multi bool, most int) string {
 	return word + strings.Join(s, ", ")
 }
 
-// printable replaces what a terminal would obey rather than show: names of files
-// and interfaces are somebody else's choice.
-func printable(s string) string {
-	if utf8.ValidString(s) && !strings.ContainsFunc(s, control) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if control(r) {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// control reports whether r steers a terminal, breaks a line or turns the direction
-// of the text.
-func control(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || r == utf8.RuneError
-}
-
-// The colours, as SGR parameters. Text must read the same without them.
-const (
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
-)
-
-// canvas collects text.
-type canvas struct {
-	strings.Builder
-	color bool
-	width int
-}
-
-// paint returns s in a colour, if colours are wanted.
-func (c *canvas) paint(color, s string) string {
-	if !c.color || color == "" || s == "" {
-		return s
-	}
-	return "\x1b[" + color + "m" + s + "\x1b[0m"
-}
-
-// linef writes one formatted line.
-func (c *canvas) linef(format string, args ...any) {
-	fmt.Fprintf(c, format, args...)
-	c.WriteByte('\n')
-}
-
-// columns returns how wide s is on a terminal, colours not counted.
-func columns(s string) (n int) {
-	for {
-		i := strings.IndexByte(s, '\x1b')
-		if i < 0 {
-			return n + utf8.RuneCountInString(s)
-		}
-		n += utf8.RuneCountInString(s[:i])
-		end := strings.IndexByte(s[i:], 'm')
-		if end < 0 {
-			return n + utf8.RuneCountInString(s[i:])
-		}
-		s = s[i+end+1:]
-	}
-}
-
 // hard is a space at which prose breaks no line.
-const hard = "\u00a0"
+const (
+	hardRune = '\u00a0'
+	hard     = string(hardRune)
+)
 
 // prose writes a paragraph: first before its first line, rest before the others,
 // broken at the width.

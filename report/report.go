@@ -7,6 +7,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,6 +43,14 @@ type Connection struct {
 	Peers *rosetta.Views
 }
 
+// Picker says which connections are reported. One belongs to one goroutine.
+type Picker interface {
+	// Pick reports whether c is. If that depends on numbers that c has no sooner than
+	// all connections are in order, it returns what decides then; c is not valid any
+	// more at that time.
+	Pick(c *Connection) (yes bool, later func(id, stream uint64) bool)
+}
+
 // Late is a group of segments that came after their connection had been written.
 type Late struct {
 	Capture string
@@ -64,6 +73,8 @@ type Buffer struct {
 	places []place
 	// Stream is the number of Wireshark's stream, to be set before AppendTo.
 	Stream uint64
+	// Key is what the connection is put in order by, if it is.
+	Key Value
 }
 
 // place is where a number goes.
@@ -77,6 +88,11 @@ func (b *Buffer) ID() { b.places = append(b.places, place{at: len(b.B)}) }
 
 // StreamID marks the place of the number of Wireshark's stream.
 func (b *Buffer) StreamID() { b.places = append(b.places, place{len(b.B), true}) }
+
+// clone returns a copy with memory of its own.
+func (b *Buffer) clone() Buffer {
+	return Buffer{slices.Clone(b.B), slices.Clone(b.places), b.Stream, b.Key}
+}
 
 // Reset empties the buffer and keeps its memory.
 func (b *Buffer) Reset() { b.B, b.places = b.B[:0], b.places[:0] }
@@ -120,19 +136,28 @@ type Options struct {
 	// Peers are the names of other tools whose view of each connection is wanted; see
 	// Peers for what there is.
 	Peers []string
+	// Columns are those of a table, in order; nil for the usual ones.
+	Columns []Column
 	// Name is what several inputs are together; empty when nobody said it.
 	Name string
 	// Further: another report stands before this one in the same output.
 	Further bool
-	// All: the text report lists every connection.
-	All bool
+	// All: the text report lists every connection; otherwise Limit of them, if it is not
+	// 0. Order, if it is not empty, says by what they come in order.
+	All   bool
+	Limit int
+	Order string
 	// Dwell and RTT: the text report has the time spent in each state, and the
 	// histogram of the handshakes' round trips.
 	Dwell, RTT bool
 	// Color: ANSI colours may be used.
 	Color bool
+	// ASCII: the terminal shows nothing beyond it.
+	ASCII bool
 	// Width is the terminal's width in columns; 0 for unlimited.
 	Width int
+	// Zone is that of the clock in what people read; nil for UTC.
+	Zone *time.Location
 }
 
 // Digest is what the summary needs of one connection.

@@ -48,6 +48,12 @@ type Summary struct {
 	// them.
 	Fragments wire.Fragments
 
+	// Selection says in words which connections were asked for; nil for all. Passed
+	// counts the others: they are part of Quality, Limits and of what is found about the
+	// capture, and of nothing else.
+	Selection []string
+	Passed    uint64
+
 	// Connections counts connections; Packets and Bytes their frames and TCP
 	// payload in octets, by side.
 	Connections    uint64
@@ -167,15 +173,36 @@ func (s *Summary) Count(d *Digest) {
 	default:
 		s.Closers.FIN[d.Closer]++
 	}
-	missing := uint64(0)
 	for i := range d.Final {
 		s.Packets[i] += d.Packets[i]
 		s.Bytes[i] += d.Bytes[i]
-		missing += d.Missing[i]
 		if d.HasState[i] {
 			s.Census[i][d.Final[i]]++
 		}
 	}
+	s.whole(d)
+	for i := range d.Findings {
+		f := &d.Findings[i]
+		n := s.counts(f.Rule)
+		n.Count++
+		n.BySeverity[f.Severity]++
+		n.ByConfidence[f.Confidence]++
+		n.Worst = max(n.Worst, f.Severity)
+		if !slices.ContainsFunc(d.Findings[:i], func(g finding.Finding) bool { return g.Rule == f.Rule }) {
+			n.Connections++
+		}
+	}
+}
+
+// Pass counts a connection that was not asked for, in any order, too.
+func (s *Summary) Pass(d *Digest) {
+	s.Passed++
+	s.whole(d)
+}
+
+// whole counts what is said of the capture as a whole, whatever was asked for.
+func (s *Summary) whole(d *Digest) {
+	missing := d.Missing[0] + d.Missing[1]
 	s.Quality.Duplicates += d.Duplicates
 	if missing > 0 {
 		s.Quality.MissingBytes += missing
@@ -194,17 +221,6 @@ func (s *Summary) Count(d *Digest) {
 	if d.Dropped > 0 {
 		s.Limits.DroppedEvents += uint64(d.Dropped)
 		s.Limits.CutLogs++
-	}
-	for i := range d.Findings {
-		f := &d.Findings[i]
-		n := s.counts(f.Rule)
-		n.Count++
-		n.BySeverity[f.Severity]++
-		n.ByConfidence[f.Confidence]++
-		n.Worst = max(n.Worst, f.Severity)
-		if !slices.ContainsFunc(d.Findings[:i], func(g finding.Finding) bool { return g.Rule == f.Rule }) {
-			n.Connections++
-		}
 	}
 }
 
@@ -254,8 +270,12 @@ func graver(f *finding.Finding, e *Example) bool {
 }
 
 // folded returns how many findings of a rule on single connections belong to
-// incidents, and the number of the first of these, from 1.
+// incidents, and the number of the first of these, from 1. Of a selection nobody knows
+// which do: incidents count all connections.
 func (s *Summary) folded(f *FindingCount) (n uint64, number int) {
+	if len(s.Selection) > 0 {
+		return 0, 0
+	}
 	for i := range s.Incidents {
 		for _, x := range s.Incidents[i].Folds {
 			if x.ID == f.Rule.ID {
@@ -273,6 +293,7 @@ func (s *Summary) folded(f *FindingCount) (n uint64, number int) {
 // is said of inputs, are left out.
 func (s *Summary) Merge(o *Summary) {
 	s.Connections += o.Connections
+	s.Passed += o.Passed
 	add(s.Packets[:], o.Packets[:])
 	add(s.Bytes[:], o.Bytes[:])
 	add(s.Outcomes[:], o.Outcomes[:])
@@ -349,6 +370,10 @@ func (s *Summary) CaptureFindings() []finding.CaptureFinding {
 	}
 	return c.Check()
 }
+
+// All returns how many connections the capture has, those that were not asked for
+// included.
+func (s *Summary) All() uint64 { return s.Connections + s.Passed }
 
 // Frames returns how many frames were read.
 func (s *Summary) Frames() (n uint64) {

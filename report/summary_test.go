@@ -172,7 +172,7 @@ func TestQuantities(t *testing.T) {
 			t.Errorf("number(%d) = %q, want %q", n, got, want)
 		}
 	}
-	if got := printable("a\x1b[31m\u202eb\xff"); got != "a?[31m?b?" {
+	if got := printable("a\x1b[31m\u202eb\xff"); got != `a\x1b[31m\u202eb\xff` {
 		t.Errorf("printable keeps what steers a terminal: %q", got)
 	}
 }

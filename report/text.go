@@ -34,16 +34,25 @@ type text struct {
 	// are no more than maxRows.
 	rows, few []row
 	peers     []*peer
+	// columns are what stands in a row beside the usual: all of it, if the user said
+	// what the columns are, otherwise what the rows are in order of.
+	columns []Column
 }
 
 func (f *text) Begin(w io.Writer, o *Options) error {
 	f.w, f.o = w, *o
-	f.peers = chosen(o.Peers)
+	if f.columns = o.Columns; f.columns == nil {
+		f.peers = chosen(o.Peers)
+		if name := strings.TrimPrefix(o.Order, "-"); name != "" && !slices.Contains(usualFields, name) {
+			f.columns = []Column{{Head: name, field: fieldOrDerived(name)}}
+		}
+	}
 	return nil
 }
 
-// Encode writes only what other tools would say, a line for each: the rest of a
-// connection's line is made from the digest, if it will be listed.
+// Encode writes the columns that were asked for, or what other tools would say, a line
+// for each: the rest of a connection's line is made from the digest, if it will be
+// listed.
 func (f *text) Encode(b *Buffer, c *Connection) {
 	for _, p := range f.peers {
 		for _, x := range p.cells(p.line, 1, c) {
@@ -54,12 +63,19 @@ func (f *text) Encode(b *Buffer, c *Connection) {
 		}
 		b.B = append(b.B, '\n')
 	}
+	for i := range f.columns {
+		f.columns[i].cell(b, c, &f.o, true)
+		b.B = append(b.B, '\n')
+	}
 }
+
+// usualFields are those that every row shows.
+var usualFields = []string{"id", "client", "server", "start", "duration", "outcome", "close.reason", "findings"}
 
 func (f *text) Late(*Late) error { return nil }
 
 func (f *text) End(s *Summary) error {
-	p := printer{canvas: canvas{color: f.o.Color, width: f.o.Width}, s: s, o: &f.o, multi: len(f.o.Inputs) > 1, peers: f.peers}
+	p := printer{canvas: f.o.canvas(), s: s, o: &f.o, multi: len(f.o.Inputs) > 1, peers: f.peers, columns: f.columns}
 	if f.o.Further {
 		p.WriteByte('\n')
 	}
@@ -87,13 +103,16 @@ func (f *text) End(s *Summary) error {
 		if f.o.RTT {
 			p.rtt()
 		}
-		if !f.o.All && s.Connections <= maxRows {
+		if f.o.Limit > 0 && f.o.Order == "" && !f.o.All {
+			f.cut()
+		}
+		if !f.o.All && f.o.Order == "" && f.o.Limit == 0 && s.Connections <= maxRows {
 			p.table(f.few, false)
 		} else {
 			p.table(f.rows, f.o.All)
 		}
 	}
-	_, err := io.WriteString(f.w, p.String())
+	_, err := io.WriteString(f.w, p.finish())
 	return err
 }
 
@@ -104,6 +123,8 @@ type printer struct {
 	o     *Options
 	multi bool
 	peers []*peer
+	// columns are those of text, of the same name.
+	columns []Column
 }
 
 func (p *printer) heading(s string) {
@@ -127,14 +148,15 @@ func (p *printer) input() {
 	name := p.inputName()
 	first, last, ok := s.Span()
 	line := fmt.Sprintf("%s, %s, %s", plural(s.Frames(), "frame", "frames"), plural(s.Segments(), "TCP segment", "TCP segments"),
-		plural(s.Connections, "connection", "connections"))
+		plural(s.All(), "connection", "connections"))
 	if ok {
 		line += " in " + span(last.Sub(first))
 	}
 	p.prose("", "  ", p.paint(bold, name)+": "+line)
 	if ok {
-		p.linef("%s to %s UTC", clock(first), clock(last))
+		p.prose("", "  ", p.o.clock(first)+" to "+p.o.clock(last)+" "+p.o.zone(last))
 	}
+	p.selected()
 }
 
 // head says what was read, and in a word how far it can be trusted.
@@ -143,7 +165,7 @@ func (p *printer) head() {
 	if bad, _ := p.remarks(); len(bad) > 0 {
 		p.prose("", "  ", p.paint(yellow, "Capture quality: limited")+" ("+plural(uint64(len(bad)), "remark", "remarks")+", below).")
 	} else {
-		p.linef("%s", p.paint(green, "Capture quality: good."))
+		p.prose("", "  ", p.paint(blue, "Capture quality: good."))
 	}
 }
 
@@ -210,7 +232,7 @@ func (p *printer) quality() {
 		tail = " " + capital(strings.Join(notes, "; ")) + "."
 	}
 	if len(bad) == 0 {
-		p.prose("", "  ", p.paint(green, "Capture quality: good.")+tail)
+		p.prose("", "  ", p.paint(blue, "Capture quality: good.")+tail)
 		return
 	}
 	p.prose("", "  ", p.paint(yellow, "Capture quality: limited.")+tail)
@@ -303,6 +325,8 @@ func (p *printer) nothing() {
 		p.linef("Nothing was read: there is no frame in the input.")
 	case p.s.Segments() == 0:
 		p.prose("", "  ", "No TCP was found. Is the capture's filter, or its interface, the right one?")
+	case p.s.Passed > 0:
+		p.linef("None of the connections was asked for.")
 	default:
 		p.linef("No connection was found.")
 	}
@@ -317,7 +341,7 @@ func (p *printer) connections() {
 		color string
 		what  string
 	}{
-		{reassembly.OutcomeSuccess, green, "ended well"},
+		{reassembly.OutcomeSuccess, blue, "ended well"},
 		{reassembly.OutcomeFailure, red, "failed"},
 		{reassembly.OutcomeUnknown, "", "still open or not seen to the end"},
 	} {

@@ -20,7 +20,7 @@ func (p *printer) inputName() string {
 	case len(in) == 0:
 		return "no input"
 	case len(in) > 1 && p.o.Name != "":
-		return printable(p.o.Name) + " (" + plural(uint64(len(in)), "file", "files") + ")"
+		return shortName(p.o.Name) + " (" + plural(uint64(len(in)), "file", "files") + ")"
 	case len(in) > 1:
 		return plural(uint64(len(in)), "file", "files")
 	}
@@ -31,7 +31,7 @@ func inputName(name string) string {
 	if name == "-" {
 		return "standard input"
 	}
-	return printable(name)
+	return shortName(name)
 }
 
 // files lists the inputs with the numbers by which frames name them.
@@ -53,7 +53,7 @@ func (p *printer) files() {
 		in := &p.s.Inputs[i]
 		line := fmt.Sprintf("  %s  %s  %s", right(strconv.Itoa(i+1), digits), left(inputName(in.Name), w), plural(in.Frames, "frame", "frames"))
 		if in.Frames > 0 {
-			line += fmt.Sprintf(" in %s from %s", span(in.Last.Sub(in.First)), clock(in.First))
+			line += fmt.Sprintf(" in %s from %s", span(in.Last.Sub(in.First)), p.o.clock(in.First))
 		}
 		p.linef("%s", line)
 	}

@@ -23,10 +23,14 @@ type matter struct {
 
 // happened says first of all what went wrong.
 func (p *printer) happened(all []matter) {
-	p.heading("What happened")
+	if len(p.s.Selection) > 0 {
+		p.heading("What happened, with all connections of these hosts")
+	} else {
+		p.heading("What happened")
+	}
 	for i, m := range all {
 		if i == maxHappened {
-			p.linef("  and %s, see below.", plural(uint64(len(all)-i), "more matter", "more matters"))
+			p.prose("  ", "  ", "and "+plural(uint64(len(all)-i), "more matter", "more matters")+", see below.")
 			break
 		}
 		p.prose(fmt.Sprintf("  %d. %s (%s): ", i+1, p.paint(severityColors[m.severity], m.id), m.severity), "     ", printable(m.text))
@@ -96,7 +100,7 @@ func (p *printer) incidents() {
 				" (tcplife analyze --connection frame:N shows the connection).")
 		}
 		if in.More.Scopes > 0 {
-			p.linef("%s... and %s, with %s", blanks(13), plural(in.More.Scopes, "more of this kind", "more of this kind"), plural(in.More.Count, "connection", "connections"))
+			p.prose(blanks(13), blanks(15), fmt.Sprintf("... and %s, with %s", plural(in.More.Scopes, "more of this kind", "more of this kind"), plural(in.More.Count, "connection", "connections")))
 		}
 		if f := foldList(in.Folds); f != "" {
 			p.prose(blanks(13)+"Belongs to it: ", blanks(15), f+".")

@@ -9,10 +9,13 @@ import (
 // Needs says what the text report prints: a line for few connections, and for those
 // nothing that the digest does not hold.
 func (f *text) Needs() Needs {
-	n := Needs{Durations: f.o.Dwell || f.o.RTT, Peers: len(f.peers) > 0}
-	// What other tools would say is read from the log.
-	n.Events = n.Peers
-	if !f.o.All {
+	n := columnNeeds(f.columns)
+	n.Durations = f.o.Dwell || f.o.RTT
+	if len(f.peers) > 0 {
+		n.Peers, n.Events = true, true // read from the log
+	}
+	// What lists other connections than those worth a look sees them all.
+	if !f.o.All && f.o.Order == "" && f.o.Limit == 0 {
 		n.Sieve = func() Sieve { return &textSieve{} }
 	}
 	return n

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
@@ -28,7 +27,8 @@ type row struct {
 	id       uint64
 	d        Digest
 	findings string
-	peers    []string // what other tools would say
+	// cells are those that Encode wrote: what other tools would say, or all columns.
+	cells []string
 }
 
 // before orders rows by rank, then by number.
@@ -65,12 +65,18 @@ func (r *row) alike(q *row) bool {
 // connection that failed for another reason, so only maxAlike of a kind are kept.
 func (f *text) Add(id uint64, d *Digest, b *Buffer) error {
 	r := row{rank: rankOf(d), id: id, d: *d, findings: findingIDs(d.Findings)}
-	if len(f.peers) > 0 {
-		r.peers = strings.Split(string(b.AppendTo(nil, id)), "\n")[:len(f.peers)]
+	if n := len(f.peers) + len(f.columns); n > 0 {
+		r.cells = strings.Split(string(b.AppendTo(nil, id)), "\n")[:n]
 	}
 	r.d.Findings = nil
-	if f.o.All {
+	if f.o.All || f.o.Order != "" {
 		f.rows = append(f.rows, r)
+		return nil
+	}
+	if f.o.Limit > 0 {
+		if f.rows = append(f.rows, r); len(f.rows) >= 2*f.o.Limit+1024 {
+			f.cut()
+		}
 		return nil
 	}
 	if len(f.few) < maxRows {
@@ -94,6 +100,17 @@ func (f *text) Add(id uint64, d *Digest, b *Buffer) error {
 	f.rows = insert(f.rows, r)
 	f.rows = f.rows[:min(len(f.rows), maxRows)]
 	return nil
+}
+
+// cut keeps the first rows by rank, as many as were asked for.
+func (f *text) cut() {
+	slices.SortFunc(f.rows, func(a, b row) int {
+		if a.before(&b) {
+			return -1
+		}
+		return 1
+	})
+	f.rows = f.rows[:min(len(f.rows), f.o.Limit)]
 }
 
 // insert puts r at its place among ordered rows.
@@ -122,6 +139,11 @@ func findingIDs(fs []finding.Finding) string {
 func (p *printer) table(rows []row, all bool) {
 	title := "Connections worth a look"
 	switch {
+	case p.o.Order != "":
+		title = "Connections by " + strings.TrimPrefix(p.o.Order, "-")
+		if strings.HasPrefix(p.o.Order, "-") {
+			title += ", the largest first"
+		}
 	case all:
 		title = "All connections"
 		slices.SortFunc(rows, func(a, b row) int {
@@ -130,7 +152,7 @@ func (p *printer) table(rows []row, all bool) {
 			}
 			return 1
 		})
-	case p.s.Connections <= maxRows:
+	case p.s.Connections <= uint64(len(rows)):
 		title = "Connections"
 	}
 	if len(rows) > 0 {
@@ -142,7 +164,7 @@ func (p *printer) table(rows []row, all bool) {
 		if len(rows) == 0 {
 			indent = "\n"
 		}
-		p.linef("%s... and %s: --all", indent, plural(more, "more connection", "more connections"))
+		p.linef("%s... and %s: --limit or --all", indent, plural(more, "more connection", "more connections"))
 	}
 }
 
@@ -168,58 +190,50 @@ var columnNames = [colCount]string{"#", "client > server", "start", "lasted", "p
 // columnRight marks columns of numbers.
 var columnRight = [colCount]bool{colID: true, colStart: true, colLength: true, colPackets: true, colBytes: true}
 
+// rows writes the table: the usual columns with what other tools would say before the
+// findings, or those that were asked for.
 func (p *printer) rows(rows []row) {
+	g := grid{}
+	if p.o.Columns != nil {
+		for i := range p.o.Columns {
+			g.heads = append(g.heads, p.o.Columns[i].Head)
+			g.right = append(g.right, p.o.Columns[i].number())
+		}
+		for i := range rows {
+			g.rows = append(g.rows, gridRow{cells: rows[i].cells})
+		}
+		p.grid(&g)
+		return
+	}
 	first, _, _ := p.s.Span()
-	names := columnNames[:colFindings:colFindings]
+	g.heads = append(g.heads, columnNames[:colFindings]...)
+	g.right = append(g.right, columnRight[:colFindings]...)
 	for _, x := range p.peers {
-		names = append(names, x.name)
+		g.heads, g.right = append(g.heads, x.name), append(g.right, false)
 	}
-	last := len(names) // the findings: their width varies most
-	cells := make([][]string, 0, len(rows)+1)
-	cells = append(cells, append(names, columnNames[colFindings]))
+	for i := range p.columns {
+		g.heads, g.right = append(g.heads, p.columns[i].Head), append(g.right, p.columns[i].number())
+	}
+	last := len(g.heads) // the findings: their width varies most
+	g.heads, g.right = append(g.heads, columnNames[colFindings]), append(g.right, false)
+	g.split = colOutcome
 	for i := range rows {
-		c := rows[i].cells(rows[i].d.Start.Sub(first))
-		line := append(c[:colFindings:colFindings], rows[i].peers...)
-		cells = append(cells, append(line, c[colFindings]))
-	}
-	width := make([]int, last+1)
-	for _, c := range cells {
-		for k := range c {
-			width[k] = max(width[k], utf8.RuneCountInString(c[k]))
+		r := &rows[i]
+		c := r.usual(r.d.Start.Sub(first))
+		line := gridRow{cells: append(append(c[:colFindings:colFindings], r.cells...), c[colFindings]), colors: make([]string, last+1)}
+		if r.d.Outcome == reassembly.OutcomeFailure {
+			line.colors[colOutcome] = red
 		}
-	}
-	total := 0
-	for _, w := range width {
-		total += w + 2
-	}
-	two := p.width > 0 && total > p.width
-	for i, c := range cells {
-		var line strings.Builder
-		for k := range c {
-			if two && k == colOutcome {
-				line.WriteString("\n" + blanks(2+width[colID]))
-			}
-			s := left(c[k], width[k])
-			if k < colCount && columnRight[k] {
-				s = right(c[k], width[k])
-			}
-			switch {
-			case i == 0:
-				s = p.paint(dim, s)
-			case k == colOutcome && rows[i-1].d.Outcome == reassembly.OutcomeFailure:
-				s = p.paint(red, s)
-			case k == last && rows[i-1].rank < rankFailure:
-				s = p.paint([...]string{red, yellow}[rows[i-1].rank], s)
-			}
-			line.WriteString("  " + s)
+		if r.rank < rankFailure {
+			line.colors[last] = [...]string{red, yellow}[r.rank]
 		}
-		for l := range strings.Lines(line.String()) {
-			p.linef("%s", strings.TrimRight(strings.TrimSuffix(l, "\n"), " "))
-		}
+		g.rows = append(g.rows, line)
 	}
+	p.grid(&g)
 }
 
-func (r *row) cells(start time.Duration) (c [colCount]string) {
+// usual are the usual cells of a row.
+func (r *row) usual(start time.Duration) (c [colCount]string) {
 	d := &r.d
 	c[colID] = number(r.id)
 	c[colTuple] = fmt.Sprintf("%s > %s", d.Tuple.Source(), d.Tuple.Destination())

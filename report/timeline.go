@@ -29,7 +29,7 @@ type Step struct {
 // the connection's number in the report. Without a ladder the connection's events
 // are drawn, in which a run of data and acknowledgments is one line.
 func Timeline(w io.Writer, c *Connection, id uint64, ladder []Step, o *Options) error {
-	d := drawing{canvas: canvas{color: o.Color}, c: c, multi: len(o.Inputs) > 1}
+	d := drawing{canvas: o.canvas(), o: o, c: c, multi: len(o.Inputs) > 1}
 	if ladder != nil {
 		d.fromLadder(ladder)
 	} else {
@@ -40,7 +40,7 @@ func Timeline(w io.Writer, c *Connection, id uint64, ladder []Step, o *Options) 
 	d.header(id, o.Inputs)
 	d.body()
 	d.footer()
-	_, err := io.WriteString(w, d.String())
+	_, err := io.WriteString(w, d.finish())
 	return err
 }
 
@@ -69,6 +69,7 @@ type rung struct {
 // drawing is one timeline in the making.
 type drawing struct {
 	canvas
+	o     *Options
 	c     *Connection
 	multi bool
 	rungs []rung
@@ -223,15 +224,15 @@ var roleSentences = map[reassembly.RoleBy]string{
 func (d *drawing) header(id uint64, inputs []string) {
 	c := d.c
 	d.linef("%s", d.paint(bold, fmt.Sprintf("Connection %s: %s (client) > %s (server)", number(id), c.Tuple.Source(), c.Tuple.Destination())))
-	frames := fmt.Sprintf("%s, frames %s to %s", printable(c.Capture), frameName(c.First, d.multi), frameName(c.Last, d.multi))
+	frames := fmt.Sprintf("%s, frames %s to %s", shortName(c.Capture), frameName(c.First, d.multi), frameName(c.Last, d.multi))
 	if len(c.Encap) > 0 {
-		frames += ", inside " + printable(strings.Join(c.Encap, " "))
+		frames += ", inside " + shortName(strings.Join(c.Encap, " "))
 	}
 	d.prose("  ", "  ", frames)
 	if d.multi {
 		d.legend(inputs)
 	}
-	d.prose("  ", "  ", fmt.Sprintf("%s UTC, lasted %s, uid %s", clock(c.Start), span(c.End.Sub(c.Start)), c.UID))
+	d.prose("  ", "  ", fmt.Sprintf("%s %s, lasted %s, uid %s", d.o.clock(c.Start), d.o.zone(c.Start), span(c.End.Sub(c.Start)), c.UID))
 	d.prose("  Roles:     ", blanks(13), roleSentences[c.RoleBy])
 	d.prose("  Handshake: ", blanks(13), d.handshake())
 	d.prose("  Close:     ", blanks(13), d.closing())

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,11 +29,12 @@ type analyzeOptions struct {
 	connection           string
 	failOn               string
 	color                string
-	columns              []string
 	filesFrom            string
 	null, each           bool
 	inventory, verbose   bool
 	profiles             []string
+	selection            selectionOptions
+	layout               layoutOptions
 	census               censusOptions
 }
 
@@ -42,6 +44,8 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.all, "all", "a", false, "text: list every connection, not only those worth a look")
 	f.BoolVar(&o.dwell, "dwell", false, "text: how long endpoints stayed in each state (JSON always says it)")
 	f.BoolVar(&o.rtt, "rtt", false, "text: histogram of the handshakes' round trips (JSON always says it)")
+	o.selection.addFlags(f)
+	o.layout.addFlags(f)
 	f.StringVarP(&o.connection, "connection", "c", "", "show one connection's timeline: its number, frame:N (frame:FILE:N), or 'IP:PORT IP:PORT'")
 	f.StringVar(&o.filesFrom, "files-from", "", "read the names of further captures from this file, one a line; - is standard input")
 	f.BoolVarP(&o.null, "null", "0", false, "the names of --files-from end with a zero octet, as find -print0 writes them")
@@ -51,7 +55,6 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.failOn, "fail-on", "", "exit with 1 if there is a finding of this severity or above (info, warning, error), or with this ID")
 	f.StringVar(&o.name, "name", "", "the capture's name in the report (default: the argument, or the first of several files)")
 	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs or tunnels are one connection")
-	f.StringSliceVar(&o.columns, "columns", nil, "what other tools would say of each connection: "+strings.Join(report.Peers(), ", "))
 	f.StringArrayVar(&o.profiles, "profile", nil, "the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
 	f.StringVar(&o.color, "color", "auto", "colours in the text report: auto, always, never")
 	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, and why")
@@ -64,8 +67,12 @@ func (o *analyzeOptions) validate() error {
 	if _, err := report.New(o.format); err != nil {
 		return usage("--format: %w", err)
 	}
-	if err := report.CheckPeers(o.columns); err != nil {
-		return usage("--columns: %w", err)
+	zone := time.UTC
+	if err := o.selection.validate(zone); err != nil {
+		return err
+	}
+	if err := o.layout.validate(o.format, o.all); err != nil {
+		return err
 	}
 	if o.jobs < 0 {
 		return usage("--jobs %d: give 0 or more", o.jobs)
@@ -91,7 +98,27 @@ func (o *analyzeOptions) validate() error {
 	if o.null && o.filesFrom == "" {
 		return usage("--null says how the list of --files-from is written, and there is none")
 	}
-	return o.census.validate(o.format, o.connection)
+	if o.selection.given() {
+		for _, x := range []struct {
+			other string
+			given bool
+		}{{"--connection", o.connection != ""}, {"--inventory", o.inventory}} {
+			if x.given {
+				return usage("%s says itself what it is about: leave --filter and its like out", x.other)
+			}
+		}
+	}
+	if flag := o.layout.given(); flag != "" {
+		for _, x := range []struct {
+			other string
+			given bool
+		}{{"--connection", o.connection != ""}, {"--inventory", o.inventory}, {"--census", o.census.census}} {
+			if x.given {
+				return usage("%s lays out connections, of which %s has no list: give one of the two", flag, x.other)
+			}
+		}
+	}
+	return o.census.validate(o.format, o.connection, zone)
 }
 
 // validateInputs checks the flags against the inputs, before any of them is opened.
@@ -100,6 +127,9 @@ func (o *analyzeOptions) validateInputs(in *inputs) error {
 		return usage("--name with --each: there are %d captures, and a name for one", len(in.candidates))
 	}
 	if err := o.census.validateInputs(in, o.inventory); err != nil {
+		return err
+	}
+	if err := twiceRead(o.selection.instants, in); err != nil {
 		return err
 	}
 	if _, err := os.Stat(o.output); o.output == "" || err != nil {
@@ -265,22 +295,25 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 	if name == "" {
 		name = in.title()
 	}
-	build := report.New
-	if r.inventory {
-		build = report.NewInventory
+	opts := report.Options{Inputs: in.names(), All: r.all, Name: cmp.Or(r.name, in.label), Further: further, Dwell: r.dwell, RTT: r.rtt}
+	var format report.Format
+	switch {
+	case r.inventory:
+		format, err = report.NewInventory(r.format)
+	case r.census.census:
+		format, source, err = r.census.format(ctx, r.format, in, source)
+	default:
+		format, err = r.layout.format(r.format, r.all, &opts)
 	}
-	format, err := build(r.format)
 	if err != nil {
-		return usage("--format: %w", err)
-	}
-	if r.census.census {
-		if format, source, err = r.census.format(ctx, r.format, in, source); err != nil {
-			return err
-		}
+		return err
 	}
 	cfg := &pipeline.Config{
-		Source: source, Name: name, Unread: in.unread, Jobs: r.jobs, MergeEncap: r.mergeEncap, Profile: r.profile, Networks: r.networks, Format: format, Output: r.out,
-		Report: report.Options{Inputs: in.names(), Peers: r.columns, All: r.all, Name: cmp.Or(r.name, in.label), Further: further, Dwell: r.dwell, RTT: r.rtt},
+		Name: name, Unread: in.unread, Jobs: r.jobs, MergeEncap: r.mergeEncap, Profile: r.profile, Networks: r.networks, Format: format, Output: r.out,
+		Report: opts,
+	}
+	if cfg.Source, err = r.selection.apply(ctx, cfg, in, source); err != nil {
+		return err
 	}
 	if r.inventory {
 		cfg.Contents, cfg.Rules, cfg.Incidents = true, []*finding.Rule{}, []*incident.Rule{}
@@ -297,6 +330,11 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 		var sum *report.Summary
 		if sum, err = pipeline.Run(ctx, cfg); err == nil {
 			r.reached = r.failing(sum) || r.reached
+		}
+		if made := r.selection.made; made != nil {
+			if e := made.Fault(); e != nil {
+				fmt.Fprintf(r.s.err, "tcplife: %v\n", e)
+			}
 		}
 	}
 	r.frames += source.Info().Frames

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/tcplife/tcplife/finding"
@@ -64,43 +62,10 @@ func ruleIDs() (ids []string) {
 }
 
 // didYouMean returns `; did you mean "..."?` with the name that is nearest to what
-// was typed: one that contains it, otherwise the one that the fewest changed
-// letters lead to. It returns nothing if none is near.
+// was typed, or nothing if none is near.
 func didYouMean(typed string, names []string) string {
-	typed = strings.ReplaceAll(strings.ToLower(typed), "_", "-")
-	best, least := "", max(len(typed), 2)/2+1
-	for _, n := range names {
-		d := distance(typed, n)
-		if len(typed) >= 3 && strings.Contains(n, typed) {
-			d = 0
-		}
-		if d < least {
-			best, least = n, d
-		}
+	if near := report.Nearest(typed, names); near != "" {
+		return `; did you mean "` + near + `"?`
 	}
-	if best == "" {
-		return ""
-	}
-	return `; did you mean "` + best + `"?`
-}
-
-// distance is the number of letters to insert, delete or replace (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -20,8 +20,10 @@ var mayImport = map[string][]string{
 	"incident":   {"finding", "reassembly", "wire"},
 	// report knows capture for one type, capture.Info: the summary prints what
 	// reading an input showed, and copying it field by field would let them drift.
-	"report":   {"incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
-	"pipeline": {"report", "incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
+	"report": {"incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
+	// selection computes what report's fields say, and knows no format.
+	"selection": {"report", "finding", "reassembly", "wire"},
+	"pipeline":  {"report", "incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
@@ -44,6 +46,7 @@ var whyNot = map[string]string{
 	"census":     "only those who present counts know it; tracking must not depend on what is counted",
 	"incident":   "only those who present incidents know them; a finding on a connection must not depend on its neighbours",
 	"report":     "formats are chosen at the end; a room that knows them could not be printed in a new one",
+	"selection":  "which connections a report is about is the caller's choice: the pipeline gets it as a function, so that a run without one costs nothing",
 	"pipeline":   "the pipeline wires the rooms together; a room that knows it closes a circle",
 }
 
@@ -69,6 +72,10 @@ var foreign = []struct {
 	{"github.com/klauspost/compress", unpacking, whyUnpacking},
 	{"github.com/pierrec/lz4", unpacking, whyUnpacking},
 	{"github.com/ulikunitz/xz", unpacking, whyUnpacking},
+	{"github.com/expr-lang/expr", func(s *source) bool { return s.dir() == "selection" },
+		"its language is what users type: one room maps it to the JSON contract, and can change the library"},
+	{"github.com/mattn/go-runewidth", func(s *source) bool { return s.path == "report/canvas.go" || s.test() },
+		"how wide a letter is must be the same in every line of a report"},
 	{"go.yaml.in/yaml", func(s *source) bool { return s.dir() == "cmd/tcplife" },
 		"a profile's file is wiring, as flags are: a room gets values, and what a key is called is decided once"},
 	{"testing", func(s *source) bool { return s.test() || s.dir() == "internal/scenario" },
