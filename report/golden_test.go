@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -113,6 +114,11 @@ func TestGoldenTimelines(t *testing.T) {
 		{"clean", cleanLife(), nil, one},
 		{"lost-final-ack", lostFinalACK(), nil, one},
 		{"lost-final-ack-ladder", lostFinalACK(), ladder(lostFinalACK()), one},
+		{"lost-final-ack-20", lostFinalACK(), ladder(lostFinalACK()), &Options{Inputs: one.Inputs, Width: 20}},
+		{"lost-final-ack-60", lostFinalACK(), ladder(lostFinalACK()), &Options{Inputs: one.Inputs, Width: 60, Times: TimesDelta}},
+		{"lost-final-ack-80", lostFinalACK(), ladder(lostFinalACK()), &Options{Inputs: one.Inputs, Width: 80, Times: TimesAbsolute, Zone: time.FixedZone("CET", 3600)}},
+		{"lost-final-ack-200", lostFinalACK(), ladder(lostFinalACK()), &Options{Inputs: one.Inputs, Width: 200}},
+		{"folded-80", midStream(), ladder(midStream()), &Options{Inputs: one.Inputs, Width: 80, Color: true, ASCII: true}},
 		{"refused", refused(), nil, one},
 		{"mid-stream", midStream(), nil, &Options{Inputs: []string{"a.pcap", "b.pcapng"}}},
 		{"nothing", &Connection{Conn: &reassembly.Conn{}}, nil, one},
@@ -126,8 +132,12 @@ func TestGoldenTimelines(t *testing.T) {
 			if x.name == "mid-stream" {
 				return // its run of data has a label that needs more
 			}
+			limit := 100
+			if x.o.Width > 20 {
+				limit = x.o.Width
+			}
 			for i, l := range strings.Split(out.String(), "\n") {
-				if columns(l) > 100 {
+				if columns(l) > limit {
 					t.Errorf("line %d has %d columns: %s", i+1, columns(l), l)
 				}
 			}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -62,7 +63,7 @@ func (c *canvas) breaks(g *grid, widths []int) (at []int, ok bool) {
 	if !g.right[last] {
 		least = columns(g.heads[last])
 		for _, r := range g.rows {
-			for w := range strings.FieldsSeq(r.cells[last]) {
+			for w := range breakable(r.cells[last]) {
 				least = max(least, columns(w))
 			}
 		}
@@ -185,10 +186,15 @@ func trimPainted(s string) string {
 	return strings.TrimRight(s, " ")
 }
 
+// breakable are the words between blanks at which a line may break.
+func breakable(s string) iter.Seq[string] {
+	return strings.FieldsFuncSeq(s, func(r rune) bool { return r == ' ' })
+}
+
 // wrap breaks a text at its blanks into lines of at most n columns, if its words are
 // not longer.
 func wrap(s string, n int) (lines []string) {
-	for w := range strings.FieldsSeq(s) {
+	for w := range breakable(s) {
 		if k := len(lines) - 1; k >= 0 && columns(lines[k])+1+columns(w) <= n {
 			lines[k] += " " + w
 		} else {
@@ -213,15 +219,15 @@ func (c *canvas) cards(g *grid) {
 			if cell == "" || cell == "-" {
 				continue
 			}
-			indent := "    "
+			indent := "  "
 			if i == 0 {
-				indent = "  "
+				indent = ""
 			}
 			name := g.heads[i]
 			if g.over != nil && g.over[i] != "" {
 				name = g.over[i] + " " + name
 			}
-			c.prose(indent+c.paint(dim, name)+" ", indent+"  ", c.paintWords(color, cell))
+			c.prose(indent+c.paint(dim, name)+" ", indent+"  ", c.paintWords(color, strings.ReplaceAll(cell, " ", hard)))
 		}
 	}
 }

@@ -152,7 +152,7 @@ func (p *groupPrint) text() error {
 		}
 		t.grid(&g)
 		if more > 0 {
-			t.linef("  ... and %s: --limit or --all", plural(more, "more group", "more groups"))
+			t.item("  ", "    ", "... and "+plural(more, "more group", "more groups")+": --limit or --all")
 		}
 		if p.folded > 0 {
 			t.prose("  ", "  ", "There were more groups than are kept apart: those with the fewest connections are counted as others, and what came back after that is counted anew.")

@@ -143,8 +143,13 @@ const (
 )
 
 // prose writes a paragraph: first before its first line, rest before the others,
-// broken at the width.
+// broken at the width. On a narrow terminal, where indents would leave no room for
+// words, they shrink.
 func (c *canvas) prose(first, rest, text string) {
+	if c.narrow() {
+		first, rest = squeeze(first), blanks(min(columns(rest), narrowIndent))
+		text = strings.ReplaceAll(text, hard, " ")
+	}
 	indent, col, fresh := first, 0, true
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }) {
 		n := columns(word)
@@ -165,13 +170,38 @@ func (c *canvas) prose(first, rest, text string) {
 	c.WriteByte('\n')
 }
 
-// proseColumns is where sentences wrap when the width is not limited: lines longer
-// than that are hard to read.
+// Below narrowWidth columns a terminal is narrow; then no line but the first of a
+// paragraph is indented by more than narrowIndent.
+const narrowWidth, narrowIndent = 50, 2
+
+func (c *canvas) narrow() bool { return c.width > 0 && c.width < narrowWidth }
+
+// squeeze makes an indent, or a name with blanks behind it, as short as can be.
+func squeeze(s string) string {
+	name := strings.TrimSpace(s)
+	if name == "" {
+		return blanks(min(columns(s), narrowIndent))
+	}
+	words := strings.Fields(name)
+	return blanks(min(columns(s)-columns(strings.TrimLeft(s, " ")), narrowIndent)) + strings.Join(words, " ") + " "
+}
+
+// item writes a line that should not be broken, unless it does not fit.
+func (c *canvas) item(first, rest, text string) {
+	if c.width <= 0 || columns(first)+columns(text) <= c.width {
+		c.linef("%s%s", first, text)
+		return
+	}
+	c.prose(first, rest, text)
+}
+
+// proseColumns is where sentences wrap, however wide the terminal: lines longer than
+// that are hard to read.
 const proseColumns = 100
 
 func (c *canvas) proseWidth() int {
 	if c.width > 0 {
-		return c.width
+		return min(c.width, proseColumns)
 	}
 	return proseColumns
 }

@@ -35,12 +35,22 @@ type Connection struct {
 	// PreviousUID and NextUID name the neighbouring incarnations of the tuple;
 	// empty when there was none.
 	PreviousUID, NextUID string
+	// Near are the numbers of those two, and how they ended, for a drawing; zero where
+	// nobody looked.
+	Near [2]Neighbour
 	// Provisional: written before the connection settled (--max-hold); a final
 	// object with the same uid follows.
 	Provisional bool
 	Findings    []finding.Finding
 	// Peers is what other tools would say; nil when nobody asked them.
 	Peers *rosetta.Views
+}
+
+// Neighbour is another life of a connection's tuple.
+type Neighbour struct {
+	// ID is its number in the report.
+	ID     uint64
+	Reason string
 }
 
 // Picker says which connections are reported. One belongs to one goroutine.
@@ -156,8 +166,31 @@ type Options struct {
 	ASCII bool
 	// Width is the terminal's width in columns; 0 for unlimited.
 	Width int
+	// Times says how instants are printed in lists and drawings.
+	Times Times
 	// Zone is that of the clock in what people read; nil for UTC.
 	Zone *time.Location
+}
+
+// Times is a way to print instants.
+type Times uint8
+
+// The ways. TimesUsual is what suits the place: in a list from the first frame, in a
+// drawing from the first frame and from the line before.
+const (
+	TimesUsual    Times = iota
+	TimesRelative       // from the first frame
+	TimesAbsolute       // of the clock
+	TimesDelta          // from the line before
+)
+
+// TimesNames are the names of the ways that a user may ask for.
+func TimesNames() []string { return []string{"relative", "absolute", "delta"} }
+
+// ParseTimes returns the way with a name.
+func ParseTimes(name string) (Times, bool) {
+	i := slices.Index(TimesNames(), name)
+	return Times(i + 1), i >= 0
 }
 
 // Digest is what the summary needs of one connection.

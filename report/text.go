@@ -129,8 +129,11 @@ type printer struct {
 
 func (p *printer) heading(s string) {
 	p.WriteByte('\n')
-	p.WriteString(p.paint(bold, s))
-	p.WriteByte('\n')
+	if p.width > 0 && columns(s) > p.width {
+		p.prose("", "  ", s)
+		return
+	}
+	p.linef("%s", p.paint(bold, s))
 }
 
 // read says what was read; files lists several files.
@@ -491,12 +494,12 @@ func (p *printer) findings() {
 				break
 			}
 			e := &f.Examples[i]
-			p.linef("%s%s  %s > %s  %s (%s)", blanks(11), p.paint(cyan, "#"+number(e.ID)), e.Tuple.Source(), e.Tuple.Destination(),
-				frameList(e.Frames, p.multi, maxFramesText), e.Confidence)
+			p.item(blanks(11), blanks(13), fmt.Sprintf("%s  %s > %s  %s (%s)", p.paint(cyan, "#"+number(e.ID)), e.Tuple.Source(), e.Tuple.Destination(),
+				frameList(e.Frames, p.multi, maxFramesText), e.Confidence))
 			p.prose(blanks(13), blanks(13), printable(e.Message))
 		}
 		if more := f.Count - min(f.Count, uint64(min(len(f.Examples), maxExamplesText))); more > 0 {
-			p.linef("%s... and %s more", blanks(11), number(more))
+			p.item(blanks(11), blanks(13), "... and "+number(more)+" more")
 		}
 		if f.Rule.Advice != "" {
 			p.prose(blanks(11)+"What to do: ", blanks(13), opening(f.Rule.Advice)+" More: tcplife explain "+f.Rule.ID)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,22 +13,26 @@ import (
 // dwell prints how long endpoints stayed in each state.
 func (p *printer) dwell() {
 	p.heading("Time spent in each state")
-	p.linef("  %s  %s  %s  %s  %s  %s  %s  %s  %s", left("state", 12), left("side", 6), right("stays", 9), right("p50", 8), right("p90", 8), right("p99", 8),
-		right("max", 8), right("unfinished", 10), right("assumed", 9))
+	g := grid{heads: []string{"state", "side", "stays"}, right: []bool{false, false}}
+	for _, x := range percentiles {
+		g.heads = append(g.heads, x.name)
+	}
+	g.heads = append(g.heads, "max", "unfinished", "assumed")
+	g.right = append(g.right, slices.Repeat([]bool{true}, len(g.heads)-2)...)
 	for state := range reassembly.StateCount {
 		for side := range p.s.Durations.Dwell {
 			d := &p.s.Durations.Dwell[side][state]
 			if d.Count() == 0 && d.Unfinished == 0 && d.Assumed == 0 {
 				continue
 			}
-			line := "  " + left(reassembly.State(state).String(), 12) + "  " + left(reassembly.Side(side).String(), 6) + "  " + right(number(d.Count()), 9)
+			cells := []string{reassembly.State(state).String(), reassembly.Side(side).String(), number(d.Count())}
 			for _, x := range percentiles {
-				line += "  " + right(spanOf(&d.Histogram, d.Percentile(x.p)), 8)
+				cells = append(cells, spanOf(&d.Histogram, d.Percentile(x.p)))
 			}
-			line += "  " + right(spanOf(&d.Histogram, d.Max()), 8)
-			p.linef("%s  %s  %s", line, right(number(d.Unfinished), 10), right(number(d.Assumed), 9))
+			g.rows = append(g.rows, gridRow{cells: append(cells, spanOf(&d.Histogram, d.Max()), number(d.Unfinished), number(d.Assumed))})
 		}
 	}
+	p.grid(&g)
 	p.prose("  ", "  ", "Stays are those seen from their first segment to their last. Unfinished: they went on when the connection went out of sight. "+
 		"Assumed: a timer of the host profile ended them, or they had begun before the capture.")
 }

@@ -55,7 +55,7 @@ func (p *printer) files() {
 		if in.Frames > 0 {
 			line += fmt.Sprintf(" in %s from %s", span(in.Last.Sub(in.First)), p.o.clock(in.First))
 		}
-		p.linef("%s", line)
+		p.item("", "    ", line)
 	}
 	between(len(p.s.Inputs))
 }

@@ -33,7 +33,7 @@ func (p *printer) happened(all []matter) {
 			p.prose("  ", "  ", "and "+plural(uint64(len(all)-i), "more matter", "more matters")+", see below.")
 			break
 		}
-		p.prose(fmt.Sprintf("  %d. %s (%s): ", i+1, p.paint(severityColors[m.severity], m.id), m.severity), "     ", printable(m.text))
+		p.prose(fmt.Sprintf("  %d. ", i+1), "     ", fmt.Sprintf("%s (%s): %s", p.paint(severityColors[m.severity], m.id), m.severity, printable(m.text)))
 	}
 }
 

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
 )
 
 // rank says how much a connection deserves a line.
@@ -164,7 +164,7 @@ func (p *printer) table(rows []row, all bool) {
 		if len(rows) == 0 {
 			indent = "\n"
 		}
-		p.linef("%s... and %s: --limit or --all", indent, plural(more, "more connection", "more connections"))
+		p.item(indent, "    ", "... and "+plural(more, "more connection", "more connections")+": --limit or --all")
 	}
 }
 
@@ -219,7 +219,7 @@ func (p *printer) rows(rows []row) {
 	g.split = colOutcome
 	for i := range rows {
 		r := &rows[i]
-		c := r.usual(r.d.Start.Sub(first))
+		c := r.usual(p.when(rows, i, first))
 		line := gridRow{cells: append(append(c[:colFindings:colFindings], r.cells...), c[colFindings]), colors: make([]string, last+1)}
 		if r.d.Outcome == reassembly.OutcomeFailure {
 			line.colors[colOutcome] = red
@@ -232,15 +232,27 @@ func (p *printer) rows(rows []row) {
 	p.grid(&g)
 }
 
+// when says when a row's connection began, as was asked for.
+func (p *printer) when(rows []row, i int, first wire.Time) string {
+	start := rows[i].d.Start
+	switch {
+	case p.o.Times == TimesAbsolute:
+		return p.o.clock(start)
+	case p.o.Times == TimesDelta && i > 0:
+		first = rows[i-1].d.Start
+	}
+	if start < first {
+		return span(start.Sub(first))
+	}
+	return "+" + span(start.Sub(first))
+}
+
 // usual are the usual cells of a row.
-func (r *row) usual(start time.Duration) (c [colCount]string) {
+func (r *row) usual(start string) (c [colCount]string) {
 	d := &r.d
 	c[colID] = number(r.id)
 	c[colTuple] = fmt.Sprintf("%s > %s", d.Tuple.Source(), d.Tuple.Destination())
-	c[colStart] = "+" + span(start)
-	if start < 0 {
-		c[colStart] = span(start)
-	}
+	c[colStart] = start
 	c[colLength] = span(d.End.Sub(d.Start))
 	c[colPackets] = number(d.Packets[0] + d.Packets[1])
 	c[colBytes] = octets(d.Bytes[0] + d.Bytes[1])

@@ -1,10 +1,8 @@
 package report
 
 import (
-	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
@@ -28,6 +26,9 @@ type Step struct {
 // stand on its own lane at the segment that caused them, with the evidence. id is
 // the connection's number in the report. Without a ladder the connection's events
 // are drawn, in which a run of data and acknowledgments is one line.
+//
+// It is as wide as Options.Width, or 100 columns. On a narrow terminal there are no
+// lanes: each segment is a line of text.
 func Timeline(w io.Writer, c *Connection, id uint64, ladder []Step, o *Options) error {
 	d := drawing{canvas: o.canvas(), o: o, c: c, multi: len(o.Inputs) > 1}
 	if ladder != nil {
@@ -36,9 +37,14 @@ func Timeline(w io.Writer, c *Connection, id uint64, ladder []Step, o *Options) 
 		d.fromEvents()
 	}
 	d.place()
+	d.tell()
 	d.measure()
 	d.header(id, o.Inputs)
-	d.body()
+	if d.middle > 0 {
+		d.body()
+	} else {
+		d.script()
+	}
 	d.footer()
 	_, err := io.WriteString(w, d.finish())
 	return err
@@ -60,11 +66,28 @@ type rung struct {
 	line             int // its place among the rungs
 	options          *wire.Options
 	icmp             *reassembly.ICMP // of KindICMP
+	// again are the frames that it repeats, the latest first.
+	again []wire.FrameID
+	// lost says whether it arrived.
+	lost loss
+	// hole is what the capture lacks, folded what is not drawn one by one: then there is
+	// no segment.
+	hole   *reassembly.Range
+	folded *folded
 	// states are the transitions that this frame caused, by side; findings those
 	// that name it.
 	states   [2][]*reassembly.Transition
 	findings []*finding.Finding
 }
+
+// loss says whether a segment arrived, as far as later ones show.
+type loss uint8
+
+const (
+	arrived  loss = iota // or nothing says otherwise
+	doubtful             // it was sent again before anything acknowledged it
+	lost                 // the receiver's states show that it had not
+)
 
 // drawing is one timeline in the making.
 type drawing struct {
@@ -77,12 +100,17 @@ type drawing struct {
 	// frame inside a run), by side, in the order of time.
 	alone [2][]*reassembly.Transition
 	base  [2]wire.Seq
-	// frames, times and middle are the widths of the frame and time columns and of
-	// the arrows.
-	frames, times, middle int
-	last                  wire.Time // of the line before
-	phase                 phase
-	started               bool
+	// frames, times, delta, lane and middle are the widths of the columns of frames,
+	// times and intervals, of a lane, and of the arrows; remarks that of what stands
+	// right of the lanes, where there is room. A width of 0 leaves the column out.
+	frames, times, delta, lane, middle, remarks int
+	// brief: segments are labelled in the fewest words.
+	brief bool
+	// What the footer explains.
+	lostAny, holeAny bool
+	last             wire.Time // of the line before
+	phase            phase
+	started          bool
 }
 
 func (d *drawing) fromEvents() {
@@ -184,211 +212,4 @@ func (d *drawing) place() {
 	}
 	d.base[0], _ = seqBase(d.c.Conn, reassembly.Client)
 	d.base[1], _ = seqBase(d.c.Conn, reassembly.Server)
-}
-
-// measure finds how wide the frame column and the arrows must be. The whole is 100
-// columns wide unless large numbers need more.
-func (d *drawing) measure() {
-	d.frames, d.times = 6, 10
-	for i := range d.rungs {
-		d.frames = max(d.frames, columns(frameName(d.rungs[i].frame, d.multi)))
-		d.times = max(d.times, columns(seconds(d.rungs[i].at, d.c.Start)))
-	}
-	for i := range d.c.Ends {
-		for _, t := range d.c.Ends[i].Timeline {
-			d.times = max(d.times, columns(seconds(t.At, d.c.Start)))
-		}
-	}
-	d.middle = 100 - d.gutter() - 2*laneWidth - 6
-	for i := range d.rungs {
-		d.middle = max(d.middle, columns(d.label(&d.rungs[i]))+6)
-	}
-	d.width = d.gutter() + 2*laneWidth + 6 + d.middle
-}
-
-// Widths of the column of intervals and of a lane.
-const (
-	deltaWidth = 9
-	laneWidth  = 15 // "SYN_RECEIVED s*"
-)
-
-func (d *drawing) gutter() int { return d.frames + 1 + d.times + deltaWidth + 2 }
-
-var roleSentences = map[reassembly.RoleBy]string{
-	reassembly.RoleBySYN:    "the client's SYN was captured",
-	reassembly.RoleBySYNACK: "the server's SYN-ACK was captured, the client's SYN was not",
-	reassembly.RoleByPort:   "taken from the port numbers: the opening was not captured",
-	reassembly.RoleByGuess:  "a guess: the opening was not captured and the ports do not tell; the first sender is taken for the client",
-}
-
-func (d *drawing) header(id uint64, inputs []string) {
-	c := d.c
-	d.linef("%s", d.paint(bold, fmt.Sprintf("Connection %s: %s (client) > %s (server)", number(id), c.Tuple.Source(), c.Tuple.Destination())))
-	frames := fmt.Sprintf("%s, frames %s to %s", shortName(c.Capture), frameName(c.First, d.multi), frameName(c.Last, d.multi))
-	if len(c.Encap) > 0 {
-		frames += ", inside " + shortName(strings.Join(c.Encap, " "))
-	}
-	d.prose("  ", "  ", frames)
-	if d.multi {
-		d.legend(inputs)
-	}
-	d.prose("  ", "  ", fmt.Sprintf("%s %s, lasted %s, uid %s", d.o.clock(c.Start), d.o.zone(c.Start), span(c.End.Sub(c.Start)), c.UID))
-	d.prose("  Roles:     ", blanks(13), roleSentences[c.RoleBy])
-	d.prose("  Handshake: ", blanks(13), d.handshake())
-	d.prose("  Close:     ", blanks(13), d.closing())
-	for side := range c.Ends {
-		e := &c.Ends[side]
-		s := fmt.Sprintf("sent %s with %s", plural(e.Packets, "packet", "packets"), octets(e.Bytes))
-		for _, x := range []struct {
-			n    uint64
-			what string
-		}{{e.Retransmits, "retransmitted"}, {e.Duplicates, "captured twice"}} {
-			if x.n > 0 {
-				s += fmt.Sprintf(", %s %s", number(x.n), x.what)
-			}
-		}
-		if e.MissingBytes > 0 {
-			s += fmt.Sprintf(", %s acknowledged but not captured", octets(e.MissingBytes))
-		}
-		d.prose("  "+left(capital(reassembly.Side(side).String())+":", 11), blanks(13), s)
-		if stays := d.stays(reassembly.Side(side)); stays != "" {
-			d.prose(blanks(13), blanks(13), stays)
-		}
-	}
-	for i := range c.Findings {
-		f := &c.Findings[i]
-		d.prose("  "+d.paint(severityColors[f.Severity], capital(f.Severity.String()))+": ", blanks(4),
-			fmt.Sprintf("%s (%s, %s; %s): %s", d.paint(bold, f.Rule.ID), f.Confidence, f.Endpoint, frameList(f.Frames, d.multi, 8), printable(f.Message)))
-	}
-	d.WriteByte('\n')
-}
-
-// stays says how long a side was in each of its states, in their order.
-func (d *drawing) stays(side reassembly.Side) string {
-	tl := d.c.Ends[side].Timeline
-	var words []string
-	for i := range tl {
-		t := &tl[i]
-		switch {
-		case i+1 == len(tl):
-			if t.State != reassembly.Closed {
-				words = append(words, t.State.String()+" to the end")
-			}
-		case t.State != reassembly.Closed:
-			s := t.State.String() + " "
-			if t.Evidence == reassembly.Assumed {
-				s += "at least "
-			}
-			s += span(tl[i+1].At.Sub(t.At))
-			if tl[i+1].Evidence == reassembly.Timer {
-				s += " by its timer"
-			}
-			words = append(words, s)
-		}
-	}
-	for i := range words {
-		words[i] = strings.ReplaceAll(words[i], " ", hard)
-	}
-	return strings.Join(words, ", ")
-}
-
-func (d *drawing) handshake() string {
-	h := &d.c.Handshake
-	s := h.Outcome.String()
-	if h.RTT > 0 {
-		s += ", round trip " + span(h.RTT)
-		if h.ClientSide > 0 && h.ServerSide > 0 {
-			s += fmt.Sprintf(" (%s on the client's side of the tap, %s on the server's)", span(h.ClientSide), span(h.ServerSide))
-		}
-	}
-	if h.SYNs > 1 {
-		s += fmt.Sprintf(", SYN sent %s times", number(uint64(h.SYNs)))
-	}
-	if h.SYNACKs > 1 {
-		s += fmt.Sprintf(", SYN-ACK sent %s times", number(uint64(h.SYNACKs)))
-	}
-	for _, x := range []struct {
-		set  bool
-		what string
-	}{{h.Cookie, "SYN cookie"}, {h.Deferred, "deferred accept"}, {h.AcceptQueue, "accept queue full"}, {h.FastOpen, "Fast Open"}, {h.Simultaneous, "simultaneous open"}} {
-		if x.set {
-			s += ", " + x.what
-		}
-	}
-	return s
-}
-
-func (d *drawing) closing() string {
-	cl := &d.c.Close
-	s := cl.Reason.String()
-	if cl.HasCloser {
-		s += fmt.Sprintf(", begun by the %s", cl.Closer)
-		if cl.By != "" {
-			s += " with " + strings.ToUpper(cl.By)
-		}
-		s += " at +" + span(cl.At.Sub(d.c.Start))
-		if cl.IdleBefore > 0 {
-			s += " after " + span(cl.IdleBefore) + " of silence"
-		}
-		s += ", took " + span(cl.Duration)
-	}
-	if cl.Reset > 0 && cl.By != "rst" {
-		s += fmt.Sprintf(", ended by a RST of the %s", cl.ResetBy)
-	}
-	for i := range d.c.Ends {
-		if n := d.c.Ends[i].Unacked(); n > 0 {
-			s += fmt.Sprintf("; %s of the %s never acknowledged", plural(uint64(n), "sequence number", "sequence numbers"), reassembly.Side(i))
-		}
-	}
-	return s + "; outcome " + d.c.Outcome.String()
-}
-
-// evidenceMarks are the letters that stand behind a state.
-var evidenceMarks = [...]string{reassembly.Sent: "s", reassembly.Acked: "a", reassembly.Passed: "p", reassembly.Timer: "t", reassembly.Assumed: "?"}
-
-func (d *drawing) footer() {
-	c := d.c
-	var states []string
-	for i := range c.Ends {
-		if len(c.Ends[i].Timeline) > 0 {
-			states = append(states, fmt.Sprintf("%s %s", reassembly.Side(i), c.Ends[i].Final()))
-		}
-	}
-	if len(states) > 0 {
-		when := "at the end"
-		if open(c.Conn) {
-			when = "as of the end of the capture, " + span(c.Until.Sub(c.End)) + " after the last frame"
-		}
-		d.prose("", "  ", capital(when)+": "+strings.Join(states, ", ")+".")
-	}
-	if c.Dropped > 0 {
-		d.prose("", "  ", plural(uint64(c.Dropped), "event was", "events were")+" left out: the connection has more than are kept.")
-	}
-	d.WriteByte('\n')
-	var used [len(evidenceMarks)]bool
-	rewritten := false
-	for i := range c.Ends {
-		for _, t := range c.Ends[i].Timeline {
-			used[t.Evidence], rewritten = true, rewritten || t.Rewritten
-		}
-	}
-	var legend []string
-	for e, what := range [...]string{
-		reassembly.Sent:    "its own segment shows it",
-		reassembly.Acked:   "its later segment proves that the cause had arrived",
-		reassembly.Passed:  "the cause passed the tap and nothing contradicts its arrival",
-		reassembly.Timer:   "a timer must have fired",
-		reassembly.Assumed: "assumed, the capture began later",
-	} {
-		if used[e] {
-			legend = append(legend, evidenceMarks[e]+" "+what)
-		}
-	}
-	if rewritten {
-		legend = append(legend, "* an earlier frame was meant to cause it, but a later one shows that it had not arrived")
-	}
-	if len(legend) > 0 {
-		d.prose(d.paint(dim, "States: "), "  ", strings.Join(legend, "; ")+".")
-	}
-	d.prose(d.paint(dim, "Flags: "), "  ", "S SYN, F FIN, R RST, P PSH, . ACK, U URG, E ECE, W CWR, A AE. Times are seconds from the first frame; sequence numbers count from each side's SYN.")
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,7 +27,7 @@ type analyzeOptions struct {
 	dwell, rtt           bool
 	connection           string
 	failOn               string
-	color                string
+	followTuple          bool
 	filesFrom            string
 	null, each           bool
 	inventory, verbose   bool
@@ -36,17 +35,21 @@ type analyzeOptions struct {
 	selection            selectionOptions
 	layout               layoutOptions
 	census               censusOptions
+	screen               screenOptions
+	// tuple are the lives of the tuple that is drawn, once they are known.
+	tuple []chosen
 }
 
 func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.format, "format", "f", "text", "what to print: "+strings.Join(report.Formats(), ", "))
 	f.StringVarP(&o.output, "output", "o", "", "write the report to this file instead of standard output")
-	f.BoolVarP(&o.all, "all", "a", false, "text: list every connection, not only those worth a look")
+	f.BoolVarP(&o.all, "all", "a", false, "text: list every connection, not only those worth a look; with --connection, every segment")
 	f.BoolVar(&o.dwell, "dwell", false, "text: how long endpoints stayed in each state (JSON always says it)")
 	f.BoolVar(&o.rtt, "rtt", false, "text: histogram of the handshakes' round trips (JSON always says it)")
 	o.selection.addFlags(f)
 	o.layout.addFlags(f)
 	f.StringVarP(&o.connection, "connection", "c", "", "show one connection's timeline: its number, frame:N (frame:FILE:N), or 'IP:PORT IP:PORT'")
+	f.BoolVar(&o.followTuple, "follow-tuple", false, "with --connection: show all lives of its addresses and ports, one after the other")
 	f.StringVar(&o.filesFrom, "files-from", "", "read the names of further captures from this file, one a line; - is standard input")
 	f.BoolVarP(&o.null, "null", "0", false, "the names of --files-from end with a zero octet, as find -print0 writes them")
 	f.BoolVar(&o.each, "each", false, "every file is a capture of its own, with a report of its own")
@@ -56,7 +59,7 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.name, "name", "", "the capture's name in the report (default: the argument, or the first of several files)")
 	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs or tunnels are one connection")
 	f.StringArrayVar(&o.profiles, "profile", nil, "the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
-	f.StringVar(&o.color, "color", "auto", "colours in the text report: auto, always, never")
+	o.screen.addFlags(f)
 	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, and why")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "goroutines that track connections, 0 for one per core; the output is the same for any number")
 	f.SortFlags = false
@@ -64,11 +67,13 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 
 // validate checks what can be checked without opening anything.
 func (o *analyzeOptions) validate() error {
+	if err := o.screen.validate(); err != nil {
+		return err
+	}
 	if _, err := report.New(o.format); err != nil {
 		return usage("--format: %w", err)
 	}
-	zone := time.UTC
-	if err := o.selection.validate(zone); err != nil {
+	if err := o.selection.validate(o.screen.zone); err != nil {
 		return err
 	}
 	if err := o.layout.validate(o.format, o.all); err != nil {
@@ -77,12 +82,12 @@ func (o *analyzeOptions) validate() error {
 	if o.jobs < 0 {
 		return usage("--jobs %d: give 0 or more", o.jobs)
 	}
-	if !slices.Contains(colorModes, o.color) {
-		return usage("--color %q: give auto, always or never", o.color)
-	}
 	if _, isSeverity := severity(o.failOn); o.failOn != "" && !isSeverity && finding.Lookup(o.failOn) == nil && incident.Lookup(o.failOn) == nil && finding.LookupCapture(o.failOn) == nil {
 		return usage("--fail-on %q is neither a severity (info, warning, error) nor a finding's ID%s ('tcplife explain' lists them)",
 			o.failOn, didYouMean(o.failOn, append(ruleIDs(), severities()...)))
+	}
+	if o.followTuple && o.connection == "" {
+		return usage("--follow-tuple follows the connection that --connection names, and none is named")
 	}
 	if o.each && o.connection != "" {
 		return usage("--connection with --each: connections are numbered in each capture anew, so name one")
@@ -118,7 +123,7 @@ func (o *analyzeOptions) validate() error {
 			}
 		}
 	}
-	return o.census.validate(o.format, o.connection, zone)
+	return o.census.validate(o.format, o.connection, o.screen.zone)
 }
 
 // validateInputs checks the flags against the inputs, before any of them is opened.
@@ -142,8 +147,6 @@ func (o *analyzeOptions) validateInputs(in *inputs) error {
 	}
 	return nil
 }
-
-var colorModes = []string{"auto", "always", "never"}
 
 func severities() (names []string) {
 	for s := finding.Info; s <= finding.Error; s++ {
@@ -296,6 +299,7 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 		name = in.title()
 	}
 	opts := report.Options{Inputs: in.names(), All: r.all, Name: cmp.Or(r.name, in.label), Further: further, Dwell: r.dwell, RTT: r.rtt}
+	r.screen.apply(r.s.out, r.output != "", &opts)
 	var format report.Format
 	switch {
 	case r.inventory:
@@ -322,7 +326,6 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 		// It counts states: its summary has no place for what many connections show.
 		cfg.Incidents = []*incident.Rule{}
 	}
-	r.screen(r.s, &cfg.Report)
 	if r.sel != nil {
 		fails, e := r.timelines(ctx, r.s, in, r.sel, cfg, r.out)
 		err, r.reached = e, r.reached || fails

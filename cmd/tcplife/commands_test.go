@@ -19,7 +19,6 @@ import (
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
-	"github.com/tcplife/tcplife/report"
 )
 
 // invoke runs a command line inside this process.
@@ -339,39 +338,6 @@ func TestParseSelector(t *testing.T) {
 	for _, bad := range []string{"", "0", "-1", "x", "frame:0", "frame:", "frame:x", "10.0.0.1:1", "10.0.0.1 10.0.0.2", "10.0.0.1:1 10.0.0.2:2 10.0.0.3:3", "10.0.0.1:99999 10.0.0.2:1"} {
 		if sel, err := parseSelector(bad); err == nil {
 			t.Errorf("parseSelector(%q) = %+v, want an error", bad, sel)
-		}
-	}
-}
-
-// TestScreen looks at a terminal's colours and width.
-func TestScreen(t *testing.T) {
-	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("wants a pseudo terminal: %v", err)
-	}
-	defer tty.Close()
-	for _, x := range []struct {
-		color, noColor, term, output string
-		tty, want                    bool
-	}{
-		{"auto", "", "xterm", "", true, true},
-		{"auto", "1", "xterm", "", true, false},
-		{"auto", "", "dumb", "", true, false},
-		{"auto", "", "xterm", "report.txt", true, false},
-		{"auto", "", "xterm", "", false, false},
-		{"never", "", "xterm", "", true, false},
-		{"always", "1", "dumb", "report.txt", false, true},
-	} {
-		t.Setenv("NO_COLOR", x.noColor)
-		t.Setenv("TERM", x.term)
-		s := &streams{out: &bytes.Buffer{}}
-		if x.tty {
-			s.out = tty
-		}
-		var opts report.Options
-		o := analyzeOptions{color: x.color, output: x.output}
-		if o.screen(s, &opts); opts.Color != x.want {
-			t.Errorf("%+v: colour %v", x, opts.Color)
 		}
 	}
 }

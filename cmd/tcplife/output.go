@@ -7,10 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-
-	"golang.org/x/term"
-
-	"github.com/tcplife/tcplife/report"
 )
 
 // output is where a report goes.
@@ -79,21 +75,4 @@ func sameFile(a, b string) bool {
 	}
 	y, err := os.Stat(b)
 	return err == nil && x.Mode().IsRegular() && os.SameFile(x, y)
-}
-
-// screen says what the report's reader can show: colours, and how wide a line.
-func (o *analyzeOptions) screen(s *streams, opts *report.Options) {
-	tty := false
-	if f, ok := s.out.(*os.File); ok && o.output == "" {
-		if tty = term.IsTerminal(int(f.Fd())); tty {
-			opts.Width, _, _ = term.GetSize(int(f.Fd()))
-		}
-	}
-	switch o.color {
-	case "always":
-		opts.Color = true
-	case "auto":
-		// NO_COLOR: see no-color.org, which asks for any value but the empty one.
-		opts.Color = tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	}
 }

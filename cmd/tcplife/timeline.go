@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/incident"
@@ -146,15 +145,6 @@ func (s *selector) matches(id uint64, d *report.Digest) bool {
 	return a == s.ends[0] && b == s.ends[1] || a == s.ends[1] && b == s.ends[0]
 }
 
-// chosen is a connection that the first pass found.
-type chosen struct {
-	id    uint64
-	uid   string
-	tuple wire.Tuple
-	encap []string
-	span  time.Duration
-}
-
 // timelines draws the connections that --connection names, and reports whether
 // their findings reach --fail-on. The input is read twice: once to number the
 // connections, once for every segment of those chosen.
@@ -178,7 +168,7 @@ func (o *analyzeOptions) timelines(ctx context.Context, s *streams, in *inputs, 
 			more++
 			return
 		}
-		found = append(found, chosen{id, d.UID, d.Tuple, d.Encap, d.End.Sub(d.Start)})
+		found = append(found, newChosen(id, d))
 	}
 	sum, err := pipeline.Run(ctx, cfg)
 	if err != nil {
@@ -204,6 +194,17 @@ func (o *analyzeOptions) timelines(ctx context.Context, s *streams, in *inputs, 
 			return false, usage("--connection %s: the frame came after its connection had been written, and belongs to a group of late segments", o.connection)
 		}
 		return false, usage("--connection %q: %s has no such connection among its %d", o.connection, cfg.Name, sum.Connections)
+	}
+	if o.followTuple {
+		if found, err = o.tupleLives(ctx, in, frames, cfg, &found[0]); err != nil {
+			return false, err
+		}
+		o.tuple = found
+		if _, err := io.WriteString(out, listLives(found, &cfg.Report)+"\n"); err != nil {
+			return false, err
+		}
+		more = max(len(found)-timelinesMax, 0)
+		found = found[:len(found)-more]
 	}
 	for i, c := range found {
 		if i > 0 {
@@ -260,6 +261,9 @@ func (o *analyzeOptions) draw(ctx context.Context, s *streams, in *inputs, frame
 	}
 	for _, f := range l.Findings {
 		failing = failing || o.fails(f.Rule.ID, f.Severity)
+	}
+	if err := o.near(ctx, in, frames, cfg, c, &l.Connection); err != nil {
+		return false, err
 	}
 	return failing, report.Timeline(out, &l.Connection, c.id, ladder, &cfg.Report)
 }
