@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/tcplife/tcplife/reassembly"
@@ -119,14 +120,15 @@ const hexDigits = "0123456789abcdef"
 
 // appendString appends s as a JSON string. File names and interface descriptions
 // need not be UTF-8; an octet that is not becomes U+FFFD, as encoding/json has it,
-// so that the output is always valid JSON.
+// so that the output is always valid JSON. What would steer a terminal is escaped,
+// which changes no value.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' {
+			if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
 				i++
 				continue
 			}
@@ -153,16 +155,25 @@ func appendString(b []byte, s string) []byte {
 			b = append(b, s[from:i]...)
 			b = append(b, `\ufffd`...)
 			from = i + n
-		case r == '\u2028' || r == '\u2029': // line ends in JavaScript before 2019
+		case control(r): // JSON allows them, and a terminal obeys them
 			b = append(b, s[from:i]...)
-			b = append(b, `\u202`...)
-			b = append(b, hexDigits[r&15])
+			if r >= 0x10000 {
+				high, low := utf16.EncodeRune(r)
+				b = appendHex(b, high)
+				r = low
+			}
+			b = appendHex(b, r)
 			from = i + n
 		}
 		i += n
 	}
 	b = append(b, s[from:]...)
 	return append(b, '"')
+}
+
+// appendHex appends a character of the basic plane as \u0000.
+func appendHex(b []byte, r rune) []byte {
+	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
 // appendStrings appends a list of strings.

@@ -160,7 +160,10 @@ func (c *canvas) gridRow(g *grid, widths, breaks []int, r *gridRow) {
 		if i == last && c.width > 0 && used+2+columns(cell) > c.width {
 			text = wrap(cell, c.width-used-2)
 		}
-		padded := left(text[0], widths[i])
+		padded := text[0] // behind the last cell nothing follows
+		if i < last {
+			padded = left(text[0], widths[i])
+		}
 		if g.right[i] {
 			padded = right(text[0], widths[i])
 		}
@@ -172,18 +175,7 @@ func (c *canvas) gridRow(g *grid, widths, breaks []int, r *gridRow) {
 		}
 		used += 2 + widths[i]
 	}
-	c.linef("%s", trimPainted(line.String()))
-}
-
-// trimPainted takes away blanks at the end of a line, also those inside a colour.
-func trimPainted(s string) string {
-	if rest, ok := strings.CutSuffix(s, "\x1b[0m"); ok {
-		if t := strings.TrimRight(rest, " "); t != rest {
-			return t + "\x1b[0m"
-		}
-		return s
-	}
-	return strings.TrimRight(s, " ")
+	c.linef("%s", strings.TrimRight(line.String(), " "))
 }
 
 // breakable are the words between blanks at which a line may break.

@@ -15,6 +15,9 @@ import (
 // become \xff.
 func Printable(s string) string { return printable(s) }
 
+// ShortName makes a name harmless and no longer than fits into two lines.
+func ShortName(s string) string { return shortName(s) }
+
 func printable(s string) string {
 	if plainText(s) {
 		return s

@@ -30,7 +30,8 @@ type analyzeOptions struct {
 	followTuple          bool
 	filesFrom            string
 	null, each           bool
-	inventory, verbose   bool
+	inventory            bool
+	quiet, verbose       bool
 	profiles             []string
 	selection            selectionOptions
 	layout               layoutOptions
@@ -60,7 +61,8 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs or tunnels are one connection")
 	f.StringArrayVar(&o.profiles, "profile", nil, "the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
 	o.screen.addFlags(f)
-	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, and why")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress and no warnings on standard error: only what went wrong")
+	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, and why frames held no TCP")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "goroutines that track connections, 0 for one per core; the output is the same for any number")
 	f.SortFlags = false
 }
@@ -99,6 +101,9 @@ func (o *analyzeOptions) validate() error {
 		if o.connection != "" || o.failOn != "" {
 			return usage("--inventory looks at no single connection: leave --connection and --fail-on out")
 		}
+	}
+	if o.quiet && o.verbose {
+		return usage("--quiet and --verbose: give one of the two")
 	}
 	if o.null && o.filesFrom == "" {
 		return usage("--null says how the list of --files-from is written, and there is none")
@@ -210,6 +215,7 @@ a pattern in quotes for the files that it matches.`,
 }
 
 func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) error {
+	s.quiet, s.verbose = o.quiet, o.verbose
 	all, err := o.expand(s, args)
 	if err != nil {
 		return err
@@ -280,7 +286,7 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 		if r.each && isUnread(err) {
 			r.unread = true
 			if text := err.(*exitError); text.err != nil {
-				fmt.Fprintf(r.s.err, "tcplife: %v\n", text.err)
+				r.s.say(text.err)
 			}
 		}
 		return err
@@ -319,6 +325,8 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 	if cfg.Source, err = r.selection.apply(ctx, cfg, in, source); err != nil {
 		return err
 	}
+	cfg.Source = r.s.startProgress(in, cfg.Source)
+	defer r.s.pause()
 	if r.inventory {
 		cfg.Contents, cfg.Rules, cfg.Incidents = true, []*finding.Rule{}, []*incident.Rule{}
 	}
@@ -333,10 +341,11 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 		var sum *report.Summary
 		if sum, err = pipeline.Run(ctx, cfg); err == nil {
 			r.reached = r.failing(sum) || r.reached
+			r.s.noteSkipped(sum)
 		}
 		if made := r.selection.made; made != nil {
 			if e := made.Fault(); e != nil {
-				fmt.Fprintf(r.s.err, "tcplife: %v\n", e)
+				r.s.say(e)
 			}
 		}
 	}
@@ -363,7 +372,7 @@ func (r *reporting) verdict(ctx context.Context, err error) error {
 	}
 	tell := func() {
 		if err != nil && (e == nil || e.err != nil) {
-			fmt.Fprintf(r.s.err, "tcplife: %v\n", err)
+			r.s.say(err)
 		}
 	}
 	switch {

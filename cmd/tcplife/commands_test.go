@@ -38,7 +38,7 @@ func commands(f func(c *cobra.Command)) {
 			walk(sub)
 		}
 	}
-	root := newRoot(&streams{strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}})
+	root := newRoot(newStreams(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}))
 	walk(root)
 }
 

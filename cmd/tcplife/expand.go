@@ -23,7 +23,7 @@ const maxNameLen = 32 << 10
 // a folder into the files in it, a pattern into the files that it matches. It opens
 // nothing but folders and the list.
 func (o *analyzeOptions) expand(s *streams, args []string) (*inputs, error) {
-	in := &inputs{s: s, verbose: o.verbose}
+	in := &inputs{s: s}
 	x := expansion{inputs: in, seen: map[string]bool{}}
 	if o.filesFrom == "-" && slices.Contains(args, "-") {
 		return nil, usage("--files-from -: standard input is the list, so it cannot be a capture as well")
@@ -112,14 +112,14 @@ func (x *expansion) folder(name string) {
 		switch {
 		case hidden(path):
 		case err != nil:
-			x.note("%s is passed over: %v", path, err)
+			x.s.note("%s is passed over: %v", path, err)
 		case st.IsDir():
-			x.note("%s is passed over: a folder inside a folder", path)
+			x.s.note("%s is passed over: a folder inside a folder", path)
 		case !st.Mode().IsRegular():
-			x.note("%s is passed over: a pipe or a device", path)
+			x.s.note("%s is passed over: a pipe or a device", path)
 		case st.Size() == 0:
 			// Programs that rotate files make the next one before they write it.
-			x.note("%s is passed over: it is empty", path)
+			x.s.note("%s is passed over: it is empty", path)
 		default:
 			x.add(path, true)
 		}
@@ -139,9 +139,9 @@ func (x *expansion) add(name string, found bool) {
 	if capture.Reopens(name) {
 		if x.seen[key] {
 			if found {
-				x.note("%s is passed over: the same file has another name here", name)
+				x.s.note("%s is passed over: the same file has another name here", name)
 			} else {
-				fmt.Fprintf(x.s.err, "tcplife: %s is named more than once, and read once\n", name)
+				x.s.warn("%s is named more than once, and read once", name)
 			}
 			return
 		}

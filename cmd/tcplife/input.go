@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/wire"
@@ -17,7 +16,6 @@ import (
 // capture.
 type inputs struct {
 	s          *streams
-	verbose    bool
 	candidates []capture.Candidate
 	// label is the argument that stands for all of them, if there is one.
 	label   string
@@ -38,16 +36,9 @@ func (in *inputs) one() (name string, ok bool) {
 // each returns the inputs one by one, as captures of their own.
 func (in *inputs) each() (all []*inputs) {
 	for _, c := range in.candidates {
-		all = append(all, &inputs{s: in.s, verbose: in.verbose, candidates: []capture.Candidate{c}})
+		all = append(all, &inputs{s: in.s, candidates: []capture.Candidate{c}})
 	}
 	return all
-}
-
-// note says on stderr what only those want to know who ask for it.
-func (in *inputs) note(format string, args ...any) {
-	if in.verbose {
-		fmt.Fprintf(in.s.err, "tcplife: "+format+"\n", args...)
-	}
 }
 
 // open opens what is to be read. Opening waits: a pipe for its writer, and every
@@ -95,7 +86,7 @@ func (in *inputs) open(ctx context.Context) (capture.Source, func(), error) {
 	if !one {
 		in.set = set
 		for _, err := range set.Passed() {
-			in.note("passed over: %v", err)
+			in.s.note("passed over: %v", err)
 		}
 		in.unread = append(in.unread, set.Unread()...)
 		in.tellUnread()
@@ -115,22 +106,11 @@ const maxTold = 100
 func (in *inputs) tellUnread() {
 	for i, u := range in.unread {
 		if i == maxTold {
-			fmt.Fprintf(in.s.err, "tcplife: %d more could not be opened\n", len(in.unread)-i)
+			in.s.tell("%d more could not be opened", len(in.unread)-i)
 			return
 		}
-		fmt.Fprintf(in.s.err, "tcplife: %s\n", harmless(u.Err.Error()))
+		in.s.say(u.Err)
 	}
-}
-
-// harmless replaces what a terminal would obey: names in a list of files may be
-// anything.
-func harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // errNoCapture says that what was only found, not named, is no capture.
@@ -263,7 +243,7 @@ func tellDamage(s *streams, src capture.Source) (damaged bool) {
 	told, more := 0, uint64(0)
 	for _, info := range capture.Infos(src) {
 		if info.Grew > 0 {
-			fmt.Fprintf(s.err, "tcplife: %s: it grew by %d octets while it was read: somebody is still writing it, and the report covers what was there\n", harmless(info.Name), info.Grew)
+			s.warn("%s: it grew by %d octets while it was read: somebody is still writing it, and the report covers what was there", info.Name, info.Grew)
 		}
 		for _, d := range info.Damage {
 			damaged = true
@@ -272,12 +252,12 @@ func tellDamage(s *streams, src capture.Source) (damaged bool) {
 				continue
 			}
 			told++
-			fmt.Fprintf(s.err, "tcplife: %v\n", d)
+			s.say(d)
 		}
 		more += info.Damaged - min(info.Damaged, uint64(len(info.Damage)))
 	}
 	if more > 0 {
-		fmt.Fprintf(s.err, "tcplife: %d more damaged places\n", more)
+		s.tell("%d more damaged places", more)
 	}
 	return damaged
 }

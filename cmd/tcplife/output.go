@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"golang.org/x/term"
 )
 
 // output is where a report goes.
@@ -16,10 +18,19 @@ type output struct {
 	err  error    // the first error of writing
 }
 
+// isTerminal reports whether w is one.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // openOutput opens the file of --output, or takes standard output. failed is
 // called when writing fails: to wait for more input is of no use then.
 func openOutput(s *streams, path string, failed func()) (*output, error) {
 	o := &output{}
+	// On one screen with the report there can be no progress. Where the report goes
+	// elsewhere there can.
+	shared := path == "" && isTerminal(s.out)
 	var w io.Writer = s.out
 	if path != "" {
 		f, err := os.Create(path)
@@ -33,6 +44,9 @@ func openOutput(s *streams, path string, failed func()) (*output, error) {
 		o.file, w = f, f
 	}
 	o.Writer = bufio.NewWriterSize(writerFunc(func(p []byte) (int, error) {
+		if shared {
+			s.pause()
+		}
 		n, err := w.Write(p)
 		if err != nil && o.err == nil {
 			o.err = err

@@ -61,8 +61,19 @@ func usage(format string, args ...any) error {
 
 // streams are the program's standard streams; tests put others in their place.
 type streams struct {
-	in       io.Reader
+	in io.Reader
+	// err takes texts that may hold anything: what steers a terminal is taken out.
 	out, err io.Writer
+	// terminal is standard error itself, for what is drawn there; nil if it is no file.
+	terminal       *os.File
+	quiet, verbose bool
+	progress       *progress
+}
+
+func newStreams(in io.Reader, out, errOut io.Writer) *streams {
+	s := &streams{in: in, out: out, err: harmlessWriter{errOut}}
+	s.terminal, _ = errOut.(*os.File)
+	return s
 }
 
 // checked remembers the first error of writing, which printing functions drop.
@@ -81,7 +92,9 @@ func (c *checked) Write(p []byte) (int, error) {
 
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	root := newRoot(&streams{in, out, errOut})
+	s := newStreams(in, out, errOut)
+	errOut = s.err
+	root := newRoot(s)
 	root.SetArgs(args)
 	root.SetIn(in)
 	// What cobra and the commands other than analyze print goes through here.
@@ -89,6 +102,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetOut(text)
 	root.SetErr(errOut)
 	cmd, err := root.ExecuteContextC(ctx)
+	s.pause()
 	if err == nil && text.err != nil {
 		err = outputError(text.err, true)
 	}
@@ -102,7 +116,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if e.err == nil {
 		return e.code
 	}
-	fmt.Fprintf(errOut, "tcplife: %s\n", strings.TrimSpace(e.Error()))
+	s.say(e)
 	if e.code == exitUsage {
 		if cmd == root && len(args) > 0 && isFile(args[0]) {
 			fmt.Fprintf(errOut, "To report on that file run 'tcplife analyze %s'.\n", args[0])

@@ -73,11 +73,9 @@ func zone(name string) (*time.Location, error) {
 
 // apply says what the report's reader can show.
 func (o *screenOptions) apply(out io.Writer, toFile bool, opts *report.Options) {
-	tty := false
-	if f, ok := out.(*os.File); ok && !toFile {
-		if tty = term.IsTerminal(int(f.Fd())); tty {
-			opts.Width, _, _ = term.GetSize(int(f.Fd()))
-		}
+	tty := !toFile && isTerminal(out)
+	if tty {
+		opts.Width, _, _ = term.GetSize(int(out.(*os.File).Fd()))
 	}
 	if o.width > 0 {
 		opts.Width = o.width

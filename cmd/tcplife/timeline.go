@@ -217,7 +217,7 @@ func (o *analyzeOptions) timelines(ctx context.Context, s *streams, in *inputs, 
 		failing = failing || fails
 	}
 	if more > 0 {
-		fmt.Fprintf(s.err, "tcplife: %d more connections of these endpoints are not drawn: give their numbers\n", more)
+		s.warn("%d more connections of these endpoints are not drawn: give their numbers", more)
 	}
 	return failing, nil
 }
@@ -256,7 +256,7 @@ func (o *analyzeOptions) draw(ctx context.Context, s *streams, in *inputs, frame
 	l := &lives[0]
 	ladder := l.Ladder
 	if left > 0 {
-		fmt.Fprintf(s.err, "tcplife: connection %d has %d segments: runs of data are drawn as one line\n", c.id, left+len(ladder))
+		s.warn("connection %d has %d segments: runs of data are drawn as one line", c.id, left+len(ladder))
 		ladder = nil // too long to draw in full: the events fold it
 	}
 	for _, f := range l.Findings {
