@@ -71,6 +71,9 @@ func (f *Field) Type() string {
 // of itself.
 func (f *Field) Meaning() string { return schemaMeaning(f.Name) }
 
+// ObjectMeaning is what the JSON Schema says of an object that holds fields: "close".
+func ObjectMeaning(path string) string { return schemaMeaning(path) }
+
 // Fields returns all fields, in the order in which JSON has them.
 func Fields() []*Field { return fields }
 

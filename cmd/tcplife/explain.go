@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/incident"
+	"github.com/tcplife/tcplife/report"
 )
 
 // explainWidth is the width of explained text in columns: what fits everywhere and
@@ -18,19 +19,23 @@ const explainWidth = 80
 
 func newExplain() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [FINDING | " + strings.Join(topicNames(), " | ") + "]",
+		Use:   "explain [FINDING | " + strings.Join(topicNames(), " | ") + " | FIELD]",
 		Short: "Say what a finding, a state or another word of the reports means",
 		Long: `Without an argument, lists every finding that tcplife knows: its ID, the highest
 severity it is given, its numbers in the catalogue, and its title. With an ID or a
 catalogue number, says what the finding means, what on the wire shows it, what
 else could look like it, and what to do. Findings across connections, and those about
-the capture as a whole, stand at the end of the list. With the name of one of the closed lists
-of words that reports use, says what each word means.`,
+the capture as a whole, stand at the end of the list. With the name of one of the
+closed lists of words that reports use, says what each word means; with fields, lists
+what --filter, --columns, --sort and --group-by know of a connection, and with the
+name of a field, says what that one means.`,
 		Example: `  tcplife explain
   tcplife explain lost-final-ack
   tcplife explain C05b
   tcplife explain states
-  tcplife explain close-reasons`,
+  tcplife explain close-reasons
+  tcplife explain fields
+  tcplife explain close.reason`,
 		Annotations: map[string]string{exitNote: printExit},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -46,6 +51,7 @@ of words that reports use, says what each word means.`,
 			for _, t := range topics {
 				all = append(all, cobra.CompletionWithDesc(t.name, t.title))
 			}
+			all = append(all, fieldCompletions()...)
 			return all, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error {
@@ -104,6 +110,9 @@ func explain(w io.Writer, name string) error {
 			return nil
 		}
 	}
+	if explainField(w, strings.ToLower(name)) {
+		return nil
+	}
 	found := false
 	for _, r := range finding.All() {
 		if slices.ContainsFunc(r.Catalogue, func(n string) bool { return strings.EqualFold(n, name) }) {
@@ -130,7 +139,8 @@ func explain(w io.Writer, name string) error {
 		fmt.Fprintln(w, fill(strings.ToUpper(name)+" is not given as a finding: "+why, "", explainWidth))
 		return nil
 	}
-	return usage("explain: there is no finding %q%s ('tcplife explain' lists them)", name, didYouMean(name, append(ruleIDs(), topicNames()...)))
+	return usage("explain: there is no finding, list or field %q%s ('tcplife explain' lists the findings, 'tcplife explain fields' the fields)",
+		name, didYouMean(name, slices.Concat(ruleIDs(), topicNames(), report.FieldNames())))
 }
 
 // explainRule prints everything that a rule says about itself.

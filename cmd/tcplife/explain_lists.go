@@ -12,6 +12,8 @@ import (
 type topic struct {
 	name, title, about string
 	words              []word
+	// further prints what is no list of words.
+	further func(w io.Writer)
 }
 
 type word struct{ name, meaning string }
@@ -20,6 +22,9 @@ func (t *topic) print(w io.Writer) {
 	fmt.Fprintf(w, "%s\n\n", fill(t.title+". "+t.about, "", explainWidth))
 	for _, x := range t.words {
 		fmt.Fprintf(w, "%s\n%s\n", x.name, fill(x.meaning, "    ", explainWidth))
+	}
+	if t.further != nil {
+		t.further(w)
 	}
 }
 
@@ -44,7 +49,7 @@ var topics = []*topic{
 			{reassembly.Closing.String(), "Both sides sent their FIN before they had the other's; the ACK of this side's is still to come."},
 			{reassembly.LastAck.String(), "This side has closed second and waits for the ACK of its FIN, the last segment of the connection."},
 			{reassembly.TimeWait.String(), "Both FINs are acknowledged. This side keeps the pair of addresses and ports for 2MSL (60 seconds on Linux), to answer a repeated FIN and to let old segments die out."},
-		}},
+		}, nil},
 	{"evidence", "How a transition is known",
 		"A capture shows segments passing a tap, not their arrival, and no system call; so every state in a timeline says what it rests on.", []word{
 			{reassembly.Sent.String(), "The endpoint's own segment shows it: who sends a FIN is in FIN_WAIT_1 or LAST_ACK."},
@@ -52,7 +57,7 @@ var topics = []*topic{
 			{reassembly.Passed.String(), "The cause passed the tap towards the endpoint, and nothing contradicts its arrival. This is a hypothesis: a later segment may prove it or refute it."},
 			{reassembly.Timer.String(), "No segment caused it: a timer of the host must have fired, such as TIME_WAIT's."},
 			{reassembly.Assumed.String(), "The capture began later; the state is the least that explains what is seen."},
-		}},
+		}, nil},
 	{"close-reasons", "How a connection ended", "The words of close.reason.", []word{
 		{reassembly.CloseUnknown.String(), "Too little was captured to tell."},
 		{reassembly.CloseOrderly.String(), "Both sides sent a FIN, and both FINs were acknowledged."},
@@ -72,7 +77,7 @@ var topics = []*topic{
 		{reassembly.CloseZeroWindowDead.String(), "The receiver's window closed and never opened again, and the sender gave up."},
 		{reassembly.CloseReplaced.String(), "The same pair of addresses and ports opened anew, though no close was seen."},
 		{reassembly.CloseOpenAtEnd.String(), "The connection was open when the capture ended. That says nothing about its health."},
-	}},
+	}, nil},
 	{"handshake-outcomes", "How an opening ended", "The words of handshake.outcome.", []word{
 		{reassembly.HandshakeUnseen.String(), "The capture began later."},
 		{reassembly.HandshakePending.String(), "The handshake was under way when the capture ended."},
@@ -82,5 +87,7 @@ var topics = []*topic{
 		{reassembly.HandshakeICMP.String(), "The SYN was answered by an ICMP error."},
 		{reassembly.HandshakeReset.String(), "A RST came after the SYN-ACK, before the handshake was complete."},
 		{reassembly.HandshakeAbandoned.String(), "The SYN-ACK was never acknowledged."},
-	}},
+	}, nil},
+	{"fields", "The fields of a connection", "By these names --filter, --columns, --sort and --group-by know what the JSON says of a connection. " +
+		"What a connection lacks is an empty text in a filter, or a number that compares with none; known(...) asks for it.", nil, listFields},
 }

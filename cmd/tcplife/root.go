@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tcplife/tcplife/report"
 )
 
 // Exit codes, as in the help texts; scripts rely on them. The first that applies
@@ -144,18 +147,68 @@ known, what went wrong, and what to do about it.`,
 		Example: `  tcplife analyze capture.pcap
   tcpdump -U -w - tcp | tcplife analyze -
   tcplife explain lost-final-ack`,
-		Version:       version(),
+		Annotations: map[string]string{exitNote: printExit},
+		Version:     version(),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			var names []string
+			for _, sub := range c.Commands() {
+				names = append(names, sub.Name())
+			}
+			return usage("there is no command %q%s", args[0], didYouMean(args[0], names))
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			help(c, nil)
+			return nil
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("tcplife {{.Version}}\n")
 	root.SetHelpFunc(help)
+	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp())
 	// Commands and flags are few: the order of their declaration says more than the
 	// alphabet.
 	cobra.EnableCommandSorting = false
 	root.AddCommand(newAnalyze(s), newExplain(), newVersion())
 	return root
+}
+
+// flagError is what is said of a wrong flag: which one may have been meant.
+func flagError(c *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		if give := valueKinds[invalid.GetFlag().Value.Type()]; give != "" {
+			return usage("--%s %s: give %s", invalid.GetFlag().Name, invalid.GetValue(), give)
+		}
+	}
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usage("%w", err)
+	}
+	name := unknown.GetSpecifiedName()
+	if short := unknown.GetSpecifiedShortnames(); short != "" {
+		// -census for --census: the first letter that is no flag is complained about.
+		if whole := strings.TrimLeft(short, "-"); c.Flags().Lookup(whole) != nil {
+			return usage("unknown flag: -%s; did you mean --%s?", whole, whole)
+		}
+		return usage("unknown flag: -%s", name)
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	hint := ""
+	if near := report.Nearest(name, names); near != "" {
+		hint = "; did you mean --" + near + "?"
+	}
+	return usage("unknown flag: --%s%s", name, hint)
+}
+
+// valueKinds say what a flag of a type takes; the parsers' own errors are Go's.
+var valueKinds = map[string]string{
+	"int": "a whole number", "duration": "a time such as 1s, 100ms or 5m", "bool": "true or false",
 }
 
 // help prints a help text with the exit status last, where people look for it.
