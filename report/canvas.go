@@ -25,10 +25,13 @@ type canvas struct {
 	strings.Builder
 	color, ascii bool
 	width        int
+	colors       Colors
 }
 
 // canvas returns an empty one.
-func (o *Options) canvas() canvas { return canvas{color: o.Color, ascii: o.ASCII, width: o.Width} }
+func (o *Options) canvas() canvas {
+	return canvas{color: o.Color, ascii: o.ASCII, width: o.Width, colors: o.Colors}
+}
 
 // finish returns the text. For a terminal that shows nothing beyond ASCII, every other
 // letter is replaced by one that looks alike, as wide as it.
@@ -67,6 +70,9 @@ var runeColumns = &runewidth.Condition{}
 
 // paint returns s in a colour, if colours are wanted.
 func (c *canvas) paint(color, s string) string {
+	if own, ok := c.colors[color]; ok {
+		color = own
+	}
 	if !c.color || color == "" || s == "" {
 		return s
 	}

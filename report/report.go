@@ -162,6 +162,8 @@ type Options struct {
 	Dwell, RTT bool
 	// Color: ANSI colours may be used.
 	Color bool
+	// Colors are the reader's own, in place of the usual ones.
+	Colors Colors
 	// ASCII: the terminal shows nothing beyond it.
 	ASCII bool
 	// Width is the terminal's width in columns; 0 for unlimited.

@@ -38,7 +38,8 @@ type analyzeOptions struct {
 	census               censusOptions
 	screen               screenOptions
 	// tuple are the lives of the tuple that is drawn, once they are known.
-	tuple []chosen
+	tuple    []chosen
+	settings *settings
 }
 
 func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
@@ -62,7 +63,7 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.profiles, "profile", nil, "the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
 	o.screen.addFlags(f)
 	f.BoolVar(&o.quiet, "quiet", false, "no progress and no warnings on standard error: only what went wrong")
-	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, and why frames held no TCP")
+	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, why frames held no TCP, and which settings are not from the command line")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "goroutines that track connections, 0 for one per core; the output is the same for any number")
 	f.SortFlags = false
 }
@@ -177,7 +178,11 @@ errors go to standard error.
 Several files are one capture, such as the rotated files of one tap: a connection
 may begin in one and end in another. They are read in the order of their frames'
 times, whatever the order of the arguments. A folder stands for the captures in it,
-a pattern in quotes for the files that it matches.`,
+a pattern in quotes for the files that it matches.
+
+What is wanted every time stands in $XDG_CONFIG_HOME/tcplife/config.yaml, or in the
+environment (TCPLIFE_TZ and so on); the command line comes first, then the environment,
+then the file.`,
 		Example: `  tcplife analyze capture.pcap
   tcplife analyze --all capture.pcap
   tcplife analyze --connection 1 capture.pcap
@@ -203,10 +208,20 @@ a pattern in quotes for the files that it matches.`,
 		},
 		ValidArgsFunction: completeCapture,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.validate(); err != nil {
+			own, err := readSettings()
+			if err != nil {
 				return err
 			}
-			return o.run(c.Context(), s, args)
+			if err := own.apply(c.Flags()); err != nil {
+				return err
+			}
+			o.settings, o.screen.colors = own, own.colors
+			if err := o.validate(); err != nil {
+				return own.blame(err)
+			}
+			s.quiet, s.verbose = o.quiet, o.verbose
+			own.say(s, c.Flags())
+			return own.blame(o.run(c.Context(), s, args))
 		},
 	}
 	o.addFlags(c.Flags())
@@ -215,7 +230,6 @@ a pattern in quotes for the files that it matches.`,
 }
 
 func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) error {
-	s.quiet, s.verbose = o.quiet, o.verbose
 	all, err := o.expand(s, args)
 	if err != nil {
 		return err
@@ -230,7 +244,7 @@ func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) err
 		return err
 	}
 	r := &reporting{analyzeOptions: o, s: s, sel: sel}
-	if r.profile, r.networks, err = hosts(o.profiles); err != nil {
+	if r.profile, r.networks, err = hosts(o.profiles, o.settings.profiles); err != nil {
 		return err
 	}
 	parts := []*inputs{all}

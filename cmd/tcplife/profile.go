@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -26,13 +27,14 @@ func profileNames() (names []string) {
 
 // hosts reads the values of --profile: NAME or FILE for all hosts, NETWORK=NAME or
 // NETWORK=FILE for some. Of several for all hosts, or for the same network, the last
-// counts, as with other flags.
-func hosts(values []string) (all reassembly.Profile, networks []reassembly.Network, err error) {
+// counts, as with other flags. own are the user's, by name, which come before built-in
+// ones.
+func hosts(values []string, own map[string]reassembly.Profile) (all reassembly.Profile, networks []reassembly.Network, err error) {
 	all = reassembly.Linux
 	for _, v := range values {
 		network, name, some := strings.Cut(v, "=")
 		if !some {
-			if all, err = profile(v); err != nil {
+			if all, err = profile(v, own); err != nil {
 				return all, nil, usage("--profile %s: %w", v, err)
 			}
 			continue
@@ -45,7 +47,7 @@ func hosts(values []string) (all reassembly.Profile, networks []reassembly.Netwo
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
-		p, err := profile(name)
+		p, err := profile(name, own)
 		if err != nil {
 			return all, nil, usage("--profile %s: %w", v, err)
 		}
@@ -57,14 +59,18 @@ func hosts(values []string) (all reassembly.Profile, networks []reassembly.Netwo
 }
 
 // profile returns the built-in profile of a name, or reads that of a file.
-func profile(name string) (reassembly.Profile, error) {
+func profile(name string, own map[string]reassembly.Profile) (reassembly.Profile, error) {
+	if p, ok := own[name]; ok {
+		return p, nil
+	}
 	builtIn := reassembly.Profiles()
 	if i := slices.IndexFunc(builtIn, func(p reassembly.Profile) bool { return p.Name == name }); i >= 0 {
 		return builtIn[i], nil
 	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) && !strings.ContainsAny(name, "./\\") {
-		return reassembly.Profile{}, fmt.Errorf("no such profile (%s) or file%s", strings.Join(profileNames(), ", "), didYouMean(name, profileNames()))
+		names := append(profileNames(), slices.Sorted(maps.Keys(own))...)
+		return reassembly.Profile{}, fmt.Errorf("no such profile (%s) or file%s", strings.Join(names, ", "), didYouMean(name, names))
 	}
 	if err != nil {
 		return reassembly.Profile{}, err

@@ -20,6 +20,7 @@ type screenOptions struct {
 	utc              bool
 	width            int
 	zone             *time.Location
+	colors           report.Colors
 }
 
 func (o *screenOptions) addFlags(f *pflag.FlagSet) {
@@ -80,6 +81,7 @@ func (o *screenOptions) apply(out io.Writer, toFile bool, opts *report.Options) 
 	if o.width > 0 {
 		opts.Width = o.width
 	}
+	opts.Colors = o.colors
 	opts.Color = colored(o.color, tty)
 	opts.ASCII = !unicodeShown()
 	opts.Times, _ = report.ParseTimes(o.times)
@@ -105,6 +107,11 @@ func colored(mode string, tty bool) bool {
 		return false
 	}
 	return tty && os.Getenv("TERM") != "dumb"
+}
+
+// colorWished reports whether the environment says something about colours.
+func colorWished() bool {
+	return os.Getenv("NO_COLOR") != "" || os.Getenv("CLICOLOR_FORCE") != "" && os.Getenv("CLICOLOR_FORCE") != "0" || os.Getenv("CLICOLOR") == "0"
 }
 
 // unicodeShown reports whether what reads the output knows more than ASCII. A locale

@@ -27,7 +27,19 @@ var update = flag.Bool("update", false, "rewrite the expected outputs (testdata/
 // TestMain makes this test binary the program when a script runs `tcplife`: the
 // scripts see the real main, with its signals, streams and exit codes.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tcplife": main})
+	testscript.Main(withoutSettings{m}, map[string]func(){"tcplife": main})
+}
+
+// withoutSettings runs the tests, though not the program in scripts, without the
+// settings of whoever runs them.
+type withoutSettings struct{ *testing.M }
+
+func (m withoutSettings) Run() int {
+	for _, name := range settingNames {
+		os.Unsetenv(settingVariable(name))
+	}
+	os.Setenv(configVariable, "none")
+	return m.M.Run()
 }
 
 func TestScripts(t *testing.T) {
@@ -54,6 +66,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PCAPS", pcaps)
 			e.Setenv("NO_COLOR", "")
+			// A script's own settings are in the folder conf.
+			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "conf"))
 			// With the race detector each of some hundred programs would sleep for a
 			// second before it exits.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
