@@ -156,10 +156,12 @@ func didNotWait(c *reassembly.Conn, fin, data int) (waited time.Duration, usual 
 			pending, open = max(e.At, asked).Sub(asked), false
 		}
 	}
-	if spoke && acknowledges(&c.Events[data], c.Ends[reassembly.Client].FIN) {
-		return 0, "", false // the server knew of the FIN and answered: to it, that was a half-close
-	}
 	waited = c.Events[fin].At.Sub(asked)
+	if spoke && waited >= c.Ends[reassembly.Server].Response && acknowledges(&c.Events[data], c.Ends[reassembly.Client].FIN) {
+		// The server knew of the FIN and answered: to it, that was a half-close. Sooner
+		// than any answer could come, nobody waited for one.
+		return 0, "", false
+	}
 	if slowest > 0 {
 		return waited, fmt.Sprintf("has to come (the slowest before took %s)", span(slowest)), waited <= jitter(slowest)
 	}
