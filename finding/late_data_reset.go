@@ -145,10 +145,10 @@ const shortestTimeout = 200 * time.Millisecond
 func didNotWait(c *reassembly.Conn, fin, data int) (waited time.Duration, usual string, ok bool) {
 	asked, spoke, open := c.Start, false, false
 	var slowest, pending time.Duration
-	for i := range c.Events[:fin] {
+	for i := range c.Events[:fin+1] {
 		e := &c.Events[i]
 		switch {
-		case !genuine(e) || e.Len == 0 || e.Kind != reassembly.KindData:
+		case !genuine(e) || e.Len == 0 || e.Kind != reassembly.KindData && i != fin:
 		case e.From == reassembly.Client:
 			asked, spoke, open = e.LastAt, true, true
 			slowest = max(slowest, pending)
@@ -157,7 +157,7 @@ func didNotWait(c *reassembly.Conn, fin, data int) (waited time.Duration, usual 
 		}
 	}
 	waited = c.Events[fin].At.Sub(asked)
-	if spoke && waited >= c.Ends[reassembly.Server].Response && acknowledges(&c.Events[data], c.Ends[reassembly.Client].FIN) {
+	if spoke && (waited >= c.Ends[reassembly.Server].Response || asked == c.Events[fin].At) && acknowledges(&c.Events[data], c.Ends[reassembly.Client].FIN) {
 		// The server knew of the FIN and answered: to it, that was a half-close. Sooner
 		// than any answer could come, nobody waited for one.
 		return 0, "", false

@@ -320,10 +320,10 @@ func (l *lostAck) neverSeen(report func(Finding)) {
 	report(f)
 }
 
-// pendingTime is how long the ACK of a FIN may be awaited without a word: the
-// smallest retransmission timeout that RFC 6298 section 2.4 allows. Within it the
-// FIN need not have been repeated yet.
-const pendingTime = time.Second
+// pendingTime is how long the ACK of a FIN may be awaited without a word: the longest
+// first timeout in use (RFC 1122 section 4.2.3.1). Within it the FIN need not have been
+// repeated yet.
+const pendingTime = staleFIN / 4
 
 func (l *lostAck) pending(report func(Finding)) {
 	c := l.c
@@ -340,7 +340,7 @@ func (l *lostAck) pending(report func(Finding)) {
 		Message: fmt.Sprintf("The capture ends %s after the %s's FIN, before its ACK was seen: whether the close was completed is unknown, nothing is known to be lost.",
 			span(left), l.side),
 		Falsify: "A capture that goes on for some seconds.",
-		Reason:  "a FIN is not repeated within the first second, so its absence says nothing either way",
+		Reason:  "a FIN need not be repeated within the first three seconds, so that it was not says nothing either way",
 	})
 }
 

@@ -92,6 +92,9 @@ func classify(c *reassembly.Conn, i int) reset {
 				r.doubt = "its number is not the one after the last that the capture holds of its sender"
 			}
 		}
+	case !bare && spoke < 0 && genuine(e) && c.Seen&reassembly.SeenData != 0:
+		// A host without the socket gives an ACK only to what has none, which data never is.
+		r.origin, r.doubt = abort, fmt.Sprintf("the capture holds no other segment of the %s to compare it with", me)
 	default:
 		r.doubt = "the capture holds no segment that it could answer"
 	}

@@ -22,7 +22,7 @@ func (c *Conn) Farewell(i int) bool {
 		return false
 	}
 	if c.unprompted() {
-		return c.lastWords(Client, i) >= 0 && c.answered(Client, i)
+		return c.lastWords(Client, i+1) >= 0 && c.answered(Client, i)
 	}
 	fin := c.firstFIN(me)
 	if fin < 0 || fin > i {
@@ -67,21 +67,21 @@ func (c *Conn) promptly(fin, i int) bool {
 	return j >= 0 && j < i && !c.Events[j].Ack.Before(e.End) && c.Events[j].At.Sub(e.At) <= max(c.Ends[e.From.Peer()].Response, justNow)
 }
 
-// answered reports whether the peer, before event i, had answered the last words of a
+// answered reports whether the peer, up to event i, had answered the last words of a
 // side: it sent data that acknowledges them. (Runs of segments overlap in the log, so
 // that neither their places nor their times say what came first.)
 func (c *Conn) answered(s Side, i int) bool {
-	asked, answer := c.lastWords(s, i), c.lastWords(s.Peer(), i)
+	asked, answer := c.lastWords(s, i+1), c.lastWords(s.Peer(), i+1)
 	return asked < 0 || answer >= 0 && c.Events[answer].Flags&wire.ACK != 0 && !c.Events[answer].Ack.Before(c.Events[asked].End)
 }
 
-// lastWords returns the last data that a side sent before event i, but for what it said
+// lastWords returns the last data that a side sent before event i, its FIN's too, but for what it said
 // to say goodbye: a segment as short as one, that was not all that it said, and behind
 // which it ended before an answer could come. -1: there is none.
 func (c *Conn) lastWords(s Side, i int) int {
 	words, before := -1, -1
 	for j := range c.Events[:i] {
-		if e := &c.Events[j]; e.From == s && genuine(e) && e.Kind == KindData && e.Marks&MarkRepeat == 0 {
+		if e := &c.Events[j]; e.From == s && genuine(e) && e.Len > 0 && (e.Kind == KindData || e.Kind == KindFIN) && e.Marks&MarkRepeat == 0 {
 			words, before = j, words
 		}
 	}
@@ -89,7 +89,7 @@ func (c *Conn) lastWords(s Side, i int) int {
 		return words
 	}
 	prompt := max(justNow, c.Ends[s.Peer()].Response)
-	if e, end := &c.Events[words], c.end(s); end > words && e.Count == 1 && e.Len <= FarewellMax && c.Events[end].At.Sub(e.At) <= prompt {
+	if e, end := &c.Events[words], c.end(s); end >= words && e.Count == 1 && e.Len <= FarewellMax && c.Events[end].At.Sub(e.At) <= prompt {
 		return before
 	}
 	return words
