@@ -142,6 +142,11 @@ func proven(c *reassembly.Conn, side reassembly.Side, state reassembly.State) bo
 	return false
 }
 
+// had reports whether a side went through a state.
+func had(c *reassembly.Conn, side reassembly.Side, state reassembly.State) bool {
+	return slices.ContainsFunc(c.Ends[side].Timeline, func(t reassembly.Transition) bool { return t.State == state })
+}
+
 // gaveUp reports whether a side's timer ended the connection.
 func gaveUp(c *reassembly.Conn, side reassembly.Side) bool {
 	t := c.Ends[side].Timeline

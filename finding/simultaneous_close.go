@@ -40,11 +40,20 @@ func checkSimultaneousClose(c *reassembly.Conn, report func(Finding)) {
 		return
 	}
 	x, y := &c.Events[min(a, b)], &c.Events[max(a, b)]
+	through := " By what passed then, neither went through CLOSING."
+	switch client, server := had(c, reassembly.Client, reassembly.Closing), had(c, reassembly.Server, reassembly.Closing); {
+	case client && server:
+		through = " Both went through CLOSING."
+	case client:
+		through = " The client went through CLOSING."
+	case server:
+		through = " The server went through CLOSING."
+	}
 	report(Finding{
 		Catalogue: "C04", Severity: Info, Confidence: Certain, Endpoint: Both,
 		Frames: frames(c, a, b),
-		Message: fmt.Sprintf("Both sides sent a FIN before they had received the other's: the %s at %s, the %s %s later. Both went through CLOSING.",
-			x.From, since(c, x.At), y.From, span(y.At.Sub(x.At))),
+		Message: fmt.Sprintf("Both sides sent a FIN before they had received the other's: the %s at %s, the %s %s later.",
+			x.From, since(c, x.At), y.From, span(y.At.Sub(x.At))) + through,
 		Falsify: "An earlier copy of either FIN, missing from the capture, that acknowledges the other.",
 		Reason:  "neither FIN acknowledges the other, whatever the order in which they passed",
 	})

@@ -89,7 +89,7 @@ func (f *finInfo) hiddenFIN(in *inference, s Side) {
 			continue
 		}
 		f.shown, f.hidden = -1, false // it sent more, so an earlier step was data
-		if known && v.From != s && n == top+1 && v.Count == 1 && v.Kind != KindSYNACK {
+		if known && v.From != s && n == top+1 && v.Count == 1 && v.Kind != KindSYNACK && v.Marks.Has(MarkAckUnseen) {
 			f.shown, f.end, f.hidden = i, n, true
 		}
 		top, known = n, true

@@ -255,6 +255,8 @@ func (t *Tracker) takeAck(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 		if p.has(hasAcked) && s.Ack.After(p.acked) || !p.has(hasAcked) && !p.has(hasISN) {
 			m |= MarkAckUnseen
 		}
+	case f.answersProbe(p, s, kind):
+		p.next = s.Ack
 	case s.Ack.After(p.next):
 		m |= MarkAckUnseen
 		t.extent(p).missing.Add(p.next, s.Ack)
@@ -288,6 +290,14 @@ func (t *Tracker) takeAck(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 		}
 	}
 	return m
+}
+
+// answersProbe reports whether an ACK shows that the only thing the capture holds of the
+// peer, an ACK without data, was a keepalive probe: its number is one too low, and it is
+// answered, which no other ACK is (RFC 9293 section 3.8.4). The one octet between the two
+// is no FIN that the capture lacks.
+func (f *half) answersProbe(p *half, s *wire.Segment, kind Kind) bool {
+	return kind == KindACK && !p.has(hasISN) && !f.has(hasISN) && !p.has(hasFIN) && !p.has(hasAcked) && p.first == p.next && s.Ack == p.next+1
 }
 
 // clockResponse takes a sample of a side's response time: from the passing of a
