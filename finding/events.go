@@ -234,6 +234,14 @@ func inside(c *reassembly.Conn) bool {
 	return c.RoleBy == reassembly.RoleByPort || c.RoleBy == reassembly.RoleByGuess
 }
 
+// endOr returns an index, or the end of the log for -1.
+func endOr(c *reassembly.Conn, i int) int {
+	if i < 0 {
+		return len(c.Events)
+	}
+	return i
+}
+
 // firstOf returns a side's first event of a kind, at or after i.
 func firstOf(c *reassembly.Conn, side reassembly.Side, kind reassembly.Kind, i int) int {
 	return next(c, i, func(e *reassembly.Event) bool { return e.From == side && e.Kind == kind && genuine(e) })

@@ -90,6 +90,9 @@ func checkFINUnanswered(c *reassembly.Conn, report func(Finding)) {
 			f.Message = fmt.Sprintf("The %s sent its FIN %s in %s and no ACK of it arrived in that time: it was stuck in %s.",
 				side, times(len(copies)), span(lastCopy.LastAt.Sub(c.Events[fin].At)), where)
 		}
+		if where == "" && inside(c) && last(c, fin, func(e *reassembly.Event) bool { return e.From == you && genuine(e) }) < 0 {
+			doubted(&f, Likely, "the capture begins with the FIN, so the peer may have closed before: FIN_WAIT_1 and LAST_ACK look the same")
+		}
 		if len(copies) < stuckCopies {
 			f.Severity, f.Confidence, f.Reason = Info, Likely, "two repetitions are within what ordinary loss does"
 		}

@@ -48,6 +48,17 @@ const (
 	closeWaitLong    = time.Minute
 )
 
+// corked is how long Linux at least holds an ACK back (TCP_DELACK_MIN) in the hope that
+// the program has something to send with it, its FIN for instance.
+const corked = 40 * time.Millisecond
+
+// least is how long after the FIN the capture must go on for a CLOSE_WAIT to be told of
+// that its end cuts off: three times what the host takes to answer, and so long that its
+// kernel no longer waits for the program. A close that is merely under way is no news.
+func least(c *reassembly.Conn, side reassembly.Side) time.Duration {
+	return min(closeWaitNoticed, max(corked, 3*c.Ends[side].Response))
+}
+
 func checkHalfClosedForLong(c *reassembly.Conn, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s) // closed first
@@ -80,7 +91,7 @@ func checkHalfClosedForLong(c *reassembly.Conn, report func(Finding)) {
 			continue // it closed in a segment that the capture lacks
 		}
 		open := end < 0 && c.Ended == reassembly.EndedInput
-		if c.Events[ack].Kind == reassembly.KindData || until.Sub(at) < closeWaitNoticed && !open {
+		if c.Events[ack].Kind == reassembly.KindData || until.Sub(at) < closeWaitNoticed && (!open || until.Sub(c.Events[fin].At) < least(c, you)) {
 			continue
 		}
 		f := Finding{

@@ -53,11 +53,15 @@ func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
 		cookieHang(c, synack, report)
 		return
 	}
-	if next(c, synack+1, func(x *reassembly.Event) bool { return x.From == reassembly.Server && x.Kind != reassembly.KindSYNACK }) >= 0 {
-		return // it went on, so it had an answer, or gave up by a RST
+	went := next(c, synack+1, func(x *reassembly.Event) bool { return x.From == reassembly.Server && x.Kind != reassembly.KindSYNACK })
+	if went >= 0 && c.Events[went].Kind != reassembly.KindRST {
+		return // it went on, so it had an answer
 	}
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	all := c.Transmissions(synack)
+	if went >= 0 && len(all) == 1 {
+		return // its listener was closed, or a device cut the attempt off
+	}
 	lastAt := c.Events[all[len(all)-1]].LastAt
 	f := Finding{
 		Catalogue: "H05", Severity: Warning, Confidence: Likely, Endpoint: Server,
@@ -67,9 +71,15 @@ func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
 		Falsify: "The client's ACK in a capture made nearer to it.",
 		Reason:  "the capture shows that no ACK passed, not whether one was sent",
 	}
+	again := next(c, synack+1, func(x *reassembly.Event) bool {
+		return x.From == reassembly.Client && x.Kind == reassembly.KindSYN && x.At.Sub(e.At) >= c.Ends[reassembly.Client].Response
+	})
 	switch {
-	case syn >= 0 && len(c.Transmissions(syn)) > 1:
-		f.Message += " The client repeated its SYN, so the SYN-ACKs died behind the capture point."
+	case went >= 0:
+		f.Frames = frames(c, append(first(all, groupMax), syn, went)...)
+		f.Message += fmt.Sprintf(" It gave the attempt up by a RST %s after its last one.", span(c.Events[went].At.Sub(lastAt)))
+	case again >= 0:
+		f.Message += " The client repeated its SYN after it, so the SYN-ACK died behind the capture point."
 	case len(all) > 1:
 	case c.Stateless() >= 0:
 		f.Catalogue, f.Severity, f.Confidence = "H09", Info, Possible

@@ -107,6 +107,10 @@ func checkICMPRefusal(c *reassembly.Conn, report func(Finding)) {
 	case opened:
 		f.Severity = Info
 		f.Message += "; the connection was opened all the same, by a later attempt or another path."
+	case e.From == reassembly.Client && next(c, 0, func(x *reassembly.Event) bool {
+		return x.From == reassembly.Client && x.Kind == reassembly.KindSYN && x.At > e.At
+	}) >= 0:
+		f.Message += "; the client went on trying, so its stack takes such errors as soft."
 	case e.From == reassembly.Client && c.Ends[reassembly.Client].Final() == reassembly.Closed:
 		f.Message += "; the client sent nothing more, its connect() failed."
 	case c.Handshake.Outcome == reassembly.HandshakePending:

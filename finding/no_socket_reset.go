@@ -59,10 +59,13 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 		f := Finding{
 			Catalogue: "D10", Severity: Warning, Confidence: Likely, Endpoint: Both,
 			Frames: frames(c, g.shown...),
-			Message: fmt.Sprintf("The %s answered the %s's segment at %s with RST as a host without that socket does, %s after its own last segment",
-				side, you, since(c, c.Events[r.trigger].LastAt), span(r.event.At.Sub(c.Events[max(spoke, 0)].LastAt))),
+			Message: fmt.Sprintf("The %s answered the %s's segment at %s with RST as a host without that socket does",
+				side, you, since(c, c.Events[r.trigger].LastAt)),
 			Falsify: fmt.Sprintf("A RST or FIN that the %s sent earlier and the capture lacks, or a device on the path that answers in its name.", side),
 			Reason:  "the form shows that whoever answered had no socket, not why it had none",
+		}
+		if spoke >= 0 {
+			f.Message += fmt.Sprintf(", %s after its own last segment", span(r.event.At.Sub(c.Events[spoke].LastAt)))
 		}
 		if vain := inVain(c, side, spoke, r.trigger); len(vain) > 1 {
 			f.Catalogue = "C19"

@@ -3,6 +3,7 @@ package finding
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -84,17 +85,26 @@ func checkPortReuse(c *reassembly.Conn, report func(Finding)) {
 	case c.Next.Answer != 0 && (states[0] == reassembly.TimeWait || states[1] == reassembly.TimeWait) && closedBy(c, c.Next.Key.Start):
 		f.Catalogue, f.Severity = "W01", Info
 		f.Frames = with(nil, c.Next.Frame, c.Next.Answer)
-		who := reassembly.Client
-		if states[1] == reassembly.TimeWait {
-			who = reassembly.Server
+		after := c.Next.Key.Start.Sub(lastBefore(c, c.Next.Key.Start))
+		if state == reassembly.TimeWait {
+			f.Message = fmt.Sprintf("The same ports were opened anew %s after the last segment, while the %s held the old connection in TIME_WAIT, and it was accepted.", span(after), holder)
+			f.Reason = "the SYN was answered before the time of TIME_WAIT was over"
+		} else {
+			f.Message = fmt.Sprintf("The %s opened the same ports anew %s after the last segment, though it closed first and has to hold them in TIME_WAIT, and it was accepted.", opener, span(after))
+			f.Reason = "it is its own TIME_WAIT that it cut short"
 		}
-		f.Message = fmt.Sprintf("The same ports were opened anew %s after the last segment, while the %s held the old connection in TIME_WAIT, and it was accepted.", span(c.Next.Key.Start.Sub(lastBefore(c, c.Next.Key.Start))), who)
-		f.Reason = "the SYN was answered before the time of TIME_WAIT was over"
+		if after >= shortestTimeWait {
+			f.Confidence, f.Reason = Likely, "how long TIME_WAIT lasts on that host is not in the packets; some hosts hold it for no longer"
+		}
 	default:
 		return
 	}
 	report(f)
 }
+
+// shortestTimeWait is the least that TIME_WAIT lasts on hosts that have not been told
+// otherwise: 2MSL is 30 s on Apple's systems and on Windows at its least.
+const shortestTimeWait = 30 * time.Second
 
 // stateAt returns the state that a side was in just before a time.
 func stateAt(c *reassembly.Conn, side reassembly.Side, at wire.Time) reassembly.State {

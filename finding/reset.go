@@ -74,6 +74,8 @@ func classify(c *reassembly.Conn, i int) reset {
 		r.origin, r.trigger = reply, answered
 		if spoke >= 0 && c.Events[spoke].Kind == reassembly.KindSYN || afterNext(c, i) && c.Next.Opener == me {
 			r.doubt = fmt.Sprintf("the %s was opening a connection then: a host without that socket answers in the same way as one whose new SYN met an old acknowledgment", me)
+		} else if e.Window != 0 {
+			r.doubt = fmt.Sprintf("its window is %d, while a host without that socket sends 0", e.Window)
 		}
 	case e.Marks.Has(reassembly.MarkOutside):
 		r.origin, r.doubt = foreign, fmt.Sprintf("its number lies where the %s could not have accepted it", you)

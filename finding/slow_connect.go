@@ -2,6 +2,7 @@ package finding
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tcplife/tcplife/reassembly"
 )
@@ -71,10 +72,20 @@ func checkSlowConnect(c *reassembly.Conn, report func(Finding)) {
 	switch {
 	case len(syns) == 1:
 		f.Confidence, f.Reason = Likely, "only the SYN-ACK was repeated: the client may have had the first one, and its ACK was lost"
+	case len(synacks) > 1 && echoesEarlier(c, synacks, talk):
+		f.Message += " The SYN-ACKs arrived, but late: the client's ACK has the time stamp of one that had been repeated already."
 	case len(synacks) > 1 || c.Events[synack].At.Sub(c.Events[syns[len(syns)-1]].At) < 0:
 		f.Message += " A SYN-ACK passed the capture point and was lost behind it."
 	default:
 		f.Message += " Nothing answered the first SYN at the capture point."
 	}
 	report(f)
+}
+
+// echoesEarlier reports whether the client's first ACK answers a SYN-ACK that had been
+// repeated before the ACK passed: it echoes that one's time stamp (RFC 7323 section 3.2).
+func echoesEarlier(c *reassembly.Conn, synacks []int, ack int) bool {
+	a, newest := &c.Events[ack], &c.Events[synacks[len(synacks)-1]]
+	return a.Marks.Has(reassembly.MarkTimestamp) && newest.Marks.Has(reassembly.MarkTimestamp) && a.TSEcr != newest.TSVal &&
+		slices.ContainsFunc(synacks, func(i int) bool { return c.Events[i].TSVal == a.TSEcr })
 }

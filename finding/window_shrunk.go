@@ -32,7 +32,8 @@ func checkWindowShrunk(c *reassembly.Conn, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var shown []int
-		for i := range c.Events {
+		// After the peer's FIN nothing more can come, and the window says nothing.
+		for i := range c.Events[:endOr(c, firstFIN(c, side.Peer()))] {
 			if e := &c.Events[i]; e.From == side && genuine(e) && e.Marks.Has(reassembly.MarkShrink) {
 				shown = append(shown, i)
 			}
