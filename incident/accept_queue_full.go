@@ -19,7 +19,8 @@ var _ = register(Rule{
 for it is full. The server's kernel then drops what would make one more.
 
 - H06: the ACK of the handshake: the client takes itself for connected, its data is not
-  acknowledged, and the server repeats its SYN-ACK.
+  acknowledged, and the server repeats its SYN-ACK. If there is room in time, a repetition of the
+  data opens the connection.
 - H08: the SYN: it is answered only when it is repeated, one, three or seven seconds later, or
   never, while the listener's host goes on answering others.
 - H07: with tcp_abort_on_overflow the ACK is answered by RST.
@@ -59,8 +60,14 @@ const (
 	// queueDrops: SYNs repeated, or left without answer, while others are answered. Ten,
 	// and one of queueDropShare, are more than loss does, unless data is lost as often.
 	queueDrops, queueDropShare = 10, 20
-	// queueLoss: SYNs must be repeated so many times as often as other segments.
-	queueLoss = 4
+	// queueLoss: SYNs, or the first data, must be repeated so many times as often as other
+	// segments. On a path with loss it is some four times: a handshake has two segments to
+	// lose, the first data needs its ACK, and half of the others are ACKs, which nobody
+	// repeats.
+	queueLoss = 8
+	// queueStalls: connections whose first data was taken only when it was repeated, and
+	// mostly more than once: what is lost by chance gets through the second time.
+	queueStalls = 5
 )
 
 // queue is what shows that a listener's queue is full.
@@ -69,6 +76,8 @@ type queue struct {
 	// by RST; resent those whose SYN was answered only when it was repeated; left SYNs
 	// without any answer; all the attempts together.
 	acks, aborts, resent, left, all uint64
+	// stalls counts connections whose first data was taken only when it was repeated.
+	stalls uint64
 	// hangs: the host goes on answering, and its program has fallen silent.
 	hangs bool
 	// alone: nothing but SYNs shows it.
@@ -79,7 +88,7 @@ type queue struct {
 func (s *Sums) queueFull(k key, l *listener) *queue {
 	t := s.targets.get(k)
 	q := queue{
-		acks: uint64(l.unheeded), aborts: uint64(l.rejected), resent: uint64(l.resent),
+		acks: uint64(l.unheeded), aborts: uint64(l.rejected), resent: uint64(l.resent), stalls: uint64(l.stalls),
 	}
 	// SYNs without an answer while the host was still heard on this listener's
 	// connections: it was not down. A lone one may have been a scan's.
@@ -91,14 +100,21 @@ func (s *Sums) queueFull(k key, l *listener) *queue {
 	// What was untouched alone may have met a host that was gone.
 	alive := l.ignored > 0 || q.acks > uint64(l.untouched) || q.aborts > 0 || l.heard > l.firstUntouched.Add(stillHeard)
 	drops := q.resent + q.left
-	lossy := drops*max(l.packets, 1) < queueLoss*l.repeats*max(q.all, 1)
+	others := l.repeats - min(l.repeats, l.resyns+l.restarts)
+	oftener := func(n uint64) bool { return n*max(l.packets, 1) >= queueLoss*others*max(q.all, 1) }
+	stalling := q.stalls >= queueStalls && q.stalls*queueShare >= q.all && l.restarts*2 >= 3*uint64(l.stalls) && oftener(q.stalls)
+	if !stalling {
+		q.stalls = 0
+		others += l.restarts
+	}
+	lossy := !oftener(drops)
 	ignoring := alive && q.acks+q.aborts >= queueLeast && (q.acks+q.aborts)*queueShare >= q.all
 	dropping := drops >= queueDrops && drops*queueDropShare >= q.all && !lossy && (q.left == 0 || q.left*downShare < q.all || q.hangs || alive && q.acks > 0)
 	hanging := q.hangs && q.left >= queueLeast
-	if !ignoring && !dropping && !hanging {
+	if !ignoring && !dropping && !hanging && !stalling {
 		return nil
 	}
-	q.alone = !ignoring && !hanging
+	q.alone = !ignoring && !hanging && !stalling
 	return &q
 }
 
@@ -110,7 +126,7 @@ func checkAcceptQueueFull(s *Sums, report func(Incident)) {
 			continue
 		}
 		in := Incident{
-			key: k, Severity: finding.Warning, Confidence: finding.Likely, Count: q.acks + q.aborts + q.resent + q.left, First: l.firstOK, Last: l.heard,
+			key: k, Severity: finding.Warning, Confidence: finding.Likely, Count: q.acks + q.aborts + q.resent + q.left + q.stalls, First: l.firstOK, Last: l.heard,
 			Falsify: "A capture at the server that does not hold these ACKs and SYNs: then the path lost them.",
 			Reason:  "the listener's host answered others at the same time, and their other segments were not lost as often",
 			tolds:   []*told{l.told},
@@ -130,13 +146,14 @@ func checkAcceptQueueFull(s *Sums, report func(Incident)) {
 				in.Catalogue = catalogue
 			}
 		}
-		most := max(q.acks, q.aborts, q.resent+q.left)
+		most := max(q.acks, q.aborts, q.resent+q.left, q.stalls)
 		part(q.left, "left %s SYNs without an answer", "H08", most)
 		part(q.resent, "answered %s only when the SYN was repeated", "H08", most)
 		if q.resent+q.left == most {
 			in.Catalogue = "H08"
 		}
 		part(q.aborts, "answered the handshake's ACK of %s with RST", "H07", most)
+		part(q.stalls, "took the first data of %s only when that was repeated", "H06", most)
 		part(q.acks, "ignored the handshake's ACK of %s", "H06", most)
 		in.Message = fmt.Sprintf("%s does not accept() connections as fast as they come, its queue is full: of %s it %s.", k.scope(), num(q.all), listed(parts))
 		if q.hangs {

@@ -14,7 +14,7 @@ type kind uint8
 
 // The kinds. A connection that is over has one of the six ends.
 const (
-	// opened: it was established; where the capture began later, its first segment.
+	// opened: it was established, by a SYN that the capture holds; see met.
 	opened kind = iota
 	// The ends: who closed, and whether it cost data or an error. device is a RST that
 	// neither side sent, forgotten that of a host without that socket, which ends nothing
@@ -43,6 +43,8 @@ const (
 	// leftCloseWait: it went on. Of a listener its own, of a pair the client's.
 	stood
 	leftCloseWait
+	// met: the first segment of a connection that was open before the capture began.
+	met
 
 	kinds
 )
@@ -259,6 +261,16 @@ func (c *chronicle) moments(do func(from, to wire.Time, n *[kinds]uint32)) {
 		do(c.from(c.points[i]), c.to(c.points[i]), &n)
 		i = j
 	}
+}
+
+// count returns how often something happened.
+func (c *chronicle) count(what kind) (n uint64) {
+	for i := range c.points {
+		if c.points[i].what == what {
+			n += uint64(c.points[i].n)
+		}
+	}
+	return n
 }
 
 // joined returns the sum of chronicles, at the widest of their widths.

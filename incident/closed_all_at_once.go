@@ -109,7 +109,7 @@ func burstOf(c *chronicle, ways ...kind) (b burst) {
 		return b
 	}
 	b.tooCoarse = c.width() > atOnce
-	open := int64(0)
+	open := int64(c.count(met)) // they were there before anything was captured
 	c.moments(func(from, to wire.Time, n *[kinds]uint32) {
 		switch {
 		case to < b.from:

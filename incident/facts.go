@@ -56,6 +56,9 @@ type facts struct {
 	// cut: the closer reset what the other side was sending; unheard: its own last octets
 	// were not acknowledged either.
 	cut, unheard bool
+	// stalled is how often the client repeated its first data before the server
+	// acknowledged any, on a connection that it had opened at the first attempt.
+	stalled uint64
 	// lacks is how many octets of a side's full segments did not get through, although
 	// its small ones did; unseen: they did not come as far as the tap.
 	lacks  [2]uint32
@@ -90,6 +93,9 @@ func look(c *reassembly.Conn, found []finding.Finding, name string) facts {
 		f.cutOff()
 		if c.Seen&(reassembly.SeenGap|reassembly.SeenRepeatData) != 0 {
 			f.swallowed()
+		}
+		if c.Seen&reassembly.SeenRepeatData != 0 {
+			f.stalled = stalledStart(c)
 		}
 	}
 	for i := len(c.Events) - 1; i >= 0 && (f.heard == 0 || f.spoke == 0 && c.Ends[reassembly.Server].Bytes > 0); i-- {
@@ -173,6 +179,26 @@ func errorOf(c *reassembly.Conn) *reassembly.ICMP {
 		}
 	}
 	return nil
+}
+
+// stalledStart returns how often the client repeated its first data before the server
+// acknowledged any of it.
+func stalledStart(c *reassembly.Conn) (n uint64) {
+	cl := &c.Ends[reassembly.Client]
+	if c.Handshake.Outcome != reassembly.HandshakeComplete || !cl.HasISN {
+		return 0
+	}
+	first := cl.ISN.Add(1)
+	for i := range c.Events {
+		e := &c.Events[i]
+		switch {
+		case e.From == reassembly.Server && e.Kind != reassembly.KindRST && e.Flags.Has(wire.ACK) && e.Ack.After(first):
+			return n
+		case e.From == reassembly.Client && e.Kind == reassembly.KindData && e.Marks.Has(reassembly.MarkRepeat):
+			n += uint64(e.Count)
+		}
+	}
+	return n
 }
 
 // untaken reports whether the server did nothing on a connection but answer its SYN,

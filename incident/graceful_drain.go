@@ -42,7 +42,7 @@ func checkGracefulDrain(s *Sums, report func(Incident)) {
 		}
 		// After the last that was opened.
 		var n, others uint64
-		open := int64(0)
+		open := int64(s.listeners.times(k).count(met))
 		first, last := wire.Time(0), wire.Time(0)
 		s.listeners.times(k).moments(func(from, to wire.Time, happened *[kinds]uint32) {
 			open += int64(happened[opened])

@@ -147,6 +147,7 @@ func (s *Sums) openAt(host key, at wire.Time) uint64 {
 	}
 	open := int64(0)
 	for _, c := range all {
+		open += int64(c.count(met))
 		c.moments(func(from, _ wire.Time, n *[kinds]uint32) {
 			if from > at {
 				return

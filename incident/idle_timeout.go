@@ -182,6 +182,7 @@ func (s *Sums) outlived(paths map[key]bool, from, to wire.Time) uint64 {
 		if !paths[k.path()] {
 			continue
 		}
+		open += int64(s.pairs.series[i].count(met))
 		s.pairs.series[i].moments(func(at, _ wire.Time, n *[kinds]uint32) {
 			if at <= from {
 				open += int64(n[opened])

@@ -56,6 +56,10 @@ type listener struct {
 	// packets and repeats count segments, and those that repeat others; resyns those of
 	// them that are SYNs and SYN-ACKs.
 	packets, repeats, resyns uint64
+	// stalls counts connections whose first data the server took only when it was
+	// repeated, restarts these repetitions.
+	stalls   uint32
+	restarts uint64
 	// lossy and oneWay count connections of which the capture lacks something.
 	lossy, oneWay uint32
 	// closing are the server's endpoints.
@@ -244,6 +248,13 @@ func (l *listener) established(f *facts) {
 	if c.Ends[reassembly.Server].Bytes == 0 && c.Ends[reassembly.Client].Bytes > 0 && !c.Ends[reassembly.Server].HasFIN && c.Seen&reassembly.SeenRSTServer == 0 {
 		l.mute++
 	}
+	if f.stalled > 0 {
+		if !f.unheeded() {
+			l.stalls++
+		}
+		l.restarts += f.stalled
+		show(&l.queued, c.First, f.uid)
+	}
 	l.spoke = max(l.spoke, f.spoke)
 	if c.Ends[0].MissingBytes > 0 || c.Ends[1].MissingBytes > 0 || c.Seen&reassembly.SeenAckUnseen != 0 {
 		l.lossy++
@@ -426,6 +437,7 @@ func (l *listener) merge(o *listener) {
 		l.zero[side] += o.zero[side]
 		l.dead[side] += o.dead[side]
 	}
+	l.stalls, l.restarts = l.stalls+o.stalls, l.restarts+o.restarts
 	l.packets, l.repeats, l.resyns, l.lossy, l.oneWay = l.packets+o.packets, l.repeats+o.repeats, l.resyns+o.resyns, l.lossy+o.lossy, l.oneWay+o.oneWay
 	mergeSpread(&l.late, o.late)
 	mergeSpread(&l.gaveUp, o.gaveUp)

@@ -102,19 +102,20 @@ func (s *Sums) held(k key, p *pair) (h holding) {
 			waiting -= waits[0].n
 			waits = waits[1:]
 		}
-		if n[opened] > 0 {
+		starts := n[opened] + n[met]
+		if starts > 0 {
 			if began == 0 {
 				h.first = from
 			}
 			if next < 0 && h.ports > 0 && from > h.at {
 				next = from
 			}
-			began += uint64(n[opened])
+			began += uint64(starts)
 			if from > bothUsed {
-				after += uint64(n[opened])
+				after += uint64(starts)
 			}
 		}
-		open += int64(n[opened])
+		open += int64(starts)
 		for _, e := range ends {
 			open -= int64(n[e])
 		}

@@ -97,7 +97,7 @@ func takenOver(c *chronicle, keep time.Duration) (n uint64) {
 		if e := uint64(happened[softClient]) + uint64(happened[softServer]); e > 0 {
 			free = append(free, left{from, e})
 		}
-		for starts := uint64(happened[opened]); starts > 0 && len(free) > 0; {
+		for starts := uint64(happened[opened]) + uint64(happened[met]); starts > 0 && len(free) > 0; {
 			taken := min(starts, free[0].n)
 			n, starts = n+taken, starts-taken
 			if free[0].n -= taken; free[0].n == 0 {

@@ -38,6 +38,9 @@ const (
 	// One segment of lossySegments repeats what was sent: a path that loses so many is out
 	// of order. One of calmSegments: it is in order.
 	lossySegments, calmSegments = 50, 500
+	// lossyMore: a handshake has two chances to lose a segment, and of the others half are
+	// ACKs, which nobody repeats; so a path alone repeats SYNs some four times as often.
+	lossyMore = 6
 )
 
 func checkSlowConnects(s *Sums, report func(Incident)) {
@@ -60,7 +63,7 @@ func checkSlowConnects(s *Sums, report func(Incident)) {
 		}
 		others := l.repeats - min(l.resyns, l.repeats)
 		switch {
-		case others*lossySegments >= l.packets:
+		case others*lossySegments >= l.packets && slow*l.packets <= others*uint64(l.complete)*lossyMore:
 			in.Message += ", and its other segments are lost as well: the path loses them."
 		case others*calmSegments <= l.packets:
 			in.Message += ", and hardly anything else is lost: something drops SYNs."

@@ -189,7 +189,11 @@ func (t *table[R, P]) notes(f *facts, k *key, at int32, side reassembly.Side, ti
 			at = t.at(k) // keys went, this one perhaps among them
 		}
 	}
-	note(c.Start, opened)
+	if c.Handshake.Outcome == reassembly.HandshakeUnseen {
+		note(c.Start, met)
+	} else {
+		note(c.Start, opened)
+	}
 	if f.isOver {
 		note(c.Close.At, f.end)
 		if f.too != 0 {

@@ -40,8 +40,12 @@ func TestNothingOfOneMachine(t *testing.T) {
 // TestCapturesHaveOrigins demands a line in the README for each capture, and that
 // none is so large that it burdens every clone.
 func TestCapturesHaveOrigins(t *testing.T) {
-	const dir = root + "/testdata/pcaps"
-	const largest = 40 << 10
+	capturesHaveOrigins(t, "testdata/pcaps", 40<<10)
+	capturesHaveOrigins(t, "testdata/pcaps/incidents", 60<<10)
+}
+
+func capturesHaveOrigins(t *testing.T, folder string, largest int64) {
+	dir := root + "/" + folder
 	readme, err := os.ReadFile(dir + "/README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -53,19 +57,19 @@ func TestCapturesHaveOrigins(t *testing.T) {
 	there := map[string]bool{}
 	for _, f := range files {
 		there[f.Name()] = true
-		if f.Name() == "README.md" {
+		if f.Name() == "README.md" || f.IsDir() {
 			continue
 		}
 		if !bytes.Contains(readme, []byte("| `"+f.Name()+"` |")) {
-			t.Errorf("testdata/pcaps/%s: the README does not say where it comes from", f.Name())
+			t.Errorf("%s/%s: the README does not say where it comes from", folder, f.Name())
 		}
 		if info, err := f.Info(); err == nil && info.Size() > largest {
-			t.Errorf("testdata/pcaps/%s has %d octets, more than %d", f.Name(), info.Size(), largest)
+			t.Errorf("%s/%s has %d octets, more than %d", folder, f.Name(), info.Size(), largest)
 		}
 	}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllSubmatch(readme, -1) {
 		if !there[string(m[1])] {
-			t.Errorf("testdata/pcaps/README.md lists %s, which does not exist", m[1])
+			t.Errorf("%s/README.md lists %s, which does not exist", folder, m[1])
 		}
 	}
 	// make pcaps would overwrite a recorded capture that has a scenario's name.
