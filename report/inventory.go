@@ -186,7 +186,7 @@ func (p *printer) inventory() {
 	p.field("link types", linkWords(links.Links))
 	p.field("TCP", share(s.TCPFrames(), s.Frames(), "frames", number)+"; "+share(all.TCPOctets, all.Octets, "on the wire", octets))
 	skipped := s.Skipped()
-	p.counts("not TCP", len(skipped)-1, func(i int) (string, uint64) { return wire.Skip(i + 1).String(), skipped[i+1] })
+	p.counts("not TCP", "", len(skipped)-1, func(i int) (string, uint64) { return wire.Skip(i + 1).String(), skipped[i+1] })
 	var paths []string
 	for i, e := range s.Encaps {
 		if i == maxEncapsText {
@@ -232,9 +232,9 @@ func (p *printer) inventory() {
 func (p *printer) inventoryConnections() {
 	s := p.s
 	p.heading(plural(s.Connections, "connection", "connections"))
-	p.counts("outcome", len(s.Outcomes), func(i int) (string, uint64) { return reassembly.Outcome(i).String(), s.Outcomes[i] })
-	p.counts("opened", len(s.Handshakes), func(i int) (string, uint64) { return reassembly.HandshakeOutcome(i).String(), s.Handshakes[i] })
-	p.counts("ended", len(s.Reasons), func(i int) (string, uint64) { return reassembly.CloseReason(i).String(), s.Reasons[i] })
+	p.counts("outcome", "", len(s.Outcomes), func(i int) (string, uint64) { return reassembly.Outcome(i).String(), s.Outcomes[i] })
+	p.counts("opened", "", len(s.Handshakes), func(i int) (string, uint64) { return reassembly.HandshakeOutcome(i).String(), s.Handshakes[i] })
+	p.counts("ended", "", len(s.Reasons), func(i int) (string, uint64) { return reassembly.CloseReason(i).String(), s.Reasons[i] })
 	if n := s.Quality.OneSided; n > 0 {
 		p.field("one direction", plural(n, "connection", "connections")+" of which only one direction was captured")
 	}

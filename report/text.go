@@ -133,7 +133,7 @@ func (p *printer) heading(s string) {
 		p.prose("", "  ", s)
 		return
 	}
-	p.linef("%s", p.paint(bold, s))
+	p.linef("%s", p.paint(bold, strings.ReplaceAll(s, hard, " ")))
 }
 
 // read says what was read; files lists several files.
@@ -338,7 +338,7 @@ func (p *printer) nothing() {
 // connections counts them by outcome, close, closer and final state.
 func (p *printer) connections() {
 	s := p.s
-	var parts []string
+	var parts, outcomes []string
 	for _, x := range []struct {
 		o     reassembly.Outcome
 		color string
@@ -350,15 +350,16 @@ func (p *printer) connections() {
 	} {
 		if n := s.Outcomes[x.o]; n > 0 {
 			parts = append(parts, p.paint(x.color, number(n)+" "+x.what))
+			outcomes = append(outcomes, x.o.String())
 		}
 	}
-	p.heading(plural(s.Connections, "connection", "connections") + ": " + list(parts))
+	p.heading(plural(s.Connections, "connection", "connections") + ": " + list(parts) + p.by("outcome: "+strings.Join(outcomes, ", ")))
 
 	p.found()
-	p.counts("opened", len(s.Handshakes), func(i int) (string, uint64) {
+	p.counts("opened", "handshake.outcome", len(s.Handshakes), func(i int) (string, uint64) {
 		return reassembly.HandshakeOutcome(i).String(), s.Handshakes[i]
 	})
-	p.counts("ended", len(s.Reasons), func(i int) (string, uint64) {
+	p.counts("ended", "close.reason", len(s.Reasons), func(i int) (string, uint64) {
 		return reassembly.CloseReason(i).String(), s.Reasons[i]
 	})
 	closers := make([]string, 0, 3)
@@ -379,13 +380,45 @@ func (p *printer) connections() {
 	if s.Closers.None > 0 {
 		closers = append(closers, "nobody "+number(s.Closers.None))
 	}
-	p.field("closed first", strings.Join(closers, ", "))
+	p.field("closed first", strings.Join(closers, ", ")+p.by("close.closer, close.by"))
 	for i := range s.Census {
-		p.counts(reassembly.Side(i).String()+" at end", len(s.Census[i]), func(k int) (string, uint64) {
+		p.counts(reassembly.Side(i).String()+" at end", "final."+reassembly.Side(i).String(), len(s.Census[i]), func(k int) (string, uint64) {
 			return reassembly.State(k).String(), s.Census[i][k]
 		})
 	}
 	p.census()
+	p.follow()
+}
+
+// by names the fields that a line of numbers counts, so that every number can be
+// followed to its connections.
+func (p *printer) by(fields string) string {
+	if fields == "" {
+		return ""
+	}
+	return " " + p.paint(dim, "["+strings.ReplaceAll(fields, " ", hard)+"]")
+}
+
+// follow says what to do with the fields, by the number that one is most likely to
+// follow.
+func (p *printer) follow() {
+	s := p.s
+	field, word := "outcome", ""
+	for _, o := range []reassembly.Outcome{reassembly.OutcomeFailure, reassembly.OutcomeUnknown, reassembly.OutcomeSuccess} {
+		if s.Outcomes[o] > 0 {
+			word = o.String()
+			break
+		}
+	}
+	most := uint64(0)
+	for i, n := range s.Reasons {
+		if r := reassembly.CloseReason(i); n > most && r != reassembly.CloseOrderly && r != reassembly.CloseUnknown && r != reassembly.CloseOpenAtEnd {
+			field, word, most = "close.reason", r.String(), n
+		}
+	}
+	filter := fmt.Sprintf("'%s == \"%s\"'", field, word)
+	p.prose("  ", "  ", "The connections of a number: "+strings.ReplaceAll("--filter "+filter, " ", hard)+", with the field in brackets behind it; those of a finding: "+
+		"--finding"+hard+"ID.")
 }
 
 // found names the findings, gravest first, so that the report's first lines say
@@ -404,7 +437,7 @@ func (p *printer) found() {
 	if len(words) == 0 {
 		words = []string{"nothing"}
 	}
-	p.field("found", strings.Join(words, ", "))
+	p.field("found", strings.Join(words, ", ")+p.by("findings"))
 }
 
 func (p *printer) field(name, value string) {
@@ -414,7 +447,7 @@ func (p *printer) field(name, value string) {
 
 // counts writes the names whose count is not 0, the highest first, as
 // `netstat | awk` has taught everybody to read it.
-func (p *printer) counts(label string, n int, at func(int) (string, uint64)) {
+func (p *printer) counts(label, field string, n int, at func(int) (string, uint64)) {
 	type pair struct {
 		name string
 		n    uint64
@@ -435,7 +468,7 @@ func (p *printer) counts(label string, n int, at func(int) (string, uint64)) {
 		words[i] = x.name + hard + number(x.n)
 	}
 	if len(words) > 0 {
-		p.field(label, strings.Join(words, ", "))
+		p.field(label, strings.Join(words, ", ")+p.by(field))
 	}
 }
 
@@ -499,7 +532,7 @@ func (p *printer) findings() {
 			p.prose(blanks(13), blanks(13), printable(e.Message))
 		}
 		if more := f.Count - min(f.Count, uint64(min(len(f.Examples), maxExamplesText))); more > 0 {
-			p.item(blanks(11), blanks(13), "... and "+number(more)+" more")
+			p.item(blanks(11), blanks(13), "... and "+number(more)+" more: --finding "+f.Rule.ID)
 		}
 		if f.Rule.Advice != "" {
 			p.prose(blanks(11)+"What to do: ", blanks(13), opening(f.Rule.Advice)+" More: tcplife explain "+f.Rule.ID)
