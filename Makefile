@@ -23,7 +23,7 @@ LDFLAGS   = -s -w $(if $(VERSION),-X main.release=$(VERSION)) $(if $(REVISION),-
 PLATFORMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps golden peers explore clean help
+.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers explore clean help
 
 build: ## the program, as bin/tcplife: one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tcplife ./cmd/tcplife
@@ -90,6 +90,9 @@ cover: ## test coverage by package, and cover.out for go tool cover
 
 pcaps: ## compiles testdata/scenarios to testdata/pcaps
 	$(GO) run ./internal/scenario/mkpcaps
+
+man: ## writes the manual pages in man from the help texts
+	@mkdir -p man && $(GO) run ./cmd/tcplife man man
 
 # Only the packages that know the flag: the others would refuse it.
 golden: ## rewrites every expected output (-update); then read the diff, line by line

@@ -43,24 +43,24 @@ type analyzeOptions struct {
 }
 
 func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.format, "format", "f", "text", "what to print: "+strings.Join(report.Formats(), ", "))
-	f.StringVarP(&o.output, "output", "o", "", "write the report to this file instead of standard output")
+	f.StringVarP(&o.format, "format", "f", "text", "the `format` to print: "+strings.Join(report.Formats(), ", "))
+	f.StringVarP(&o.output, "output", "o", "", "write the report to this `file` instead of standard output")
 	f.BoolVarP(&o.all, "all", "a", false, "text: list every connection, not only those worth a look; with --connection, every segment")
 	f.BoolVar(&o.dwell, "dwell", false, "text: how long endpoints stayed in each state (JSON always says it)")
 	f.BoolVar(&o.rtt, "rtt", false, "text: histogram of the handshakes' round trips (JSON always says it)")
 	o.selection.addFlags(f)
 	o.layout.addFlags(f)
-	f.StringVarP(&o.connection, "connection", "c", "", "show one connection's timeline: its number, frame:N (frame:FILE:N), or 'IP:PORT IP:PORT'")
+	f.StringVarP(&o.connection, "connection", "c", "", "show the timeline of one `connection`: its number, frame:N (frame:FILE:N), or 'IP:PORT IP:PORT'")
 	f.BoolVar(&o.followTuple, "follow-tuple", false, "with --connection: show all lives of its addresses and ports, one after the other")
-	f.StringVar(&o.filesFrom, "files-from", "", "read the names of further captures from this file, one a line; - is standard input")
+	f.StringVar(&o.filesFrom, "files-from", "", "read the names of further captures from this `file`, one a line; - is standard input")
 	f.BoolVarP(&o.null, "null", "0", false, "the names of --files-from end with a zero octet, as find -print0 writes them")
 	f.BoolVar(&o.each, "each", false, "every file is a capture of its own, with a report of its own")
 	f.BoolVar(&o.inventory, "inventory", false, "say what the captures hold (formats, link types, share of TCP, order, losses) and nothing of single connections; as text or json")
 	o.census.addFlags(f)
-	f.StringVar(&o.failOn, "fail-on", "", "exit with 1 if there is a finding of this severity or above (info, warning, error), or with this ID")
-	f.StringVar(&o.name, "name", "", "the capture's name in the report (default: the argument, or the first of several files)")
+	f.StringVar(&o.failOn, "fail-on", "", "exit with 1 if there is a finding of this `severity` or above (info, warning, error), or with this ID")
+	f.StringVar(&o.name, "name", "", "the capture's `name` in the report (default: the argument, or the first of several files)")
 	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs or tunnels are one connection")
-	f.StringArrayVar(&o.profiles, "profile", nil, "the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
+	f.StringArrayVar(&o.profiles, "profile", nil, "the `profile` of the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
 	o.screen.addFlags(f)
 	f.BoolVar(&o.quiet, "quiet", false, "no progress and no warnings on standard error: only what went wrong")
 	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, why frames held no TCP, and which settings are not from the command line")
@@ -187,6 +187,10 @@ then the file.`,
   tcplife analyze --all capture.pcap
   tcplife analyze --connection 1 capture.pcap
   tcplife analyze --connection '10.0.0.1:40000 10.0.0.2:443' capture.pcap
+  tcplife analyze --filter 'close.reason == "refused"' capture.pcap
+  tcplife analyze --port 443 --since 12:00:05 --until 12:01:00 capture.pcap
+  tcplife analyze --group-by service,closer capture.pcap
+  tcplife analyze --sort -duration --limit 10 capture.pcap
   tcplife analyze --format ndjson --output report.ndjson capture.pcap
   tcplife analyze --census --at +12.5s capture.pcap
   tcplife analyze --census --every 1s --format csv capture.pcap

@@ -23,7 +23,7 @@ type censusOptions struct {
 
 func (o *censusOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.census, "census", false, "count endpoints by state, of each host and listener too, at the end and at the peak")
-	f.StringArrayVar(&o.at, "at", nil, "census: count at this instant: RFC 3339, HH:MM:SS, +12.5s from the start or -1s from the end; may be repeated")
+	f.StringArrayVar(&o.at, "at", nil, "census: count at this `instant`: RFC 3339, HH:MM:SS, +12.5s from the start or -1s from the end; may be repeated")
 	f.DurationVar(&o.every, "every", 0, "census: count over time, at every multiple of this (1s, 100ms)")
 	f.IntVar(&o.top, "top", 10, "census: how many hosts, listeners, and clients of a listener are listed")
 }

@@ -101,14 +101,19 @@ func split(line string) (words []string) {
 	return words
 }
 
-// TestHelp holds every help text to 100 columns, except for cobra's lists of
-// flags, and demands the exit status at the end of those that have one.
+// TestHelp holds every help text to 80 columns, except for examples, and demands the
+// exit status at the end of those that have one.
 func TestHelp(t *testing.T) {
 	commands(func(c *cobra.Command) {
 		path := strings.Fields(c.CommandPath())[1:]
 		code, flagged, errOut := invoke(t, nil, append(path, "--help")...)
 		if code != exitOK || errOut != "" || flagged == "" {
 			t.Errorf("%s --help: exit code %d, %q on standard error", c.CommandPath(), code, errOut)
+		}
+		for line := range strings.Lines(flagged) {
+			if line = strings.TrimSuffix(line, "\n"); len(line) > explainWidth && !strings.Contains(c.Example+c.UseLine(), strings.TrimSpace(line)) && !strings.Contains(c.CommandPath(), "completion") {
+				t.Errorf("%s --help: more than %d columns: %s", c.CommandPath(), explainWidth, line)
+			}
 		}
 		code, asked, _ := invoke(t, nil, append([]string{"help"}, path...)...)
 		if code != exitOK || asked != flagged {

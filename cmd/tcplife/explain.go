@@ -19,14 +19,15 @@ const explainWidth = 80
 
 func newExplain() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [FINDING | " + strings.Join(topicNames(), " | ") + " | FIELD]",
+		Use:   "explain [FINDING | LIST | FIELD]",
 		Short: "Say what a finding, a state or another word of the reports means",
 		Long: `Without an argument, lists every finding that tcplife knows: its ID, the highest
 severity it is given, its numbers in the catalogue, and its title. With an ID or a
 catalogue number, says what the finding means, what on the wire shows it, what
 else could look like it, and what to do. Findings across connections, and those about
 the capture as a whole, stand at the end of the list. With the name of one of the
-closed lists of words that reports use, says what each word means; with fields, lists
+closed lists of words that reports use (states, evidence, close-reasons,
+handshake-outcomes), says what each word means; with fields, lists
 what --filter, --columns, --sort and --group-by know of a connection, and with the
 name of a field, says what that one means.`,
 		Example: `  tcplife explain

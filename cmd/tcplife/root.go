@@ -168,12 +168,13 @@ known, what went wrong, and what to do about it.`,
 	}
 	root.SetVersionTemplate("tcplife {{.Version}}\n")
 	root.SetHelpFunc(help)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".LocalFlags.FlagUsages", "wrapped .LocalFlags"))
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp())
 	// Commands and flags are few: the order of their declaration says more than the
 	// alphabet.
 	cobra.EnableCommandSorting = false
-	root.AddCommand(newAnalyze(s), newExplain(), newVersion())
+	root.AddCommand(newAnalyze(s), newExplain(), newVersion(), newMan())
 	return root
 }
 
@@ -211,13 +212,22 @@ var valueKinds = map[string]string{
 	"int": "a whole number", "duration": "a time such as 1s, 100ms or 5m", "bool": "true or false",
 }
 
+func init() {
+	// As wide as what explain prints: broken lines of a list are hard to read.
+	cobra.AddTemplateFunc("wrapped", func(f *pflag.FlagSet) string { return f.FlagUsagesWrapped(explainWidth) })
+}
+
 // help prints a help text with the exit status last, where people look for it.
 func help(c *cobra.Command, _ []string) {
 	long := c.Long
 	if long == "" {
 		long = c.Short + "."
 	}
-	text := strings.TrimSpace(long) + "\n\n" + c.UsageString()
+	long = strings.TrimSpace(long)
+	if !strings.Contains(c.CommandPath(), " completion") { // cobra's own, with code in it
+		long = fill(long, "", explainWidth)
+	}
+	text := long + "\n\n" + c.UsageString()
 	if exits := c.Annotations[exitNote]; exits != "" {
 		text += "\n" + exits + "\n"
 	}

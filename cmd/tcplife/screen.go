@@ -24,10 +24,10 @@ type screenOptions struct {
 }
 
 func (o *screenOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.color, "color", "auto", "colours in text: auto (on a terminal, unless NO_COLOR is set), always, never")
-	f.IntVar(&o.width, "width", 0, "text: how many columns a line may have (default: the terminal's, or no limit)")
+	f.StringVar(&o.color, "color", "auto", "`when` text has colours: auto (on a terminal, unless NO_COLOR is set), always, never")
+	f.IntVar(&o.width, "width", 0, "text: how many `columns` a line may have (default: the terminal's, or no limit)")
 	f.StringVar(&o.times, "times", "", "text: print instants from the first frame (relative), of the clock (absolute), or in a drawing from the line before (delta)")
-	f.StringVar(&o.tz, "tz", "UTC", "the time zone of the clock in text, and of --at, --since and --until: UTC, local, or a name such as Europe/Berlin")
+	f.StringVar(&o.tz, "tz", "UTC", "the time `zone` of the clock in text, and of --at, --since and --until: UTC, local, or a name such as Europe/Berlin")
 	f.BoolVar(&o.utc, "utc", false, "the same as --tz UTC")
 }
 
