@@ -33,6 +33,9 @@ func NewSet(rules []*Rule) *Set {
 	return s
 }
 
+// Triggers returns what selects any of the rules.
+func (s *Set) Triggers() reassembly.Seen { return s.triggers }
+
 // Check returns the findings on c: the gravest first, then by first frame and ID.
 // The caller may keep them.
 func (s *Set) Check(c *reassembly.Conn) []Finding {

@@ -128,8 +128,23 @@ func FuzzTracker(f *testing.F) {
 func checkMemory(t *testing.T, tr *Tracker) {
 	t.Helper()
 	records, blocks, extents, filed := 0, 0, 0, 0
+	briefs, entries := 0, 0
 	for _, s := range tr.table.slots {
 		lives := 0
+		if s.rec&briefBit != 0 {
+			b := tr.briefs.at(s.rec &^ briefBit)
+			briefs++
+			for e := b.head; e != 0; e = tr.entries.at(e).next {
+				entries++
+			}
+			if b.n > briefMax {
+				t.Fatalf("%d segments in a brief record", b.n)
+			}
+			if b.turn != 0 {
+				filed++
+			}
+			continue
+		}
 		for rec := s.rec; rec != 0; rec = tr.recs.at(rec).older {
 			r := tr.recs.at(rec)
 			records++
@@ -162,6 +177,9 @@ func checkMemory(t *testing.T, tr *Tracker) {
 	if tr.recs.live() != records || tr.blocks.live() != blocks || tr.extents.live() != extents {
 		t.Fatalf("records %d, blocks %d, extents %d are out; %d, %d, %d are held", tr.recs.live(), tr.blocks.live(), tr.extents.live(), records, blocks, extents)
 	}
+	if tr.briefs.live() != briefs || tr.entries.live() != entries {
+		t.Fatalf("brief records %d, entries %d are out; %d, %d are held", tr.briefs.live(), tr.entries.live(), briefs, entries)
+	}
 	// A record may stand in the wheel several times, but has one turn.
 	inWheel, chunks := map[uint32]bool{}, 0
 	for at, list := range tr.wheel.slots {
@@ -169,7 +187,8 @@ func checkMemory(t *testing.T, tr *Tracker) {
 			chunks++
 			c := tr.wheel.lists.at(list)
 			for _, id := range c.ids[:c.n] {
-				if tr.recs.at(id).turn.in(uint64(at)) {
+				filed := id&briefBit != 0 && tr.briefs.at(id&^briefBit).turn.in(uint64(at)) || id&briefBit == 0 && tr.recs.at(id).turn.in(uint64(at))
+				if filed {
 					inWheel[id] = true
 				}
 			}

@@ -62,7 +62,7 @@ func (t *Tracker) QuotedHashed(e *wire.ICMP, hash uint64) bool {
 			rec = t.findTagged(&bare, hash)
 		}
 	}
-	for ; rec != 0; rec = t.recs.at(rec).older {
+	for rec = t.whole(rec); rec != 0; rec = t.recs.at(rec).older {
 		r := t.recs.at(rec)
 		if from := r.side(swapped); (r.deadline == 0 || r.deadline >= e.At) && r.sent(e, from) {
 			t.keep(r, e, from)

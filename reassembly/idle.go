@@ -48,10 +48,9 @@ func (i *Idle) Pending(by Side) time.Duration {
 // trip of one passes elsewhere than at the tap.
 const idleMin = 900 * time.Millisecond
 
-// fellIdle notes that a side broke a silence.
-func (r *record) fellIdle(from Side, at wire.Time, d time.Duration) {
-	i := &r.idle
-	if i.For != 0 && !i.Answered && i.By == from || r.outstanding(from) {
+// broken notes that a side broke a silence, and whether it still waited to be answered.
+func (i *Idle) broken(from Side, at wire.Time, d time.Duration, outstanding bool) {
+	if i.For != 0 && !i.Answered && i.By == from || outstanding {
 		return // the pause between two attempts of one segment
 	}
 	i.For, i.At, i.By, i.Answered = d, at, from, false
@@ -62,15 +61,14 @@ func (r *record) fellIdle(from Side, at wire.Time, d time.Duration) {
 const parting = 20 * time.Millisecond
 
 // closing notes that a side sent a FIN, the first of the connection.
-func (r *record) closing(from Side, at wire.Time) {
-	i := &r.idle
+func (i *Idle) closing(from Side, at wire.Time) {
 	if i.For != 0 && i.By == from && at.Sub(i.At) <= parting && (!i.HasSaid || i.Said == from) {
 		i.Closed = i.For
 	}
 }
 
 // said notes that a side sent payload.
-func (r *record) said(from Side) { r.idle.last = word{from, true} }
+func (i *Idle) said(from Side) { i.last = word{from, true} }
 
 // outstanding reports whether a side has sent what the other has not acknowledged.
 func (r *record) outstanding(side Side) bool {
@@ -79,8 +77,8 @@ func (r *record) outstanding(side Side) bool {
 }
 
 // answered notes that a side was heard.
-func (r *record) answered(from Side, kind Kind) {
-	if i := &r.idle; i.For != 0 && !i.Answered && i.By != from && kind != KindRST {
+func (i *Idle) answered(from Side, kind Kind) {
+	if i.For != 0 && !i.Answered && i.By != from && kind != KindRST {
 		i.Survived = max(i.Survived, i.For)
 		i.Answered = true
 	}

@@ -217,11 +217,11 @@ func (t *Tracker) superseded(rec uint32, answer wire.FrameID, now wire.Time) {
 func (t *Tracker) otherWay(s *wire.Segment, key *tupleKey, tuple uint64, swapped bool) uint32 {
 	own, bare := key.path(), key.bare()
 	if own != 0 {
-		if rec := t.find(&bare, tuple); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
+		if rec := t.whole(t.find(&bare, tuple)); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
 			return rec
 		}
 	}
-	if rec := t.findTagged(&bare, tuple); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
+	if rec := t.whole(t.findTagged(&bare, tuple)); rec != 0 && t.recs.at(rec).answeredBy(s, own, swapped) {
 		return rec
 	}
 	return 0
@@ -248,29 +248,43 @@ func (r *record) answeredBy(s *wire.Segment, encap wire.EncapID, swapped bool) b
 
 // tag files a record with an encapsulation under its tuple alone, in place of an
 // older one.
-func (t *Tracker) tag(rec uint32) {
-	r := t.recs.at(rec)
-	if r.key.path() == 0 {
+func (t *Tracker) tag(rec uint32, key *tupleKey, hash uint64) {
+	if key.path() == 0 {
 		return
 	}
-	bare, hash := r.key.bare(), r.tupleHash()
-	if held, at := t.tagAt(&bare, hash); held != 0 {
+	bare, tuple := key.bare(), tupleHash(key, hash)
+	if held, at := t.tagAt(&bare, tuple); held != 0 {
 		t.tagged.slots[at].rec = rec
 		return
 	}
-	t.tagged.insert(hash, rec)
+	t.tagged.insert(tuple, rec)
 }
 
 // untag takes a record out of that index, if it is the one filed there.
 func (t *Tracker) untag(rec uint32) {
-	r := t.recs.at(rec)
-	if r.key.path() == 0 {
-		return
-	}
-	bare := r.key.bare()
-	if held, at := t.tagAt(&bare, r.tupleHash()); held == rec {
+	if at := t.taggedAt(rec); at >= 0 {
 		t.tagged.remove(at)
 	}
+}
+
+// retag puts a record in the place of another one of the same connection.
+func (t *Tracker) retag(old, rec uint32) {
+	if at := t.taggedAt(old); at >= 0 {
+		t.tagged.slots[at].rec = rec
+	}
+}
+
+// taggedAt returns where a record is filed under its tuple alone, -1 if it is not.
+func (t *Tracker) taggedAt(rec uint32) int {
+	key := t.keyAt(rec)
+	if key.path() == 0 {
+		return -1
+	}
+	bare := key.bare()
+	if held, at := t.tagAt(&bare, t.cfg.Seed.hash(&bare)); held == rec {
+		return at
+	}
+	return -1
 }
 
 // findTagged returns the record that is filed under a tuple alone, 0 if there is none.
@@ -285,7 +299,7 @@ func (t *Tracker) findTagged(bare *tupleKey, tuple uint64) uint32 {
 func (t *Tracker) tagAt(bare *tupleKey, tuple uint64) (rec uint32, at int) {
 	rec, at = t.tagged.first(tuple)
 	for rec != 0 {
-		if k := t.recs.at(rec).key.bare(); k.is(bare) {
+		if k := t.keyAt(rec).bare(); k.is(bare) {
 			break
 		}
 		rec, at = t.tagged.after(tuple, at)
@@ -293,5 +307,5 @@ func (t *Tracker) tagAt(bare *tupleKey, tuple uint64) (rec uint32, at int) {
 	return rec, at
 }
 
-// tupleHash is the hash that the tuple has without its encapsulation.
-func (r *record) tupleHash() uint64 { return r.hash - slotHash(0, r.key.path()) }
+// tupleHash is the hash that a tuple has without its encapsulation.
+func tupleHash(key *tupleKey, hash uint64) uint64 { return hash - slotHash(0, key.path()) }

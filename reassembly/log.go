@@ -52,10 +52,7 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	if plain && p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) && !r.finAckNoted(from) {
 		plain = false
 	}
-	e := Event{
-		At: s.At, Frame: s.Frame, LastAt: s.At, LastFrame: s.Frame, Count: 1, Len: s.Len, Seq: s.Seq, End: s.End(), Ack: s.Ack,
-		TSVal: s.Options.TSVal, TSEcr: s.Options.TSEcr, Flags: s.Flags, Window: s.Window, IPID: s.IPID, TTL: s.TTL, From: from, Kind: kind, Marks: m, Traits: s.Traits,
-	}
+	e := eventOf(s, from, kind, m)
 	if plain && r.run[from] != 0 {
 		t.watchFrom(r)
 		t.hold(r, &e)
@@ -90,6 +87,13 @@ func (t *Tracker) note(r *record, s *wire.Segment, from Side, kind Kind, m Marks
 	}
 	if p.has(hasFIN) && s.Flags&wire.ACK != 0 && !s.Ack.Before(p.fin) {
 		r.noteFinAck(from)
+	}
+}
+
+func eventOf(s *wire.Segment, from Side, kind Kind, m Marks) Event {
+	return Event{
+		At: s.At, Frame: s.Frame, LastAt: s.At, LastFrame: s.Frame, Count: 1, Len: s.Len, Seq: s.Seq, End: s.End(), Ack: s.Ack,
+		TSVal: s.Options.TSVal, TSEcr: s.Options.TSEcr, Flags: s.Flags, Window: s.Window, IPID: s.IPID, TTL: s.TTL, From: from, Kind: kind, Marks: m, Traits: s.Traits,
 	}
 }
 

@@ -83,6 +83,20 @@ func (t *table) seek(tag uint32, at int) (rec uint32, found int) {
 	}
 }
 
+// replace files a record in the place of another one.
+func (t *table) replace(hash uint64, held, rec uint32) {
+	t.slots[t.slot(hash, held)].rec = rec
+}
+
+// slot returns the slot of a record that is filed.
+func (t *table) slot(hash uint64, held uint32) int {
+	rec, at := t.first(hash)
+	for rec != held {
+		rec, at = t.after(hash, at)
+	}
+	return at
+}
+
 // insert files a record that is not in the table yet.
 func (t *table) insert(hash uint64, rec uint32) {
 	if len(t.slots) == 0 {

@@ -124,19 +124,9 @@ func (ts *tombs) drop(i uint32, b *tomb) {
 		ts.lates.put(b.late)
 	}
 	if !b.has(tombReplaced) {
-		ts.table.remove(ts.slot(i, b))
+		ts.table.remove(ts.table.slot(ts.t.cfg.Seed.hash(&b.key), i))
 	}
 	ts.slab.put(i)
-}
-
-// slot returns where a tomb that is not replaced is filed.
-func (ts *tombs) slot(i uint32, b *tomb) int {
-	hash := ts.t.cfg.Seed.hash(&b.key)
-	j, at := ts.table.first(hash)
-	for j != i {
-		j, at = ts.table.after(hash, at)
-	}
-	return at
 }
 
 func (ts *tombs) flush() {

@@ -34,6 +34,11 @@ type Config struct {
 	// Watch, if set, follows connections for views that the log does not hold; see
 	// Conn.View.
 	Watch Watcher
+	// Unread has the bits of Seen for which nobody reads Conn.Events: a connection that
+	// shows no others may come without.
+	Unread Seen
+
+	full bool // no brief records; for tests
 }
 
 // Tracker follows the connections of one capture, or of one shard of it. It is
@@ -42,6 +47,8 @@ type Tracker struct {
 	cfg      Config
 	patience Profile // of cfg
 	recs     slab[record]
+	briefs   slab[brief]
+	entries  slab[entries]
 	blocks   slab[block]
 	helds    slab[heldEvents]
 	extents  slab[extent]
@@ -59,6 +66,8 @@ type Tracker struct {
 	replay []Event  // handed to Watch
 	packed []Event  // see pack
 	infer  inference
+	course course       // see ordinary
+	retold wire.Segment // see segments
 }
 
 // New returns an empty tracker.
@@ -79,7 +88,7 @@ func New(cfg Config) *Tracker {
 }
 
 // Open returns how many connections are held.
-func (t *Tracker) Open() int { return t.recs.live() }
+func (t *Tracker) Open() int { return t.recs.live() + t.briefs.live() }
 
 // Feed takes the next segment. s is not kept.
 func (t *Tracker) Feed(s *wire.Segment) { t.FeedHashed(s, t.cfg.Seed.Hash(&s.Tuple)) }
@@ -97,8 +106,18 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 	tuple := hash
 	hash = slotHash(tuple, key.path())
 	rec := t.find(&key, hash)
-	if rec == 0 {
+	switch {
+	case rec == 0:
 		rec = t.otherWay(s, &key, tuple, swapped)
+	case rec&briefBit != 0:
+		if d := t.briefs.at(rec &^ briefBit).deadline(&t.patience); d != 0 && d < s.At {
+			t.settleBrief(rec, EndedSettled, s.At)
+			rec = 0
+		} else if t.goOn(rec, s, swapped) {
+			return
+		} else {
+			rec = t.unfold(rec)
+		}
 	}
 	if rec != 0 {
 		if r := t.recs.at(rec); r.deadline != 0 && r.deadline < s.At {
@@ -114,8 +133,12 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 			return
 		}
 		other := t.elsewhere(&key, tuple)
+		if tomb == 0 && other == 0 && t.isBrief(s, &key) {
+			t.openBrief(s, &key, hash, swapped)
+			return
+		}
 		rec = t.open(s, &key, hash, swapped)
-		t.sibling(other, rec, s, swapped)
+		t.sibling(t.whole(other), rec, s, swapped)
 	} else if of := t.incarnationOf(rec, s, swapped); of != rec {
 		if o := t.recs.at(of); o.replaced && s.Span() > 0 {
 			// What an old life still has on the way is an event of the new one too.
@@ -132,7 +155,7 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 // find returns the newest connection of a tuple, 0 if none is held.
 func (t *Tracker) find(key *tupleKey, hash uint64) uint32 {
 	rec, at := t.table.first(hash)
-	for rec != 0 && !t.recs.at(rec).key.is(key) {
+	for rec != 0 && !t.keyAt(rec).is(key) {
 		rec, at = t.table.after(hash, at)
 	}
 	return rec
@@ -184,19 +207,19 @@ func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 		return
 	}
 	kind := kindOf(s)
-	r.answered(from, kind)
+	r.idle.answered(from, kind)
 	if silence >= idleMin {
-		r.fellIdle(from, s.At, silence)
+		r.idle.broken(from, s.At, silence, r.outstanding(from))
 	}
 	if kind == KindFIN && !r.half[0].has(hasFIN) && !r.half[1].has(hasFIN) {
-		r.closing(from, s.At)
+		r.idle.closing(from, s.At)
 	}
 	if s.Flags&(wire.SYN|wire.ACK) == wire.SYN && r.startsOver(s, from) {
 		t.watchFrom(r)
 	}
 	marks := t.account(r, s, from, kind)
 	if s.Len > 0 && kind != KindRST && marks&(MarkRepeat|MarkKeepalive|MarkOther|MarkOutside) == 0 {
-		r.said(from)
+		r.idle.said(from)
 	}
 	t.note(r, s, from, kind, marks)
 	t.watch(r, s, from)
@@ -239,7 +262,7 @@ func (t *Tracker) open(s *wire.Segment, key *tupleKey, hash uint64, swapped bool
 		r.previous = t.tombs.slab.at(i).life()
 	}
 	t.table.insert(hash, rec)
-	t.tag(rec)
+	t.tag(rec, key, hash)
 	r.stamp = t.cfg.Opened()
 	return rec
 }
@@ -286,20 +309,29 @@ func (t *Tracker) Flush() { t.FlushBefore(math.MaxUint64) }
 func (t *Tracker) FlushBefore(limit uint64) {
 	if t.rest == nil {
 		t.clock = max(t.clock, t.fed)
-		t.rest = make([]uint32, 0, t.recs.live())
+		t.rest = make([]uint32, 0, t.Open())
 		for _, s := range t.table.slots {
 			for rec := s.rec; rec != 0; rec = t.recs.at(rec).older {
 				t.rest = append(t.rest, rec)
+				if rec&briefBit != 0 {
+					break
+				}
 			}
 		}
-		slices.SortFunc(t.rest, func(a, b uint32) int { return cmp.Compare(t.recs.at(a).stamp, t.recs.at(b).stamp) })
+		slices.SortFunc(t.rest, func(a, b uint32) int { return cmp.Compare(t.stampOf(a), t.stampOf(b)) })
 	}
 	for len(t.rest) > 0 {
 		rec := t.rest[0]
-		r := t.recs.at(rec)
-		if r.stamp >= limit {
+		if t.stampOf(rec) >= limit {
 			return
 		}
+		if rec&briefBit != 0 {
+			b := t.briefs.at(rec &^ briefBit)
+			t.emitBrief(b, t.cfg.Seed.hash(&b.key), EndedInput, t.clock, false)
+			t.rest = t.rest[1:]
+			continue
+		}
+		r := t.recs.at(rec)
 		why := EndedInput
 		if r.replaced {
 			why = EndedReused
@@ -352,6 +384,10 @@ func (t *Tracker) bury(r *record, now wire.Time) {
 // turn is called by the wheel when a slot's turn has come in which a record was filed,
 // if it still is.
 func (t *Tracker) turn(rec uint32, slot uint64, now wire.Time) {
+	if rec&briefBit != 0 {
+		t.turnBrief(rec, slot, now)
+		return
+	}
 	r := t.recs.at(rec)
 	if !r.turn.in(slot) {
 		return

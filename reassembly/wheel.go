@@ -61,7 +61,12 @@ func (w *wheel) file(id uint32, deadline wire.Time, filed *turn) {
 		return
 	}
 	*filed = turnOf(at)
-	slot := &w.slots[uint64(at)%wheelSlots]
+	w.put(id, uint64(at)%wheelSlots)
+}
+
+// put enters a record into a slot's list.
+func (w *wheel) put(id uint32, at uint64) {
+	slot := &w.slots[at]
 	if *slot == 0 || w.lists.at(*slot).n == uint32(len(wheelChunk{}.ids)) {
 		c := w.lists.get()
 		w.lists.at(c).n, w.lists.at(c).next = 0, *slot

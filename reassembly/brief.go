@@ -1,0 +1,427 @@
+package reassembly
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Most connections are short, and nothing happens on them that a tracker would have to
+// think about when it passes. A brief record holds the segments of such a one as they
+// came, a few words each, and thinks about them when the connection leaves: all at
+// once, and mostly by one look (see ordinary.go). As soon as a segment comes that it
+// cannot hold, or that does not simply go on where its side was, the segments are fed
+// to a full record, as if that had been there from the beginning (see unfold).
+//
+// So a brief record says nothing that the segments do not say; what it keeps beside
+// them is what tells whether the next segment goes on, and when the connection may
+// leave.
+//
+// The fields are in the order of their use: every segment needs the first 64 octets,
+// the rest belongs to the first one and to the end.
+type brief struct {
+	key  tupleKey
+	last wire.Time
+	// next is, by side, the number that its next segment must have.
+	next [2]wire.Seq
+	tail uint32 // the last block of entries
+	n    uint8  // segments, the SYN included
+	is   briefFlags
+	ttl  [2]uint8
+
+	start   wire.Time
+	stamp   uint64
+	first   wire.FrameID
+	head    uint32 // the first block of entries
+	turn    turn
+	carrier uint32
+	// The SYN, which has no entry.
+	isn          wire.Seq
+	tsVal        uint32
+	window, ipid uint16
+	mss, options uint16
+	flags, how   uint8
+	_            [10]byte // up to 128: no record lies in more than two lines of the cache
+}
+
+type briefFlags uint8
+
+const (
+	briefClientIsLow briefFlags = 1 << iota // the client is the key's lower end
+	briefAnswered                           // the SYN-ACK came
+	briefOpen                               // and something behind it
+	briefFIN                                // the client's FIN came; the server's is the next bit
+	_
+	briefFINAcked // the client's FIN was acknowledged; the server's is the next bit
+	_
+	briefClosed = briefFINAcked | briefFINAcked<<1
+)
+
+// entry is one segment of a brief record. Its sequence number is the sum of what its
+// side sent before.
+type entry struct {
+	at, frame    uint32 // since the connection's start; at's upper part is in atHigh
+	ack          wire.Seq
+	tsVal, tsEcr uint32
+	window, ipid uint16
+	len, atHigh  uint16
+	options      uint16 // of the SYN-ACK
+	flags, how   uint8
+}
+
+// The SYN-ACK acknowledges the SYN and carries nothing: its entry has its number in
+// ack, and its MSS in len.
+
+// The bits of entry.how and brief.how. The upper four are the window scale of a SYN.
+const (
+	howServer = 1 << iota // the server sent it
+	howStamps             // with timestamps
+	howDF
+	howSnapped
+	howScale = 4 // shift
+)
+
+const (
+	// briefBit marks the numbers of brief records.
+	briefBit = 1 << 31
+	// briefMax is how many segments a brief record holds; a connection with more is no
+	// short one, and in a full record most of its segments take no room.
+	briefMax = 25
+	// entryBlock is how many entries make a block.
+	entryBlock = 4
+	// briefFar is how far behind the peer's numbers an acknowledgment may be: more than
+	// briefMax segments hold.
+	briefFar = briefMax << 16
+)
+
+// What a brief record can hold of a segment.
+const (
+	briefTraits  = wire.TraitDF | wire.TraitSnapped
+	briefSYN     = wire.OptMSS | wire.OptWindowScale | wire.OptSACKPerm | wire.OptTimestamps
+	briefWithSYN = wire.ECE | wire.CWR
+	briefPlain   = wire.ACK | wire.PSH | wire.FIN | wire.ECE | wire.CWR
+)
+
+// side returns who sent a segment whose tuple was, or was not, swapped by keyOf.
+func (b *brief) side(swapped bool) Side {
+	if b.has(briefClientIsLow) != swapped {
+		return Client
+	}
+	return Server
+}
+
+func (b *brief) has(f briefFlags) bool { return b.is&f == f }
+
+// deadline is when the connection leaves if nothing more comes; 0 is never. It is what
+// reconsider would have said.
+func (b *brief) deadline(p *Profile) wire.Time {
+	switch {
+	case b.has(briefClosed):
+		return b.last.Add(p.TimeWait + p.TimerSlack)
+	case b.has(briefOpen):
+		return 0
+	}
+	return b.last.Add(p.SYNSpan + p.TimeWait)
+}
+
+// isBrief reports whether a connection that begins with s can be held in a brief
+// record.
+func (t *Tracker) isBrief(s *wire.Segment, key *tupleKey) bool {
+	o := &s.Options
+	return s.Flags&^briefWithSYN == wire.SYN && s.Len == 0 && s.Ack == 0 && o.Set&^briefSYN == 0 && o.TSEcr == 0 && o.WindowScale < 16 &&
+		s.Traits&^briefTraits == 0 && !key.self() && t.cfg.Observed == nil && !t.cfg.full
+}
+
+// openBrief begins a connection with its SYN.
+func (t *Tracker) openBrief(s *wire.Segment, key *tupleKey, hash uint64, swapped bool) {
+	id := t.briefs.get()
+	b := t.briefs.at(id)
+	o := &s.Options
+	*b = brief{
+		key: *key, last: s.At, next: [2]wire.Seq{s.Seq + 1, 0}, n: 1, ttl: [2]uint8{s.TTL, 0}, start: s.At, first: s.Frame, carrier: s.Carrier,
+		isn: s.Seq, tsVal: o.TSVal, window: s.Window, ipid: s.IPID, mss: o.MSS, options: uint16(o.Set), flags: uint8(s.Flags), how: howOf(s, Client),
+	}
+	if !swapped {
+		b.is = briefClientIsLow
+	}
+	id |= briefBit
+	t.table.insert(hash, id)
+	t.tag(id, &b.key, hash)
+	b.stamp = t.cfg.Opened()
+	t.wheel.file(id, b.deadline(&t.patience), &b.turn)
+}
+
+// howOf returns what an entry's how says of a segment.
+func howOf(s *wire.Segment, from Side) uint8 {
+	how := uint8(from)*howServer | s.Options.WindowScale<<howScale
+	if s.Options.Set&wire.OptTimestamps != 0 {
+		how |= howStamps
+	}
+	if s.Traits&wire.TraitDF != 0 {
+		how |= howDF
+	}
+	if s.Traits&wire.TraitSnapped != 0 {
+		how |= howSnapped
+	}
+	return how
+}
+
+// goOn adds a segment to a brief record, and reports whether it could: it goes on where
+// its side was, and there is nothing about it that the record cannot hold.
+func (t *Tracker) goOn(id uint32, s *wire.Segment, swapped bool) bool {
+	b := t.briefs.at(id &^ briefBit)
+	from := b.side(swapped)
+	since, frames := uint64(s.At-b.start), uint64(s.Frame-b.first)
+	// Behind the close only what is news to nobody can go on where its side was; whether
+	// it moves the deadline is for a full record to say.
+	if b.n == briefMax || b.has(briefClosed) || s.At < b.last || since>>48 != 0 || frames>>32 != 0 || s.Traits&^briefTraits != 0 || s.Carrier != b.carrier {
+		return false
+	}
+	if s.Flags&wire.SYN != 0 {
+		if !b.answeredBy(s, from) {
+			return false
+		}
+		e := t.entry(b)
+		*e = entry{
+			at: uint32(since), atHigh: uint16(since >> 32), frame: uint32(frames), ack: s.Seq, tsVal: s.Options.TSVal, tsEcr: s.Options.TSEcr,
+			window: s.Window, ipid: s.IPID, len: s.Options.MSS, options: uint16(s.Options.Set), flags: uint8(s.Flags), how: howOf(s, from),
+		}
+		b.next[Server], b.ttl[Server] = s.Seq+1, s.TTL
+		b.is |= briefAnswered
+		b.last = s.At
+		return true
+	}
+	peer := from.Peer()
+	span := s.Span()
+	switch {
+	case s.Flags&^briefPlain != 0 || s.Flags&wire.ACK == 0 || !b.has(briefAnswered),
+		s.Options.Set&^wire.OptTimestamps != 0 || s.TTL != b.ttl[from] || s.Len > 1<<16-1,
+		s.Seq != b.next[from] || uint32(b.next[peer]-s.Ack) > briefFar,
+		span > 0 && b.has(briefFIN<<from):
+		return false
+	}
+	e := t.entry(b)
+	*e = entry{
+		at: uint32(since), atHigh: uint16(since >> 32), frame: uint32(frames), ack: s.Ack, tsVal: s.Options.TSVal, tsEcr: s.Options.TSEcr,
+		window: s.Window, ipid: s.IPID, len: uint16(s.Len), flags: uint8(s.Flags), how: howOf(s, from),
+	}
+	b.last = s.At
+	b.next[from] = b.next[from].Add(span)
+	b.is |= briefOpen
+	if s.Flags&wire.FIN != 0 {
+		b.is |= briefFIN << from
+	}
+	if b.has(briefFIN<<peer) && s.Ack == b.next[peer] && !b.has(briefFINAcked<<peer) {
+		b.is |= briefFINAcked << peer
+		if b.has(briefClosed) {
+			t.wheel.file(id, b.deadline(&t.patience), &b.turn)
+		}
+	}
+	return true
+}
+
+// answeredBy reports whether a segment is the plain answer to the SYN.
+func (b *brief) answeredBy(s *wire.Segment, from Side) bool {
+	o := &s.Options
+	return from == Server && b.n == 1 && s.Flags&^briefWithSYN == wire.SYN|wire.ACK && s.Ack == b.next[Client] && s.Len == 0 &&
+		o.Set&^briefSYN == 0 && o.WindowScale < 16
+}
+
+// entry makes room for one more segment.
+func (t *Tracker) entry(b *brief) *entry {
+	place := (b.n - 1) % entryBlock
+	if place == 0 {
+		blk := t.entries.get()
+		t.entries.at(blk).next = 0
+		if b.tail == 0 {
+			b.head = blk
+		} else {
+			t.entries.at(b.tail).next = blk
+		}
+		b.tail = blk
+	}
+	b.n++
+	return &t.entries.at(b.tail).list[place]
+}
+
+// entries is a block of them.
+type entries struct {
+	list [entryBlock]entry
+	next uint32
+}
+
+// segments calls do with each segment of a brief record, as it was. The segment is
+// valid until do returns.
+func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
+	s := &t.retold
+	tuples := [2]wire.Tuple{b.key.tuple(b.has(briefClientIsLow)), b.key.tuple(!b.has(briefClientIsLow))}
+	next := [2]wire.Seq{b.isn + 1, 0}
+	*s = wire.Segment{
+		Frame: b.first, At: b.start, Tuple: tuples[Client], Seq: b.isn, Flags: wire.Flags(b.flags), Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], Carrier: b.carrier,
+		Options: wire.Options{Set: wire.OptionSet(b.options), TSVal: b.tsVal, MSS: b.mss},
+	}
+	setHow(s, b.how)
+	do(s, Client)
+	blk := b.head
+	for i := range b.n - 1 {
+		place := i % entryBlock
+		e := &t.entries.at(blk).list[place]
+		if place == entryBlock-1 {
+			blk = t.entries.at(blk).next
+		}
+		from := Side(e.how & howServer)
+		*s = wire.Segment{
+			Frame: b.first + wire.FrameID(e.frame), At: b.at(e), Tuple: tuples[from], Seq: next[from], Ack: e.ack, Flags: wire.Flags(e.flags), Window: e.window, Len: uint32(e.len),
+			IPID: e.ipid, TTL: b.ttl[from], Carrier: b.carrier, Options: wire.Options{Set: wire.OptionSet(e.options), TSVal: e.tsVal, TSEcr: e.tsEcr},
+		}
+		if i == 0 {
+			s.Seq, s.Ack, s.Len, s.Options.MSS = e.ack, b.isn+1, 0, e.len
+			next[Server] = e.ack
+		}
+		setHow(s, e.how)
+		next[from] = next[from].Add(s.Span())
+		do(s, from)
+	}
+}
+
+// at returns the time of an entry.
+func (b *brief) at(e *entry) wire.Time {
+	return b.start.Add(time.Duration(uint64(e.atHigh)<<32 | uint64(e.at)))
+}
+
+func setHow(s *wire.Segment, how uint8) {
+	s.Options.WindowScale = how >> howScale
+	if how&howStamps != 0 {
+		s.Options.Set |= wire.OptTimestamps
+	}
+	if how&howDF != 0 {
+		s.Traits |= wire.TraitDF
+	}
+	if how&howSnapped != 0 {
+		s.Traits |= wire.TraitSnapped
+	}
+}
+
+// unfold puts a full record in the place of a brief one, and returns it.
+func (t *Tracker) unfold(id uint32) uint32 {
+	b := t.briefs.at(id &^ briefBit)
+	hash := t.cfg.Seed.hash(&b.key)
+	rec := t.full(b, hash)
+	if r := t.recs.at(rec); b.turn == 0 {
+		r.turn = 0
+	} else {
+		r.turn = b.turn
+		t.wheel.put(rec, uint64(b.turn)%wheelSlots)
+	}
+	t.table.replace(hash, id, rec)
+	t.retag(id, rec)
+	t.dropBrief(id)
+	return rec
+}
+
+// full makes a full record of a brief one, which stays. It is not in the wheel, but has a
+// turn that comes before all others: so what is told it again does not file it there.
+func (t *Tracker) full(b *brief, hash uint64) uint32 {
+	rec := t.recs.get()
+	r := t.recs.at(rec)
+	*r = record{
+		key: b.key, hash: hash, start: b.start, last: b.start, first: b.first, firstSeq: b.isn, carrier: b.carrier, stamp: b.stamp,
+		roleBy: RoleBySYN, clientIsLow: b.has(briefClientIsLow), turn: turnOf(t.wheel.now),
+	}
+	clientSwapped := !r.clientIsLow
+	t.segments(b, func(s *wire.Segment, from Side) { t.take(rec, s, clientSwapped != (from == Server)) })
+	return rec
+}
+
+// whole returns the full record of a connection.
+func (t *Tracker) whole(id uint32) uint32 {
+	if id&briefBit != 0 {
+		return t.unfold(id)
+	}
+	return id
+}
+
+// settleBrief lets a connection leave that has a brief record.
+func (t *Tracker) settleBrief(id uint32, why Ended, now wire.Time) {
+	b := t.briefs.at(id &^ briefBit)
+	hash := t.cfg.Seed.hash(&b.key)
+	t.unfile(id, hash)
+	t.untag(id)
+	t.emitBrief(b, hash, why, now, true)
+	t.dropBrief(id)
+}
+
+// emitBrief hands out a connection that has a brief record, and buries it if told so.
+func (t *Tracker) emitBrief(b *brief, hash uint64, why Ended, now wire.Time, bury bool) {
+	if !t.ordinary(b, why, now) {
+		rec := t.full(b, hash)
+		t.emit(rec, why, now)
+		if bury {
+			t.bury(t.recs.at(rec), now)
+		}
+		t.release(rec)
+		return
+	}
+	t.cfg.Settled(&t.conn, b.stamp)
+	if !bury {
+		return
+	}
+	end := now
+	if d := b.deadline(&t.patience); d != 0 {
+		end = min(end, d)
+	}
+	f := &t.course.ends[Client]
+	life := incarnation{
+		start: b.start, last: b.last, frame: b.first, seq: b.isn, clientIsLow: b.has(briefClientIsLow), openedByLow: b.has(briefClientIsLow),
+		known: true, hasTime: f.hasTime, ttl: b.ttl[Client],
+	}
+	if f.hasTime {
+		life.tsMax = f.tsMax
+	}
+	ends := [2]tombEnd{{b.isn, b.next[Client]}, {t.course.ends[Server].isn, b.next[Server]}}
+	t.tombs.bury(&b.key, hash, &life, ends, [2]bool{true, b.has(briefAnswered)}, end)
+}
+
+// dropBrief frees a brief record and its entries.
+func (t *Tracker) dropBrief(id uint32) {
+	b := t.briefs.at(id &^ briefBit)
+	for blk := b.head; blk != 0; {
+		next := t.entries.at(blk).next
+		t.entries.put(blk)
+		blk = next
+	}
+	b.turn = 0 // the wheel may still name it
+	t.briefs.put(id &^ briefBit)
+}
+
+// keyAt returns the key of a record of either sort.
+func (t *Tracker) keyAt(id uint32) *tupleKey {
+	if id&briefBit != 0 {
+		return &t.briefs.at(id &^ briefBit).key
+	}
+	return &t.recs.at(id).key
+}
+
+// stampOf returns the stamp of a record of either sort.
+func (t *Tracker) stampOf(id uint32) uint64 {
+	if id&briefBit != 0 {
+		return t.briefs.at(id &^ briefBit).stamp
+	}
+	return t.recs.at(id).stamp
+}
+
+// turnBrief is turn for a brief record.
+func (t *Tracker) turnBrief(id uint32, slot uint64, now wire.Time) {
+	b := t.briefs.at(id &^ briefBit)
+	if !b.turn.in(slot) {
+		return
+	}
+	b.turn = 0
+	switch d := b.deadline(&t.patience); {
+	case d == 0:
+	case d > now:
+		t.wheel.file(id, d, &b.turn)
+	default:
+		t.settleBrief(id, EndedSettled, now)
+	}
+}

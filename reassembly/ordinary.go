@@ -1,0 +1,450 @@
+package reassembly
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Nearly all short connections take one of three courses: a SYN that nothing answers, a
+// handshake with data behind it and no end, and the same with an orderly close, one FIN
+// after the other, each acknowledged at once. What account, note, inference and judge
+// would find out step by step is known for these at a glance. This file says it, and
+// says exactly the same: ordinary_test.go holds the two side by side, on every short
+// course of a few segments and on millions of random ones. Whatever is not quite
+// ordinary is left to the others.
+
+// course is what one look at a brief record's segments tells.
+type course struct {
+	b    *brief
+	ends [2]courseEnd
+	seen Seen
+	// quiet is the last long silence.
+	quiet Quiet
+	// answer is the SYN-ACK, opening the client's segment behind it, talk the server's
+	// first one behind it. close holds the first FIN, its ACK (or the second FIN, if that
+	// brought it), the second FIN and its ACK.
+	answer, opening, talk moment
+	close                 [4]moment
+	closer                Side
+	stage                 int // how many of close there are
+	// idle is the time between the segment before the first FIN and that.
+	idle time.Duration
+	// silences are those of both sides.
+	silences Idle
+	// long: a segment is longer than its receiver takes them.
+	long bool
+}
+
+// courseEnd is one side of it.
+type courseEnd struct {
+	packets, bytes uint64
+	response       time.Duration
+	pendAt         wire.Time
+	pendEnd        wire.Seq
+	isn, next      wire.Seq
+	acked, lastAck wire.Seq
+	offered        wire.Seq
+	tsMax          uint32
+	most           uint32 // the longest segment that it takes, 0 if it did not say
+	options        wire.OptionSet
+	mss            uint16
+	scale          uint8
+	pending        bool
+	hasTime        bool
+	hasOffered     bool
+	hasFIN         bool
+}
+
+// moment is a segment's place in time and capture.
+type moment struct {
+	at    wire.Time
+	frame wire.FrameID
+}
+
+// look goes once over the segments, and reports whether their course is an ordinary
+// one.
+func (c *course) look(t *Tracker, b *brief) bool {
+	*c = course{b: b, seen: SeenSYN}
+	syn := &c.ends[Client]
+	*syn = courseEnd{
+		packets: 1, pendAt: b.start, pendEnd: b.isn + 1, pending: true, isn: b.isn, next: b.isn + 1,
+		options: wire.OptionSet(b.options), mss: b.mss, scale: b.how >> howScale, tsMax: b.tsVal, hasTime: b.how&howStamps != 0,
+	}
+	if b.n == 1 {
+		c.seen |= SeenUnanswered
+		return true
+	}
+	if b.n == 2 {
+		return false // half open
+	}
+	blk := t.entries.at(b.head)
+	c.answered(&blk.list[0])
+	last := c.answer.at
+	for i := uint8(1); i < b.n-1; i++ {
+		if i%entryBlock == 0 {
+			blk = t.entries.at(blk.next)
+		}
+		e := &blk.list[i%entryBlock]
+		from := Side(e.how & howServer)
+		f, p := &c.ends[from], &c.ends[from.Peer()]
+		now := moment{b.at(e), b.first + wire.FrameID(e.frame)}
+		fin := wire.Flags(e.flags)&wire.FIN != 0
+		span := uint32(e.len)
+		if fin {
+			span++
+		}
+		if i == 1 {
+			if from != Client || fin || e.ack != p.next {
+				return false
+			}
+			c.opening, p.acked = now, e.ack
+		}
+		if from == Server && c.talk.frame == 0 {
+			c.talk = now
+		}
+		f.packets++
+		f.bytes += uint64(e.len)
+		c.silences.answered(from, KindACK)
+		silence := now.at.Sub(last)
+		if silence >= idleMin {
+			c.silences.broken(from, now.at, silence, f.next.After(f.acked))
+		}
+		if silence >= quietMin {
+			c.quiet = Quiet{now.at, now.frame, silence}
+		}
+		if fin && c.stage == 0 {
+			c.idle = silence
+			c.silences.closing(from, now.at)
+		}
+		last = now.at
+		f.next = f.next.Add(span)
+		if e.window == 0 || !f.takeStamp(e) || !f.takeACK(p, e, span) || !f.isNews(e, span) {
+			return false
+		}
+		c.long = c.long || p.most > 0 && uint32(e.len) > p.most
+		f.clock(p, e, span, now.at)
+
+		// What note would make of it.
+		closing := fin || c.stage > 0
+		if p.hasFIN && e.len > 0 && !e.ack.Before(p.next) {
+			c.seen |= SeenHalfClose
+		}
+		switch {
+		case fin:
+			c.seen |= SeenFINClient << from
+		case e.len > 0:
+			c.seen |= SeenData
+		}
+		if e.len > 0 {
+			c.silences.said(from)
+		}
+		if closing && !c.closing(e, from, now, span) {
+			return false
+		}
+	}
+	return c.stage == 0 || c.stage == len(c.close)
+}
+
+// answered takes the SYN-ACK.
+func (c *course) answered(e *entry) {
+	b, client, server := c.b, &c.ends[Client], &c.ends[Server]
+	c.seen |= SeenSYNACK
+	c.answer = moment{b.at(e), b.first + wire.FrameID(e.frame)}
+	*server = courseEnd{
+		packets: 1, pendAt: c.answer.at, pendEnd: e.ack + 1, pending: true, isn: e.ack, next: e.ack + 1, lastAck: client.next,
+		acked:   e.ack, // nothing was
+		options: wire.OptionSet(e.options), mss: e.len, scale: e.how >> howScale, tsMax: e.tsVal, hasTime: e.how&howStamps != 0,
+	}
+	client.acked, client.lastAck = client.next, e.ack
+	client.pending = false
+	if d := c.answer.at.Sub(b.start); d > 0 {
+		server.response = d
+	}
+	if client.options&offered&^server.options != 0 {
+		c.seen |= SeenLessOptions
+	}
+	for s := range c.ends {
+		if x := &c.ends[s]; x.options.Has(wire.OptMSS) {
+			x.most = uint32(x.mss)
+		}
+	}
+	d := c.answer.at.Sub(b.start)
+	if d >= idleMin {
+		c.silences.broken(Server, c.answer.at, d, false)
+	}
+	if d >= quietMin {
+		c.quiet = Quiet{c.answer.at, c.answer.frame, d}
+	}
+}
+
+// takeStamp is takeTime; it reports whether the time stamp is none that is old.
+func (f *courseEnd) takeStamp(e *entry) bool {
+	if e.how&howStamps == 0 {
+		return true
+	}
+	if f.hasTime && int32(e.tsVal-f.tsMax) < 0 {
+		return false
+	}
+	f.tsMax, f.hasTime = e.tsVal, true
+	return true
+}
+
+// takeACK is takeAck, for an acknowledgment of what was captured; it reports whether no
+// window is taken back.
+func (f *courseEnd) takeACK(p *courseEnd, e *entry, span uint32) bool {
+	if e.ack.After(p.acked) {
+		p.acked = e.ack
+	}
+	if span > 0 || e.ack != p.acked {
+		return true
+	}
+	window, unit := uint32(e.window), uint8(0)
+	if f.options.Has(wire.OptWindowScale) && p.options.Has(wire.OptWindowScale) {
+		window <<= min(f.scale, 14)
+	}
+	unit = min(f.scale, 14)
+	edge := e.ack.Add(window)
+	if f.hasOffered && f.offered.Sub(edge) > 1<<unit {
+		return false
+	}
+	f.offered, f.hasOffered = edge, true
+	return true
+}
+
+// isNews reports whether a segment carries or acknowledges something new. What does not
+// may be a doubled frame, or one of many that answer each other.
+func (f *courseEnd) isNews(e *entry, span uint32) bool {
+	news := span > 0 || e.ack.After(f.lastAck)
+	f.lastAck = e.ack
+	return news
+}
+
+// clock is clockResponse.
+func (f *courseEnd) clock(p *courseEnd, e *entry, span uint32, at wire.Time) {
+	if p.pending && !e.ack.Before(p.pendEnd) {
+		if d := at.Sub(p.pendAt); e.ack == p.pendEnd && d > 0 && (f.response == 0 || d < f.response) {
+			f.response = d
+		}
+		p.pending = false
+	}
+	if span > 0 {
+		f.pendAt, f.pendEnd, f.pending = at, f.next, true
+	}
+}
+
+// closing takes a segment from the first FIN on, and reports whether the close is
+// orderly so far: a FIN, at once its ACK, a FIN, its ACK, and nothing more; where the
+// second FIN brings the ACK of the first, there is no other.
+func (c *course) closing(e *entry, from Side, now moment, span uint32) bool {
+	f, p := &c.ends[from], &c.ends[from.Peer()]
+	fin := wire.Flags(e.flags)&wire.FIN != 0
+	if e.ack != p.next {
+		return false
+	}
+	switch {
+	case c.stage == 0:
+		c.closer, f.hasFIN = from, true
+		c.close[0], c.stage = now, 1
+	case c.stage == 1 && from != c.closer && span == 0:
+		c.close[1], c.stage = now, 2
+	case c.stage <= 2 && from != c.closer && fin:
+		if c.stage == 1 {
+			c.close[1] = now
+			c.seen |= SeenPromptFIN
+		}
+		c.close[2], f.hasFIN, c.stage = now, true, 3
+	case c.stage == 3 && from == c.closer && span == 0:
+		c.close[3], c.stage = now, 4
+	default:
+		return false
+	}
+	return true
+}
+
+// ordinary describes in t.conn what a brief record holds, and reports whether it can.
+func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
+	c := &t.course
+	if !c.look(t, b) || c.stage == 0 && b.n > 1 && why != EndedInput && why != EndedEvicted {
+		return false
+	}
+	t.summarize(c)
+	conn := &t.conn
+	conn.Ended, conn.Until = why, max(now, b.last)
+	profiles := [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)}
+	switch {
+	case b.n == 1:
+		t.attempt(c, profiles)
+	default:
+		t.opening(c)
+		if c.stage > 0 {
+			t.closed(c, profiles)
+		}
+	}
+	if conn.Seen&^t.cfg.Unread != 0 || c.long {
+		t.retell(c)
+	}
+	return true
+}
+
+// summarize is describe.
+func (t *Tracker) summarize(c *course) {
+	b, conn := c.b, &t.conn
+	fins := [2]bool{c.seen&SeenFINClient != 0, c.seen&SeenFINServer != 0}
+	if fins[Client] && c.seen&SeenData == 0 {
+		c.seen |= SeenNoData
+	}
+	last := b.first
+	if b.n > 1 {
+		last += wire.FrameID(t.entries.at(b.tail).list[(b.n-2)%entryBlock].frame)
+	}
+	events, icmp, ends := conn.Events[:0], conn.ICMP[:0], &conn.Ends
+	tuple := b.key.tuple(b.has(briefClientIsLow))
+	for i := range ends {
+		e, f := &ends[i], &c.ends[i]
+		*e = Endpoint{
+			Packets: f.packets, Bytes: f.bytes, UniqueBytes: f.bytes, Response: f.response, ISN: f.isn, First: f.isn, Next: f.next, Acked: f.acked, TTL: b.ttl[i],
+			HasFIN: fins[i], Missing: e.Missing[:0], Repeated: e.Repeated[:0], Timeline: e.Timeline[:0],
+		}
+		if f.packets > 0 {
+			e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = true, true, true, b.n > 1
+			e.SYN = wire.Options{Set: f.options, MSS: f.mss, WindowScale: f.scale}
+		}
+		if fins[i] {
+			e.FIN = f.next
+		}
+	}
+	*conn = Conn{
+		Tuple: tuple, First: b.first, Last: last, Start: b.start, End: b.last, Ends: *ends, Events: events, ICMP: icmp, Seen: c.seen, Quiet: c.quiet, Idle: c.silences,
+		Key: UIDKey{Tuple: tuple, Start: b.start, ISN: b.isn}, Handshake: Handshake{SYNs: 1},
+	}
+}
+
+// attempt tells the states of a SYN that nothing answered, and what became of it.
+func (t *Tracker) attempt(c *course, profiles [2]*Profile) {
+	b, conn := c.b, &t.conn
+	syn := moment{b.start, b.first}
+	client := &conn.Ends[Client]
+	client.Timeline = append(client.Timeline, Transition{State: SynSent, At: syn.at, Frame: syn.frame, Evidence: Sent, by: sndSYN})
+	gaveUp := client.expire(profiles[Client].SYNSpan, profiles[Client], conn.Until, timeoutDead)
+	if conn.Until.Sub(syn.at) < slowestReply(0) {
+		// The capture ends before an answer could have come.
+		server := &conn.Ends[Server]
+		server.Timeline = append(server.Timeline, Transition{State: SynReceived, At: syn.at, Frame: syn.frame, Evidence: Passed, by: sndSYNACK})
+		server.expire(profiles[Server].SYNACKSpan, profiles[Server], conn.Until, timeoutDead)
+	}
+	conn.Handshake.Outcome, conn.Close.Reason = HandshakePending, CloseOpenAtEnd
+	if conn.Ended != EndedInput || gaveUp {
+		conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
+	}
+}
+
+// expire adds what a timer of that span did to a side's last state, if it must have
+// fired.
+func (e *Endpoint) expire(span time.Duration, p *Profile, until wire.Time, by Stimulus) bool {
+	last := &e.Timeline[len(e.Timeline)-1]
+	fired := last.At.Add(span)
+	if fired.Add(min(p.TimerSlack, span/8)) > until {
+		return false
+	}
+	e.Timeline = append(e.Timeline, Transition{State: Closed, At: fired, Evidence: Timer, by: by})
+	return true
+}
+
+// opening tells the states of a handshake, and how long it took.
+func (t *Tracker) opening(c *course) {
+	b, conn := c.b, &t.conn
+	syn := moment{b.start, b.first}
+	client, server := &conn.Ends[Client], &conn.Ends[Server]
+	client.Timeline = append(client.Timeline,
+		Transition{State: SynSent, At: syn.at, Frame: syn.frame, Evidence: Sent, by: sndSYN},
+		Transition{State: Established, At: c.answer.at, Frame: c.answer.frame, Proof: c.opening.frame, Evidence: Acked, by: rcvSYNACK})
+	received := Transition{State: SynReceived, At: syn.at, Frame: syn.frame, Proof: c.answer.frame, Evidence: Acked, by: sndSYNACK}
+	open := Transition{State: Established, At: c.opening.at, Frame: c.opening.frame, Evidence: Passed, by: rcvACKofSYN}
+	until := conn.Until
+	if c.talk.frame != 0 {
+		open.Proof, open.Evidence = c.talk.frame, Acked
+		until = c.talk.at
+	}
+	if until.Sub(c.answer.at) > synackRTO {
+		received.Evidence = Passed // see maybeStateless
+	}
+	server.Timeline = append(server.Timeline, received, open)
+	h := &conn.Handshake
+	h.Outcome, h.SYNACKs = HandshakeComplete, 1
+	h.ServerSide, h.ClientSide, h.RTT = c.answer.at.Sub(syn.at), c.opening.at.Sub(c.answer.at), c.opening.at.Sub(syn.at)
+	conn.Close.Reason = CloseOpenAtEnd
+}
+
+// closed tells the states of an orderly close.
+func (t *Tracker) closed(c *course, profiles [2]*Profile) {
+	conn := &t.conn
+	first, ack, second, last := c.close[0], c.close[1], c.close[2], c.close[3]
+	me, you := &conn.Ends[c.closer], &conn.Ends[c.closer.Peer()]
+	me.Timeline = append(me.Timeline,
+		Transition{State: FinWait1, At: first.at, Frame: first.frame, Evidence: Sent, by: sndFIN},
+		Transition{State: FinWait2, At: ack.at, Frame: ack.frame, Proof: last.frame, Evidence: Acked, by: rcvACKofFIN},
+		Transition{State: TimeWait, At: second.at, Frame: second.frame, Proof: last.frame, Evidence: Acked, by: rcvFIN})
+	me.expire(profiles[c.closer].TimeWait, profiles[c.closer], conn.Until, timeout2MSL)
+	you.Timeline = append(you.Timeline,
+		Transition{State: CloseWait, At: first.at, Frame: first.frame, Proof: ack.frame, Evidence: Acked, by: rcvFIN},
+		Transition{State: LastAck, At: second.at, Frame: second.frame, Evidence: Sent, by: sndFIN},
+		Transition{State: Closed, At: last.at, Frame: last.frame, Evidence: Passed, by: rcvACKofFIN})
+	conn.Close = Close{
+		Reason: CloseOrderly, Closer: c.closer, HasCloser: true, By: "fin", At: first.at, Duration: last.at.Sub(first.at), IdleBefore: c.idle,
+	}
+	conn.Outcome = OutcomeSuccess
+}
+
+// retell writes the log, and shows the watcher what the log does not hold.
+func (t *Tracker) retell(c *course) {
+	conn := &t.conn
+	var run [2]int // in Events, plus one
+	var talked [2]bool
+	var held heldEvents
+	closing := false
+	t.segments(c.b, func(s *wire.Segment, from Side) {
+		kind := kindOf(s)
+		closing = closing || kind == KindFIN
+		data := kind == KindACK || kind == KindData
+		plain := data && talked[from] && !closing
+		var m Marks
+		if s.Options.Set.Has(wire.OptTimestamps) {
+			m = MarkTimestamp
+		}
+		e := eventOf(s, from, kind, m)
+		if plain && run[from] != 0 {
+			if conn.View == 0 && t.cfg.Watch != nil {
+				conn.View = t.cfg.Watch.Begin(&conn.Tuple, c.b.carrier, conn.Events)
+			}
+			if old := &held.events[from]; old.Count > 0 {
+				conn.Events[run[from]-1].join(old)
+			}
+			held.events[from], held.newest = e, from
+		} else {
+			for _, side := range [...]Side{held.newest.Peer(), held.newest} {
+				if v := &held.events[side]; v.Count > 0 {
+					conn.Events = append(conn.Events, *v)
+					run[side] = len(conn.Events)
+					v.Count = 0
+				}
+			}
+			if !plain {
+				run = [2]int{}
+			}
+			conn.Events = append(conn.Events, e)
+			if plain {
+				run[from] = len(conn.Events)
+			}
+			talked[from] = talked[from] || kind != KindSYN && kind != KindSYNACK
+		}
+		if conn.View != 0 {
+			t.cfg.Watch.Watch(conn.View, s, from)
+		}
+	})
+	for _, side := range [...]Side{held.newest.Peer(), held.newest} {
+		if v := &held.events[side]; v.Count > 0 {
+			conn.Events = append(conn.Events, *v)
+		}
+	}
+}

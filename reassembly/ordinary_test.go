@@ -1,0 +1,266 @@
+package reassembly
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// told is all that a tracker told, put in an order that does not depend on how records
+// lie in memory.
+func (h *heard) told() *heard {
+	slices.SortFunc(h.conns, func(a, b Conn) int { return int(a.First) - int(b.First) })
+	slices.SortFunc(h.late, func(a, b Late) int { return int(a.First) - int(b.First) })
+	for i := range h.conns {
+		c := &h.conns[i]
+		c.Events = slices.Clip(append([]Event{}, c.Events...))
+		c.ICMP = append([]ICMP{}, c.ICMP...)
+		for j := range c.Ends {
+			e := &c.Ends[j]
+			e.Missing, e.Repeated, e.Timeline = append([]Range{}, e.Missing...), append([]Range{}, e.Repeated...), append([]Transition{}, e.Timeline...)
+		}
+	}
+	return h
+}
+
+// course of a test: segments, and when the clock is told.
+type coursed struct {
+	segs  []wire.Segment
+	ticks []bool // after which segments the tracker hears the clock
+	ahead []time.Duration
+	end   time.Duration // how long the capture goes on after the last
+}
+
+// tell runs it through a tracker with or without brief records.
+func (c *coursed) tell(full bool) (*heard, *Tracker) {
+	h := &heard{}
+	t := listener(h)
+	t.cfg.full = full
+	for i := range c.segs {
+		s := c.segs[i]
+		t.Feed(&s)
+		if c.ticks[i] {
+			t.Advance(s.At.Add(c.ahead[i]))
+		}
+	}
+	if n := len(c.segs); n > 0 {
+		t.Advance(c.segs[n-1].At.Add(c.end))
+	}
+	t.Flush()
+	return h.told(), t
+}
+
+// same fails unless brief records make no difference; it reports how many connections
+// a look was enough for.
+func (c *coursed) same(t *testing.T) {
+	t.Helper()
+	got, _ := c.tell(false)
+	want, _ := c.tell(true)
+	if got.opened != want.opened || len(got.conns) != len(want.conns) || !reflect.DeepEqual(got.late, want.late) {
+		t.Fatalf("%d opened, %d settled, late %v; with full records %d, %d, %v\n%s", got.opened, len(got.conns), got.late, want.opened, len(want.conns), want.late, c)
+	}
+	for i := range got.conns {
+		if !reflect.DeepEqual(got.conns[i], want.conns[i]) {
+			t.Fatalf("with brief records (-) and with full ones (+):\n%s\nof\n%s", cmp.Diff(got.conns[i], want.conns[i], cmpopts.EquateComparable(), cmp.AllowUnexported(Transition{}, Idle{}, word{})), c)
+		}
+	}
+}
+
+func (c *coursed) String() string {
+	if len(c.segs) == 0 {
+		return ""
+	}
+	s := ladder(c.segs, [2]wire.Seq{c.segs[0].Seq, 5000}, c.segs[0].Tuple)
+	return fmt.Sprintf("%sahead %v %v, end %v", s, c.ticks, c.ahead, c.end)
+}
+
+// talker makes the segments of a connection that goes on as it should, mostly.
+type talker struct {
+	r      *rand.Rand
+	s      []wire.Segment
+	tuple  [2]wire.Tuple
+	next   [2]wire.Seq
+	ack    [2]wire.Seq // the last that the side sent
+	ts     [2]uint32
+	stamps bool
+	at     wire.Time
+	fin    [2]bool
+	odd    int // one in so many segments is odd; 0: none
+}
+
+func (k *talker) gap() time.Duration {
+	switch k.r.IntN(40) {
+	case 0:
+		return 0
+	case 1:
+		return time.Duration(k.r.Int64N(int64(3 * time.Second)))
+	case 2:
+		return time.Duration(k.r.Int64N(int64(200 * time.Second)))
+	case 3:
+		return time.Duration(k.r.Int64N(int64(4000 * time.Second)))
+	}
+	return time.Duration(k.r.Int64N(int64(20 * time.Millisecond)))
+}
+
+func (k *talker) send(from Side, f wire.Flags, n uint32) {
+	k.at = k.at.Add(k.gap())
+	s := wire.Segment{Frame: wire.NewFrameID(0, uint64(len(k.s)+1)), At: k.at, Tuple: k.tuple[from], Seq: k.next[from], Flags: f, Len: n, Window: 500, TTL: 64, Traits: wire.TraitDF, IPID: uint16(len(k.s))}
+	if f&wire.ACK != 0 {
+		s.Ack = k.next[from.Peer()]
+	}
+	if f&wire.SYN != 0 {
+		s.Options.Set, s.Options.MSS, s.Options.WindowScale = wire.OptMSS|wire.OptWindowScale|wire.OptSACKPerm, 1460, 7
+	}
+	if k.stamps {
+		k.ts[from] += uint32(k.r.IntN(3))
+		s.Options.Set |= wire.OptTimestamps
+		s.Options.TSVal = k.ts[from]
+		if f&wire.ACK != 0 {
+			s.Options.TSEcr = k.ts[from.Peer()]
+		}
+	}
+	if k.odd != 0 && k.r.IntN(k.odd) == 0 {
+		k.bend(&s, from)
+	}
+	k.next[from] = s.End()
+	if s.Flags&wire.ACK != 0 {
+		k.ack[from] = s.Ack
+	}
+	k.s = append(k.s, s)
+	if k.odd != 0 && k.r.IntN(2*k.odd) == 0 {
+		again := k.s[k.r.IntN(len(k.s))]
+		k.at = k.at.Add(k.gap())
+		again.At, again.Frame = k.at, wire.NewFrameID(0, uint64(len(k.s)+1))
+		k.s = append(k.s, again)
+	}
+}
+
+// bend makes a segment odd.
+func (k *talker) bend(s *wire.Segment, from Side) {
+	switch k.r.IntN(18) {
+	case 0:
+		s.Seq += wire.Seq(k.r.IntN(3)) - 1
+	case 1:
+		s.Ack += wire.Seq(k.r.IntN(3)) - 1
+	case 2:
+		s.Ack = k.ack[from]
+	case 3:
+		s.Window = uint16(k.r.IntN(3)) * 200
+	case 4:
+		s.TTL--
+	case 5:
+		s.Flags ^= 1 << k.r.IntN(9)
+	case 6:
+		s.Options.TSVal -= uint32(k.r.IntN(3))
+	case 7:
+		s.Options.Set ^= 1 << k.r.IntN(16)
+	case 8:
+		s.Traits ^= 1 << k.r.IntN(3)
+	case 9:
+		s.Len = uint32(k.r.IntN(70000))
+	case 10:
+		s.Flags = wire.RST | s.Flags&wire.ACK
+	case 11:
+		s.At = s.At.Add(-k.gap())
+	case 12:
+		s.Options.WindowScale = uint8(k.r.IntN(18))
+	case 13:
+		s.Carrier = 7
+	case 14:
+		s.Tuple.Encap = 1
+	case 15:
+		s.Seq += wire.Seq(k.r.Uint32())
+	case 16:
+		s.Ack += wire.Seq(k.r.Uint32())
+	case 17:
+		s.Options.MSS = uint16(k.r.IntN(2000))
+	}
+}
+
+// talk makes a connection from its SYN to some end.
+func (k *talker) talk() {
+	r := k.r
+	k.next, k.fin, k.stamps = [2]wire.Seq{wire.Seq(r.Uint32()), wire.Seq(r.Uint32())}, [2]bool{}, r.IntN(3) > 0
+	k.ts = [2]uint32{r.Uint32(), r.Uint32()}
+	if r.IntN(6) == 0 {
+		k.next[r.IntN(2)] = 0xfffffffd
+	}
+	k.send(Client, wire.SYN, 0)
+	if r.IntN(8) == 0 {
+		return
+	}
+	k.send(Server, wire.SYN|wire.ACK, 0)
+	if r.IntN(12) == 0 {
+		return
+	}
+	k.send(Client, wire.ACK, 0)
+	for range r.IntN(14) {
+		if r.IntN(3) == 0 {
+			k.send(Side(r.IntN(2)), wire.ACK, 0)
+		} else {
+			k.send(Side(r.IntN(2)), wire.ACK|wire.PSH, uint32(1+r.IntN(1500)))
+		}
+	}
+	closer := Side(r.IntN(2))
+	switch r.IntN(8) {
+	case 0:
+		return
+	case 1:
+		k.send(closer, wire.RST|wire.ACK, 0)
+		return
+	case 2: // the second FIN brings the first's ACK
+		k.send(closer, wire.FIN|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
+		k.send(closer.Peer(), wire.FIN|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
+		k.send(closer, wire.ACK, 0)
+	default:
+		k.send(closer, wire.FIN|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
+		if r.IntN(9) == 0 {
+			return
+		}
+		k.send(closer.Peer(), wire.ACK, uint32(r.IntN(2)*r.IntN(2)*r.IntN(100)))
+		if r.IntN(9) == 0 {
+			return
+		}
+		k.send(closer.Peer(), wire.FIN|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
+		if r.IntN(9) == 0 {
+			return
+		}
+		k.send(closer, wire.ACK, 0)
+	}
+}
+
+// TestBriefRecords holds connections in brief records and in full ones side by side:
+// what they tell is the same to the octet.
+func TestBriefRecords(t *testing.T) {
+	n := 60000
+	if testing.Short() {
+		n = 6000
+	}
+	for i := range n {
+		r := rand.New(rand.NewPCG(uint64(i), 1))
+		k := &talker{r: r, at: scriptStart}
+		tuple := newScript().tuple
+		k.tuple = [2]wire.Tuple{tuple, tuple.Reverse()}
+		if i%2 == 1 {
+			k.tuple = [2]wire.Tuple{tuple.Reverse(), tuple}
+		}
+		k.odd = []int{0, 3, 10, 30}[i/2%4]
+		for range 1 + r.IntN(2)*r.IntN(3) {
+			k.talk()
+			k.at = k.at.Add(k.gap() * 3)
+		}
+		c := coursed{segs: k.s, end: k.gap() * time.Duration(r.IntN(4))}
+		for range k.s {
+			c.ticks = append(c.ticks, r.IntN(3) > 0)
+			c.ahead = append(c.ahead, time.Duration(r.IntN(8)/7)*k.gap())
+		}
+		c.same(t)
+	}
+}
