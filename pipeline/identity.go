@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"crypto/sha1"
-	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
+	"math/bits"
 	"strings"
 
 	"github.com/tcplife/tcplife/reassembly"
@@ -65,26 +65,42 @@ func (n *names) uid(k *reassembly.UIDKey, encap []string) string {
 		}
 		h.octet(0)
 	}
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(h))
+	// Base 32 of RFC 4648 without padding: five bits a letter, the last has four.
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var text [13]byte
-	uidEncoding.Encode(text[:], b[:])
+	for i := range text {
+		text[i] = letters[h>>59]
+		h <<= 5
+	}
 	return n.text(text[:])
 }
-
-var uidEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // fnv64 is FNV-1a; written out because it must stay the same for ever and must not
 // allocate.
 type fnv64 uint64
 
-func (h *fnv64) octet(b byte) { *h = (*h ^ fnv64(b)) * 0x100000001b3 }
+const fnvPrime = 0x100000001b3
 
+func (h *fnv64) octet(b byte) { *h = (*h ^ fnv64(b)) * fnvPrime }
+
+// word takes the octets of a word. Of those that are 0 nothing is left but the
+// products, which are known: a third of all octets are such.
 func (h *fnv64) word(w uint64) {
-	for i := 56; i >= 0; i -= 8 {
+	zeros := bits.LeadingZeros64(w) / 8
+	*h *= fnvPowers[zeros]
+	for i := 56 - 8*zeros; i >= 0; i -= 8 {
 		h.octet(byte(w >> i))
 	}
 }
+
+// fnvPowers are the powers of the prime.
+var fnvPowers = func() (p [9]fnv64) {
+	p[0] = 1
+	for i := range p[1:] {
+		p[i+1] = p[i] * fnvPrime
+	}
+	return p
+}()
 
 func bit(b bool) uint8 {
 	if b {

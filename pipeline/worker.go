@@ -48,7 +48,6 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet(), needs: cfg.needs()}
 	if len(cfg.incidentRules()) > 0 {
 		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks})
-		w.needs.Names = true // incidents name their examples
 	}
 	if w.needs.Sieve != nil {
 		w.sieve = w.needs.Sieve()
@@ -142,8 +141,11 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	w.result.leave(stamp >> stampShift)
 	v := &w.view
 	*v = report.Connection{Conn: c, Capture: w.cfg.Name, Encap: w.batch.layers(c.Tuple.Encap)}
-	if w.needs.Names {
+	switch {
+	case w.needs.Names:
 		w.names.view(v)
+	case w.sums != nil: // incidents name their examples
+		v.UID = w.names.uid(&v.Key, v.Encap)
 	}
 	if w.needs.Peers {
 		w.views = w.peers[w.shard].Views(c)

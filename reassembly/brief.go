@@ -25,7 +25,7 @@ type brief struct {
 	// next is, by side, the number that its next segment must have.
 	next [2]wire.Seq
 	tail uint32 // the last block of entries
-	n    uint8  // segments, the SYN included
+	n    uint8  // segments, the SYN included; 0: the place is free
 	is   briefFlags
 	ttl  [2]uint8
 
@@ -390,7 +390,7 @@ func (t *Tracker) dropBrief(id uint32) {
 		t.entries.put(blk)
 		blk = next
 	}
-	b.turn = 0 // the wheel may still name it
+	b.turn, b.n = 0, 0 // the wheel may still name it
 	t.briefs.put(id &^ briefBit)
 }
 

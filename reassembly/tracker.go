@@ -309,16 +309,7 @@ func (t *Tracker) Flush() { t.FlushBefore(math.MaxUint64) }
 func (t *Tracker) FlushBefore(limit uint64) {
 	if t.rest == nil {
 		t.clock = max(t.clock, t.fed)
-		t.rest = make([]uint32, 0, t.Open())
-		for _, s := range t.table.slots {
-			for rec := s.rec; rec != 0; rec = t.recs.at(rec).older {
-				t.rest = append(t.rest, rec)
-				if rec&briefBit != 0 {
-					break
-				}
-			}
-		}
-		slices.SortFunc(t.rest, func(a, b uint32) int { return cmp.Compare(t.stampOf(a), t.stampOf(b)) })
+		t.rest = t.inOrder()
 	}
 	for len(t.rest) > 0 {
 		rec := t.rest[0]
@@ -342,6 +333,32 @@ func (t *Tracker) FlushBefore(limit uint64) {
 	if limit == math.MaxUint64 {
 		t.tombs.flush()
 	}
+}
+
+// inOrder returns every record that is held, in the order of the connections' opening.
+// Records lie in that order as long as none was freed: what comes in the order of the
+// table would have to wait for memory, at each look at a stamp.
+func (t *Tracker) inOrder() []uint32 {
+	list := make([]uint32, 0, t.Open())
+	for id := uint32(1); id <= t.briefs.used; id++ {
+		if t.briefs.at(id).n > 0 {
+			list = append(list, id|briefBit)
+		}
+	}
+	brief := len(list)
+	for _, s := range t.table.slots {
+		if s.rec&briefBit != 0 {
+			continue
+		}
+		for rec := s.rec; rec != 0; rec = t.recs.at(rec).older {
+			list = append(list, rec)
+		}
+	}
+	byStamp := func(a, b uint32) int { return cmp.Compare(t.stampOf(a), t.stampOf(b)) }
+	if brief < len(list) || !slices.IsSortedFunc(list, byStamp) {
+		slices.SortFunc(list, byStamp)
+	}
+	return list
 }
 
 // settle lets a connection leave, and with it the older incarnations that wait
