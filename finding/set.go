@@ -11,7 +11,8 @@ import (
 // rules, so that a clean one runs none. It is not safe for concurrent use.
 type Set struct {
 	rules    []*Rule
-	triggers reassembly.Seen // of all rules together
+	triggers reassembly.Seen   // of all rules together
+	each     []reassembly.Seen // by rule, side by side
 	// running is the rule at work and found what there is so far; add takes what
 	// it reports, made once because a function made for each rule and connection
 	// would have to be allocated.
@@ -25,6 +26,7 @@ func NewSet(rules []*Rule) *Set {
 	s := &Set{rules: rules}
 	for _, r := range rules {
 		s.triggers |= r.Triggers
+		s.each = append(s.each, r.Triggers)
 	}
 	s.add = func(f Finding) {
 		f.Rule = s.running
@@ -49,10 +51,10 @@ func (s *Set) Check(c *reassembly.Conn) []Finding {
 	}
 	clear(s.found)
 	s.found = s.found[:0]
-	for _, r := range s.rules {
-		if c.Seen&r.Triggers != 0 {
-			s.running = r
-			r.Check(c, s.add)
+	for i, triggers := range s.each {
+		if c.Seen&triggers != 0 {
+			s.running = s.rules[i]
+			s.running.Check(c, s.add)
 		}
 	}
 	if len(s.found) == 0 {

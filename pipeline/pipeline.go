@@ -139,6 +139,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 				f.guard(func() { w.work(b) })
 				b.pending.Done()
 			}
+			w.finish()
 		})
 	}
 	r := &reader{
@@ -178,6 +179,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	if sums := workers[0].sums; sums != nil {
 		for _, w := range workers[1:] {
 			sums.Merge(w.sums)
+			w.sums = nil
 		}
 		m.summary.Incidents = m.picked.concerned(sums.Incidents(cfg.incidentRules(), r.layers))
 		m.summary.Limits.Incidents = sums.Limits()

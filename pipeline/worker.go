@@ -14,6 +14,12 @@ type worker struct {
 	cfg *Config
 	// shards are the trackers by shard, nil for those of other workers.
 	shards [shardCount]*reassembly.Tracker
+	// has is 1 for each of them, 0 for the others.
+	has [shardCount]uint8
+	// mine, seen and looked are what own works with.
+	mine   [batchSegments]uint16
+	seen   [batchSegments]reassembly.Place
+	looked uint64
 	// peers follow the connections for what other tools would say, by shard.
 	peers [shardCount]*rosetta.Watcher
 	rules *finding.Set
@@ -64,7 +70,7 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 			w.peers[i] = &rosetta.Watcher{Split: w.split, Joined: w.joined}
 			tracking.Watch = w.peers[i]
 		}
-		w.shards[i] = reassembly.New(tracking)
+		w.shards[i], w.has[i] = reassembly.New(tracking), 1
 	}
 	return w
 }
@@ -79,16 +85,14 @@ func (w *worker) work(b *batch) {
 		w.advance(b.clock)
 	}
 	errors := b.errors
-	for i := range b.n {
-		for len(errors) > 0 && errors[0].before <= i {
+	for _, i := range w.own(b) {
+		for len(errors) > 0 && errors[0].before <= int(i) {
 			w.quoted(&errors[0])
 			errors = errors[1:]
 		}
 		shard := b.hashes[i] >> (64 - shardBits)
-		if t := w.shards[shard]; t != nil {
-			w.at, w.shard = i, uint8(shard)
-			t.FeedHashed(&b.segments[i], b.hashes[i])
-		}
+		w.at, w.shard = int(i), uint8(shard)
+		w.shards[shard].FeedHashed(&b.segments[i], b.hashes[i])
 	}
 	for i := range errors {
 		w.quoted(&errors[i])
@@ -107,11 +111,39 @@ func (w *worker) work(b *batch) {
 	}
 }
 
+// own returns the positions of the segments that are the worker's, after it has looked
+// once where the trackers keep what they are about to look at. One segment after the
+// other would wait for memory each time; the looks of a whole batch are under way
+// together.
+func (w *worker) own(b *batch) []uint16 {
+	n := 0
+	for i := range b.n {
+		// Without a branch: which worker's a segment is cannot be predicted.
+		w.mine[n] = uint16(i)
+		n += int(w.has[b.hashes[i]>>(64-shardBits)])
+	}
+	mine := w.mine[:n]
+	for k, i := range mine {
+		w.seen[k] = w.shards[b.hashes[i]>>(64-shardBits)].Locate(&b.segments[i], b.hashes[i])
+	}
+	for k, i := range mine {
+		w.looked += w.shards[b.hashes[i]>>(64-shardBits)].Look(w.seen[k])
+	}
+	return mine
+}
+
 // quoted hands an ICMP error to the tracker that has the quoted segment's connection.
 func (w *worker) quoted(q *quoted) {
 	if t := w.shards[q.hash>>(64-shardBits)]; t != nil {
 		t.QuotedHashed(&q.icmp, q.hash)
 	}
+}
+
+// finish lets go of what is not needed when everything has settled: what is made of
+// the sums may take as much.
+func (w *worker) finish() {
+	clear(w.shards[:])
+	clear(w.peers[:])
 }
 
 func (w *worker) advance(now wire.Time) {

@@ -289,17 +289,23 @@ func (b *brief) at(e *entry) wire.Time {
 	return b.start.Add(time.Duration(uint64(e.atHigh)<<32 | uint64(e.at)))
 }
 
+// setHow enters what an entry's how says into a segment.
 func setHow(s *wire.Segment, how uint8) {
 	s.Options.WindowScale = how >> howScale
 	if how&howStamps != 0 {
 		s.Options.Set |= wire.OptTimestamps
 	}
+	s.Traits = traitsOf(how)
+}
+
+func traitsOf(how uint8) (t wire.Traits) {
 	if how&howDF != 0 {
-		s.Traits |= wire.TraitDF
+		t |= wire.TraitDF
 	}
 	if how&howSnapped != 0 {
-		s.Traits |= wire.TraitSnapped
+		t |= wire.TraitSnapped
 	}
+	return t
 }
 
 // unfold puts a full record in the place of a brief one, and returns it.

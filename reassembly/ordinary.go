@@ -298,25 +298,28 @@ func (t *Tracker) summarize(c *course) {
 	if b.n > 1 {
 		last += wire.FrameID(t.entries.at(b.tail).list[(b.n-2)%entryBlock].frame)
 	}
-	events, icmp, ends := conn.Events[:0], conn.ICMP[:0], &conn.Ends
+	// Field by field: a Conn takes a kilobyte, and would be made elsewhere and copied.
 	tuple := b.key.tuple(b.has(briefClientIsLow))
+	events, icmp, ends := conn.Events[:0], conn.ICMP[:0], &conn.Ends
+	missing, repeated, timeline := [2][]Range{ends[0].Missing, ends[1].Missing}, [2][]Range{ends[0].Repeated, ends[1].Repeated}, [2][]Transition{ends[0].Timeline, ends[1].Timeline}
+	*conn = Conn{}
+	conn.Tuple, conn.First, conn.Last, conn.Start, conn.End = tuple, b.first, last, b.start, b.last
+	conn.Events, conn.ICMP, conn.Seen, conn.Quiet, conn.Idle = events, icmp, c.seen, c.quiet, c.silences
+	conn.Key.Tuple, conn.Key.Start, conn.Key.ISN = tuple, b.start, b.isn
+	conn.Handshake.SYNs = 1
 	for i := range ends {
 		e, f := &ends[i], &c.ends[i]
-		*e = Endpoint{
-			Packets: f.packets, Bytes: f.bytes, UniqueBytes: f.bytes, Response: f.response, ISN: f.isn, First: f.isn, Next: f.next, Acked: f.acked, TTL: b.ttl[i],
-			HasFIN: fins[i], Missing: e.Missing[:0], Repeated: e.Repeated[:0], Timeline: e.Timeline[:0],
+		e.Missing, e.Repeated, e.Timeline = missing[i][:0], repeated[i][:0], timeline[i][:0]
+		if f.packets == 0 {
+			continue
 		}
-		if f.packets > 0 {
-			e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = true, true, true, b.n > 1
-			e.SYN = wire.Options{Set: f.options, MSS: f.mss, WindowScale: f.scale}
-		}
+		e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = f.packets, f.bytes, f.bytes, f.response, b.ttl[i]
+		e.ISN, e.First, e.Next, e.Acked = f.isn, f.isn, f.next, f.acked
+		e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = true, true, true, b.n > 1
+		e.SYN.Set, e.SYN.MSS, e.SYN.WindowScale = f.options, f.mss, f.scale
 		if fins[i] {
-			e.FIN = f.next
+			e.FIN, e.HasFIN = f.next, true
 		}
-	}
-	*conn = Conn{
-		Tuple: tuple, First: b.first, Last: last, Start: b.start, End: b.last, Ends: *ends, Events: events, ICMP: icmp, Seen: c.seen, Quiet: c.quiet, Idle: c.silences,
-		Key: UIDKey{Tuple: tuple, Start: b.start, ISN: b.isn}, Handshake: Handshake{SYNs: 1},
 	}
 }
 
@@ -398,53 +401,90 @@ func (t *Tracker) closed(c *course, profiles [2]*Profile) {
 
 // retell writes the log, and shows the watcher what the log does not hold.
 func (t *Tracker) retell(c *course) {
-	conn := &t.conn
-	var run [2]int // in Events, plus one
+	b, conn := c.b, &t.conn
+	list := append(conn.Events, Event{
+		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.tsVal, Flags: wire.Flags(b.flags),
+		Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], From: Client, Kind: KindSYN, Marks: marksOf(b.how), Traits: traitsOf(b.how),
+	})
+	next := [2]wire.Seq{b.isn + 1, 0}
+	var run [2]int // in list, plus one
 	var talked [2]bool
 	var held heldEvents
-	closing := false
-	t.segments(c.b, func(s *wire.Segment, from Side) {
-		kind := kindOf(s)
-		closing = closing || kind == KindFIN
-		data := kind == KindACK || kind == KindData
-		plain := data && talked[from] && !closing
-		var m Marks
-		if s.Options.Set.Has(wire.OptTimestamps) {
-			m = MarkTimestamp
+	closing, watched := false, 0
+	blk := b.head
+	for i := range b.n - 1 {
+		place := i % entryBlock
+		e := &t.entries.at(blk).list[place]
+		if place == entryBlock-1 {
+			blk = t.entries.at(blk).next
 		}
-		e := eventOf(s, from, kind, m)
+		from := Side(e.how & howServer)
+		v := Event{
+			At: b.at(e), Frame: b.first + wire.FrameID(e.frame), Count: 1, Len: uint32(e.len), Seq: next[from], End: next[from].Add(uint32(e.len)), Ack: e.ack, TSVal: e.tsVal, TSEcr: e.tsEcr,
+			Flags: wire.Flags(e.flags), Window: e.window, IPID: e.ipid, TTL: b.ttl[from], From: from, Marks: marksOf(e.how), Traits: traitsOf(e.how),
+		}
+		v.LastAt, v.LastFrame = v.At, v.Frame
+		plain := false
+		switch {
+		case i == 0:
+			v.Kind, v.Len, v.Seq, v.End, v.Ack = KindSYNACK, 0, e.ack, e.ack+1, b.isn+1
+		case v.Flags&wire.FIN != 0:
+			v.Kind, closing = KindFIN, true
+			v.End++
+		default:
+			if v.Len > 0 {
+				v.Kind = KindData
+			}
+			plain = talked[from] && !closing
+		}
+		next[from] = v.End
 		if plain && run[from] != 0 {
 			if conn.View == 0 && t.cfg.Watch != nil {
-				conn.View = t.cfg.Watch.Begin(&conn.Tuple, c.b.carrier, conn.Events)
+				conn.View = t.cfg.Watch.Begin(&conn.Tuple, b.carrier, list)
+				watched = int(i) + 1
 			}
 			if old := &held.events[from]; old.Count > 0 {
-				conn.Events[run[from]-1].join(old)
+				list[run[from]-1].join(old)
 			}
-			held.events[from], held.newest = e, from
-		} else {
-			for _, side := range [...]Side{held.newest.Peer(), held.newest} {
-				if v := &held.events[side]; v.Count > 0 {
-					conn.Events = append(conn.Events, *v)
-					run[side] = len(conn.Events)
-					v.Count = 0
-				}
-			}
-			if !plain {
-				run = [2]int{}
-			}
-			conn.Events = append(conn.Events, e)
-			if plain {
-				run[from] = len(conn.Events)
-			}
-			talked[from] = talked[from] || kind != KindSYN && kind != KindSYNACK
+			held.events[from], held.newest = v, from
+			continue
 		}
-		if conn.View != 0 {
-			t.cfg.Watch.Watch(conn.View, s, from)
-		}
-	})
-	for _, side := range [...]Side{held.newest.Peer(), held.newest} {
-		if v := &held.events[side]; v.Count > 0 {
-			conn.Events = append(conn.Events, *v)
+		list = held.spill(list, &run)
+		list = append(list, v)
+		switch {
+		case plain:
+			run[from] = len(list)
+		case i > 0:
+			run, talked[from] = [2]int{}, true
 		}
 	}
+	conn.Events = held.spill(list, &run)
+	if conn.View != 0 {
+		n := 0
+		t.segments(b, func(s *wire.Segment, from Side) {
+			if n >= watched {
+				t.cfg.Watch.Watch(conn.View, s, from)
+			}
+			n++
+		})
+	}
+}
+
+// spill is Tracker.spill for a log that is a list.
+func (h *heldEvents) spill(list []Event, run *[2]int) []Event {
+	for _, side := range [...]Side{h.newest.Peer(), h.newest} {
+		if v := &h.events[side]; v.Count > 0 {
+			list = append(list, *v)
+			run[side] = len(list)
+			v.Count = 0
+		}
+	}
+	return list
+}
+
+func marksOf(how uint8) Marks {
+	if how&howStamps != 0 {
+		return MarkTimestamp
+	}
+	return 0
 }

@@ -9,6 +9,7 @@ import (
 )
 
 func main() {
+	paceCollector()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for the report so far. From then on signals have their
 	// usual effect, so that the second kills at once, whatever the first waits for.
