@@ -23,7 +23,7 @@ LDFLAGS   = -s -w $(if $(VERSION),-X main.release=$(VERSION)) $(if $(REVISION),-
 PLATFORMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers explore clean help
+.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers tally explore clean help
 
 build: ## the program, as bin/tcplife: one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tcplife ./cmd/tcplife
@@ -103,6 +103,9 @@ golden: ## rewrites every expected output (-update); then read the diff, line by
 CORPUS ?= ../shared/corpus
 peers: build ## counts of frames beside tshark's, over the captures of CORPUS (needs tshark)
 	$(GO) run ./internal/peers -tcplife bin/tcplife $(CORPUS)/pcap/* $(CORPUS)/no-tcp/*
+
+tally: build ## findings by kind over the captures of CORPUS, as docs/validation.md has them
+	bin/tcplife analyze --each --merge-encap -f ndjson $(CORPUS)/pcap | $(GO) run ./internal/tally
 
 clean: ## removes what make has built
 	rm -rf bin cover.out bench.txt

@@ -112,10 +112,10 @@ func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 		f.Message += fmt.Sprintf(", with %s of its own not acknowledged", plural(int(unsent), "octet"))
 	}
 	switch {
-	case unread+unsent > 0 && c.Farewell(r.at):
-		f.Message += "." + farewell
 	case unread > 0 && unsent == 0 && satisfied(c, r):
 		f.Message += "; it had its answer, and its RST acknowledges all of it."
+	case unread+unsent > 0 && unread <= reassembly.FarewellMax && c.Farewell(r.at):
+		f.Message += "." + farewell
 	case unread+unsent > 0:
 		f.Severity = Warning
 		f.Message += "."

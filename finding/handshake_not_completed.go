@@ -98,6 +98,9 @@ func cookieHang(c *reassembly.Conn, synack int, report func(Finding)) {
 		if r.from != reassembly.Server || r.origin != reply || r.trigger < 0 || r.gone(c) {
 			return
 		}
+		if c.Seen&reassembly.SeenAckUnseen != 0 {
+			return // the client had more from the server than the capture has
+		}
 		before := last(c, r.at, func(x *reassembly.Event) bool { return x.From == reassembly.Server })
 		ack := ackOf(c, reassembly.Client, synack, c.Events[synack].End)
 		t := &c.Events[r.trigger]

@@ -43,6 +43,9 @@ func checkIdleReset(c *reassembly.Conn, report func(Finding)) {
 		if idle < longIdle || t.Kind == reassembly.KindSYN || t.Kind == reassembly.KindSYNACK || !genuine(t) {
 			return
 		}
+		if stateBefore(c, r.from, r.trigger) != reassembly.Established && stateBefore(c, r.from, r.trigger) != reassembly.CloseWait {
+			return // it had closed, in a segment that the capture lacks
+		}
 		done = true
 		f := Finding{
 			Catalogue: "D08", Severity: Error, Confidence: Likely, Endpoint: Both,

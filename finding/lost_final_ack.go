@@ -311,6 +311,9 @@ func (l *lostAck) neverSeen(report func(Finding)) {
 		return e.From == you && genuine(e) && e.Kind == reassembly.KindFIN && !acknowledges(e, c.Ends[l.side].FIN) &&
 			e.At.Sub(c.Events[l.fin].At) > jitter(c.Ends[you].Response)
 	})
+	if l.ack < 0 && len(l.copies) >= stuckCopies {
+		f.Severity = Info // the same as fin-unanswered, which says how long it went on
+	}
 	switch why := gaps(c); {
 	case unaware >= 0:
 		f.Reason = fmt.Sprintf("the %s repeated its own FIN %s after without acknowledging this one, so the FIN had died before its ACK could", you, span(c.Events[unaware].At.Sub(c.Events[l.fin].At)))
