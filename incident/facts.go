@@ -158,6 +158,8 @@ func openingOf(c *reassembly.Conn, found []finding.Finding) opening {
 		return unclear
 	case h.SYNACKs == 0 && errorOf(c) != nil:
 		return unreachable
+	case h.SYNACKs == 0 && c.Seen&reassembly.SeenRSTClient != 0:
+		return unclear // nobody resets what was not answered: the capture lacks it
 	case h.SYNACKs == 0 && (waited || h.SYNs > 1) && !server:
 		return unanswered
 	case h.SYNACKs == 0:
@@ -185,7 +187,7 @@ func errorOf(c *reassembly.Conn) *reassembly.ICMP {
 // acknowledged any of it.
 func stalledStart(c *reassembly.Conn) (n uint64) {
 	cl := &c.Ends[reassembly.Client]
-	if c.Handshake.Outcome != reassembly.HandshakeComplete || !cl.HasISN {
+	if c.Handshake.Outcome != reassembly.HandshakeComplete || !cl.HasISN || c.Ends[reassembly.Server].Packets == 0 {
 		return 0
 	}
 	first := cl.ISN.Add(1)
@@ -205,7 +207,7 @@ func stalledStart(c *reassembly.Conn) (n uint64) {
 // although the client sent data and repeated it.
 func untaken(c *reassembly.Conn) bool {
 	cl, sv := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
-	return c.Seen&reassembly.SeenRepeatData != 0 && c.Seen&reassembly.SeenRST == 0 && cl.HasISN && cl.HasAcked && cl.Acked == cl.ISN.Add(1) && cl.Bytes > 0 &&
+	return sv.Packets > 0 && c.Seen&reassembly.SeenRepeatData != 0 && c.Seen&reassembly.SeenRST == 0 && cl.HasISN && cl.HasAcked && cl.Acked == cl.ISN.Add(1) && cl.Bytes > 0 &&
 		sv.Bytes == 0 && !sv.HasFIN && sv.Packets-sv.Duplicates == uint64(c.Handshake.SYNACKs)
 }
 

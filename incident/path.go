@@ -129,7 +129,8 @@ type host struct {
 	// own counts those that the host itself answered by RST, by its hop limit.
 	roles     [2]uint32
 	busy, own uint32
-	// idle is the longest silence before any of them.
+	// idle is the shortest silence before any of them: where the capture lacks an answer, a
+	// silence looks longer than it was.
 	idle time.Duration
 	// firstHeard and lastHeard are when it was last heard on them; firstAsked and
 	// lastAsked when the peers sent what it did not answer, firstBack and lastBack when
@@ -170,7 +171,9 @@ func (h *host) add(f *facts) {
 	if c.Ends[d.silent].Gone != 0 {
 		h.own++
 	}
-	h.idle = max(h.idle, d.idle)
+	if h.silent == 1 || d.idle < h.idle {
+		h.idle = d.idle
+	}
 	h.firstHeard, h.lastHeard = earliest(h.firstHeard, d.heard), max(h.lastHeard, d.heard)
 	h.firstAsked, h.lastAsked = earliest(h.firstAsked, d.asked), max(h.lastAsked, d.asked)
 	if d.back != 0 {
@@ -193,9 +196,12 @@ func (h *host) merge(o *host) {
 			h.high = o.high
 		}
 	}
+	if o.silent > 0 && (h.silent == 0 || o.idle < h.idle) {
+		h.idle = o.idle
+	}
 	h.silent, h.gone = h.silent+o.silent, h.gone+o.gone
 	h.roles[0], h.roles[1], h.busy = h.roles[0]+o.roles[0], h.roles[1]+o.roles[1], h.busy+o.busy
-	h.own, h.idle = h.own+o.own, max(h.idle, o.idle)
+	h.own += o.own
 	h.firstHeard, h.lastHeard = earliest(h.firstHeard, o.firstHeard), max(h.lastHeard, o.lastHeard)
 	h.firstAsked, h.lastAsked = earliest(h.firstAsked, o.firstAsked), max(h.lastAsked, o.lastAsked)
 	h.firstBack, h.lastBack = earliest(h.firstBack, o.firstBack), max(h.lastBack, o.lastBack)

@@ -106,7 +106,7 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 			}
 		}
 		// Where nothing of the host passes the tap, what it answered is not known.
-		blind := l != nil && uint64(t.unanswered) == n && s.heard[k.server()] == 0 && uint64(l.oneWay)*2 > l.opened()
+		blind := l != nil && uint64(t.unanswered) == n && s.blind(k, l)
 		if blind {
 			how = "led to no connection, as far as one can see without the server's direction"
 			in.Confidence, in.Reason = finding.Possible, "the capture holds nothing that the server sent: whether it refused or was silent is not seen"
@@ -145,4 +145,10 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 		}
 		report(in)
 	}
+}
+
+// blind reports whether the capture holds nothing of a listener's host that must have
+// sent something.
+func (s *Sums) blind(k key, l *listener) bool {
+	return s.heard[k.server()] == 0 && uint64(l.oneWay)*2 > l.opened()
 }

@@ -63,6 +63,8 @@ func checkSlowConnects(s *Sums, report func(Incident)) {
 		}
 		others := l.repeats - min(l.resyns, l.repeats)
 		switch {
+		case uint64(l.oneWay)*2 > l.opened():
+			in.Message += "." // what was dropped, and by whom, is not seen from one side
 		case others*lossySegments >= l.packets && slow*l.packets <= others*uint64(l.complete)*lossyMore:
 			in.Message += ", and its other segments are lost as well: the path loses them."
 		case others*calmSegments <= l.packets:

@@ -57,7 +57,7 @@ func checkSYNFlood(s *Sums, report func(Incident)) {
 		}
 		tries := *l.halves
 		t := s.targets.get(k)
-		if t != nil && t.lone*2 > t.unanswered {
+		if t != nil && t.once() {
 			tries.merge(&t.tries) // those that it did not answer any more belong to it
 		}
 		most, from, during := tries.busiest(floodSpan)
@@ -94,11 +94,14 @@ func checkSYNFlood(s *Sums, report func(Incident)) {
 	for _, i := range s.targets.sorted() {
 		k, t := s.targets.keys[i], &s.targets.recs[i]
 		most, from, during := t.tries.busiest(floodSpan)
-		if seen[k] || most < floodLeast || t.lone*2 < t.unanswered || t.unanswered*2 < uint32(t.attempts()) {
+		if seen[k] || most < floodLeast || !t.once() || t.unanswered*2 < uint32(t.attempts()) {
 			continue
 		}
 		complete := uint64(0)
 		if l := s.listeners.get(k); l != nil {
+			if s.blind(k, l) {
+				continue // refused and not answered look the same
+			}
 			complete = uint64(l.complete)
 		}
 		if uint64(t.unanswered) < complete {

@@ -15,8 +15,8 @@ type target struct {
 	// By how the attempts failed.
 	refused, unreachable, unanswered uint32
 	// lone counts those of unanswered that sent a single SYN, although there was time
-	// to repeat it; syns the copies of all.
-	lone, syns uint32
+	// to repeat it, again those that repeated it; syns the copies of all.
+	lone, again, syns uint32
 	// failures are when attempts failed that began within each kind's first and last.
 	firstRefused, lastRefused       wire.Time
 	firstUnanswered, lastUnanswered wire.Time
@@ -59,6 +59,8 @@ func (t *target) add(f *facts) {
 		// Who opens the same ports anew has not repeated it either.
 		if c.Handshake.SYNs == 1 && (c.Until.Sub(c.Start) >= lonely || c.Next.Frame != 0) {
 			t.lone++
+		} else if c.Handshake.SYNs > 1 {
+			t.again++
 		}
 	}
 	t.syns += c.Handshake.SYNs
@@ -107,6 +109,10 @@ func (t *target) attempts() uint64 {
 func (t *target) first() wire.Time { return earliest(t.firstRefused, t.firstUnanswered) }
 func (t *target) last() wire.Time  { return max(t.lastRefused, t.lastUnanswered) }
 
+// once reports whether most of those that had time to repeat their SYN did not. Of the
+// last ones before the capture's end one cannot say.
+func (t *target) once() bool { return t.lone > 0 && t.lone >= t.again }
+
 func (t *target) merge(o *target) {
 	if o.attempts() > 0 {
 		if t.attempts() == 0 || o.low.compare(t.low) < 0 {
@@ -117,7 +123,7 @@ func (t *target) merge(o *target) {
 		}
 	}
 	t.refused, t.unreachable, t.unanswered = t.refused+o.refused, t.unreachable+o.unreachable, t.unanswered+o.unanswered
-	t.lone, t.syns = t.lone+o.lone, t.syns+o.syns
+	t.lone, t.again, t.syns = t.lone+o.lone, t.again+o.again, t.syns+o.syns
 	t.firstRefused, t.lastRefused = earliest(t.firstRefused, o.firstRefused), max(t.lastRefused, o.lastRefused)
 	t.firstUnanswered, t.lastUnanswered = earliest(t.firstUnanswered, o.firstUnanswered), max(t.lastUnanswered, o.lastUnanswered)
 	t.reports.merge(o.reports)
