@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tcplife/tcplife/finding"
@@ -101,9 +102,12 @@ func (s *Sums) numbered(f *facts) {
 // more than the clocks of two taps of one machine differ.
 const inDevice = time.Second
 
-// compare orders views: by their first frame, and else somehow.
+// compare orders views: by their first frame, and else somehow, so that no two which
+// differ are equal.
 func (v *view) compare(o *view) int {
-	return cmp.Or(v.shown.compare(&o.shown), pairKey(&v.tuple).compare(pairKey(&o.tuple)), cmp.Compare(v.tuple.SrcPort, o.tuple.SrcPort))
+	return cmp.Or(v.shown.compare(&o.shown), pairKey(&v.tuple).compare(pairKey(&o.tuple)), cmp.Compare(v.tuple.SrcPort, o.tuple.SrcPort),
+		cmp.Compare(v.start, o.start), cmp.Compare(v.last, o.last), slices.Compare(v.octets[:], o.octets[:]),
+		slices.Compare(v.missing[:], o.missing[:]), slices.Compare(v.ttl[:], o.ttl[:]))
 }
 
 // same reports whether two connections are one with other addresses.

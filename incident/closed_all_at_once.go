@@ -250,6 +250,14 @@ func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
 	default:
 		in.Reason = "connections opened together run into one idle timeout together too"
 	}
+	for _, k := range all {
+		// Who gives up on a peer that vanished does the same, and where the peers are not
+		// captured that does not show.
+		if l := s.listeners.get(k); uint64(l.oneWay)*2 > l.opened() {
+			in.doubted(finding.Possible, l.gaps())
+			in.Severity = min(in.Severity, finding.Warning)
+		}
+	}
 	report(in)
 }
 

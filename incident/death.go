@@ -98,3 +98,30 @@ func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
 	}
 	return d, d.asked != 0
 }
+
+// deafProbes is how many segments that ask for an answer a side must have left without
+// one at the end: three, seconds apart, are lost by chance one time in ten thousand even
+// where one of twenty is.
+const deafProbes = 3
+
+// deaf reports whether a side was sent segment after segment at the end and answered none
+// of them.
+func deaf(c *reassembly.Conn, side reassembly.Side) bool {
+	at := lastOf(c, side, len(c.Events))
+	if at < 0 {
+		return false
+	}
+	heard, n := c.Events[at].LastAt, uint32(0)
+	for i := range c.Events {
+		e := &c.Events[i]
+		if e.From == side || e.Kind == reassembly.KindRST || e.Len == 0 && e.Marks&reassembly.MarkKeepalive == 0 {
+			continue
+		}
+		if e.At > heard {
+			n += e.Count
+		} else if e.LastAt > heard {
+			n++ // the end of a run
+		}
+	}
+	return n >= deafProbes
+}

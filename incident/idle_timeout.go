@@ -52,7 +52,8 @@ type idleDeaths struct {
 	in        Incident
 	all       spread
 	byReset   uint64
-	reported  uint64        // by ICMP
+	reported  uint64 // by ICMP
+	report    icmpSort
 	longest   time.Duration // that was survived, shorter than the shortest death
 	beyond    time.Duration // the longest that was survived in all
 	survivors uint64
@@ -103,6 +104,7 @@ func (s *Sums) idleDied(scope key, paths []key, done map[key]bool, report func(I
 			}
 		}
 		d.reported += uint64(p.reported)
+		d.report.merge(p.report)
 		d.lastHeard = max(d.lastHeard, p.lastHeard)
 		d.in.First, d.in.Last = earliest(d.in.First, p.firstAsked), max(d.in.Last, p.lastAsked)
 		d.in.tolds = append(d.in.tolds, p.told)
@@ -134,7 +136,7 @@ func (s *Sums) idleDied(scope key, paths []key, done map[key]bool, report func(I
 	in.Catalogue = "D07"
 	switch {
 	case d.reported > 0:
-		how = fmt.Sprintf("%s of them with an ICMP error for an answer", num(d.reported))
+		how = fmt.Sprintf("%s of them with %s for an answer", num(d.reported), d.report.says(scope))
 	case d.byReset == in.Count:
 		in.Catalogue, how = "D08", "with RST for an answer"
 	case d.byReset > 0:

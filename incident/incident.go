@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/wire"
@@ -156,8 +157,16 @@ func (s *Sums) Incidents(rules []*Rule, layers func(wire.EncapID) []string) []In
 	return foldScopes(all)
 }
 
+// compareIncidents orders incidents: the gravest first, and among equals what is about the
+// capture before what was counted in it.
 func compareIncidents(a, b Incident) int {
-	return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Rule.ID, b.Rule.ID), a.key.compare(b.key))
+	about := func(in *Incident) int {
+		if strings.HasPrefix(in.Catalogue, "K") {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(about(&a), about(&b)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Rule.ID, b.Rule.ID), a.key.compare(b.key))
 }
 
 // explain folds incidents into those that explain them, and counts the findings on

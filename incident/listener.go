@@ -79,8 +79,12 @@ type listener struct {
 	// zero counts connections whose receiver closed its window for long, dead those that
 	// ended so, by the receiver.
 	zero, dead [2]uint32
+	// lost counts those of dead whose receiver did not answer the sender's probes any more.
+	lost [2]uint32
 	// halves are when the openings of half began.
 	halves *pulse
+	// checks are connections that only looked whether it answers.
+	checks *checks
 	told   *told
 
 	// Examples of what is counted.
@@ -217,6 +221,12 @@ func (l *listener) add(f *facts) {
 		l.rejected++
 	case f.opening == ignored, f.opening == untouched, f.unheeded():
 		l.unheeded++
+	}
+	if f.isCheck() {
+		if l.checks == nil {
+			l.checks = new(checks)
+		}
+		l.checks.add(f)
 	}
 	tell(&l.told, f.places)
 	for i := range c.Ends {
@@ -380,6 +390,9 @@ func (l *listener) noted(f *facts) {
 			}
 			if x.Catalogue == "D03" {
 				l.dead[side]++
+				if deaf(f.c, reassembly.Side(side)) {
+					l.lost[side]++
+				}
 			} else {
 				l.zero[side]++
 			}
@@ -436,6 +449,7 @@ func (l *listener) merge(o *listener) {
 		mergeSpread(&l.stales[side], o.stales[side])
 		l.zero[side] += o.zero[side]
 		l.dead[side] += o.dead[side]
+		l.lost[side] += o.lost[side]
 	}
 	l.stalls, l.restarts = l.stalls+o.stalls, l.restarts+o.restarts
 	l.packets, l.repeats, l.resyns, l.lossy, l.oneWay = l.packets+o.packets, l.repeats+o.repeats, l.resyns+o.resyns, l.lossy+o.lossy, l.oneWay+o.oneWay
@@ -448,6 +462,12 @@ func (l *listener) merge(o *listener) {
 			l.halves = new(pulse)
 		}
 		l.halves.merge(o.halves)
+	}
+	if o.checks != nil {
+		if l.checks == nil {
+			l.checks = new(checks)
+		}
+		l.checks.merge(o.checks)
 	}
 	mergeTold(&l.told, o.told)
 	for _, x := range []struct {

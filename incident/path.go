@@ -21,8 +21,9 @@ type path struct {
 	// deaths are the idle times of connections that died at the first segment after
 	// them, by whether the answer was a RST.
 	deaths [2]*spread
-	// reported counts those of them of which an ICMP error told.
+	// reported counts those of them of which an ICMP error told, report is the sort of it.
 	reported uint32
+	report   icmpSort
 	// lastHeard is when the last of them was heard from, firstAsked and lastAsked when
 	// the first and the last of those segments was sent.
 	lastHeard             wire.Time
@@ -90,8 +91,9 @@ func (p *path) add(f *facts) {
 		p.lastHeard = max(p.lastHeard, d.heard)
 		p.firstAsked, p.lastAsked = earliest(p.firstAsked, d.asked), max(p.lastAsked, d.asked)
 		for i := range f.c.ICMP {
-			if f.c.ICMP[i].Unreachable {
+			if e := &f.c.ICMP[i]; e.Unreachable {
 				p.reported++
+				p.report.merge(icmpSort{e.Reporter, e.Type, e.Code, true})
 				break
 			}
 		}
@@ -110,6 +112,7 @@ func (p *path) merge(o *path) {
 		mergeSpread(&p.deaths[s], o.deaths[s])
 	}
 	p.reported += o.reported
+	p.report.merge(o.report)
 	p.lastHeard = max(p.lastHeard, o.lastHeard)
 	p.firstAsked, p.lastAsked = earliest(p.firstAsked, o.firstAsked), max(p.lastAsked, o.lastAsked)
 	mergeTold(&p.told, o.told)

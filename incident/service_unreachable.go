@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/wire"
@@ -112,7 +113,11 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 			in.Confidence, in.Reason = finding.Possible, "the capture holds nothing that the server sent: whether it refused or was silent is not seen"
 		}
 		clients := "of " + t.low.clientAddr().String()
-		if t.low != t.high {
+		if inner, outer, twice := s.triedTwice(k); twice {
+			n /= 2
+			in.Count = n
+			clients = fmt.Sprintf("of %s, in the capture a second time as %s,", inner, outer)
+		} else if t.low != t.high {
 			clients = "of several clients"
 		}
 		if while > 0 {
@@ -151,4 +156,31 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 // sent something.
 func (s *Sums) blind(k key, l *listener) bool {
 	return s.heard[k.server()] == 0 && uint64(l.oneWay)*2 > l.opened()
+}
+
+// triedTwice returns the two addresses of a client whose attempts at a listener stand in
+// the capture twice, before and behind a device that rewrites addresses; and no others do.
+func (s *Sums) triedTwice(listener key) (inner, outer netip.Addr, twice bool) {
+	var clients []key
+	counts := map[key]uint64{}
+	for i, k := range s.attempts.keys {
+		if k.listener() == listener {
+			clients = append(clients, k.client())
+			counts[k.client()] = s.attempts.recs[i].failed()
+		}
+	}
+	if len(clients) != 2 || counts[clients[0]] != counts[clients[1]] || s.attempts.share() > 0 {
+		return inner, outer, false
+	}
+	for i := range s.numbers.recs {
+		t := &s.numbers.recs[i]
+		if t.n < 2 || !t.views[0].same(&t.views[1]) {
+			continue
+		}
+		a, b := clientKey(&t.views[0].tuple), clientKey(&t.views[1].tuple)
+		if a != b && counts[a] > 0 && counts[b] > 0 {
+			return a.clientAddr(), b.clientAddr(), true
+		}
+	}
+	return inner, outer, false
 }

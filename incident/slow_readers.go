@@ -59,6 +59,9 @@ func checkSlowReaders(s *Sums, report func(Incident)) {
 				in.Reason = "the windows of 0 are in the capture; whether they open later is not"
 				in.Message += fmt.Sprintf(", and of %s it never opened again", num(dead))
 			}
+			if lost := uint64(l.lost[side]); lost > 0 {
+				in.Message += fmt.Sprintf(", and in the end %s did not answer the other side's probes any more: their host or the path to it is gone", num(lost))
+			}
 			in.Message += "."
 			in.show(l.stalled)
 			report(in)

@@ -146,6 +146,12 @@ func (p *pulse) merge(o *pulse) {
 	}
 }
 
+// lasted returns when the first event was and how long it took to the last one, in whole
+// intervals.
+func (p *pulse) lasted() (from wire.Time, d time.Duration) {
+	return wire.Time(p.first << p.shift), time.Duration(p.last-p.first+1) << p.shift
+}
+
 // busiest returns the most events in d, or in the shortest time longer than that which
 // the pulse still tells, from when on, and how long that time is.
 func (p *pulse) busiest(d time.Duration) (n uint64, from wire.Time, span time.Duration) {

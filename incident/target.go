@@ -143,6 +143,11 @@ type attempt struct {
 	shown                  example
 }
 
+// failed is how many got no SYN-ACK.
+func (a *attempt) failed() uint64 {
+	return uint64(a.refused) + uint64(a.unreachable) + uint64(a.unanswered)
+}
+
 func (a *attempt) add(f *facts) {
 	switch f.opening {
 	case refused:
