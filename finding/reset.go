@@ -147,7 +147,14 @@ func goesOn(c *reassembly.Conn, i int) bool {
 	if rst.Flags&wire.ACK != 0 && any && rst.Ack.After(acked) {
 		acked = rst.Ack // by then its sender had received that, if it was the sender
 	}
+	// A SYN-ACK opens another connection, whose SYN the capture lacks.
+	again := next(c, i+1, func(e *reassembly.Event) bool {
+		return e.From == rst.From && e.Kind == reassembly.KindSYNACK
+	})
 	return next(c, i+1, func(e *reassembly.Event) bool {
+		if again >= 0 && e.At >= c.Events[again].At {
+			return false
+		}
 		if e.From != rst.From || e.Kind == reassembly.KindRST || e.Kind == reassembly.KindSYN || !genuine(e) || e.LastAt.Sub(rst.At) < reassembly.Overtaking {
 			return false
 		}

@@ -21,8 +21,9 @@ func lastOf(c *reassembly.Conn, side reassembly.Side, i int) int {
 
 // died is how a connection died whose peer did not answer any more.
 type died struct {
-	// silent is the side that did not answer, heard when it was last heard, asked when
-	// the other sent the first segment that it did not answer.
+	// silent is the side that did not answer, heard when it was last heard (0: not on this
+	// connection, in this capture), asked when the other sent the first segment that it did
+	// not answer.
 	silent       reassembly.Side
 	heard, asked wire.Time
 	// idle is for how long nothing had passed before that segment.
@@ -76,7 +77,10 @@ func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
 	}
 	at := lastOf(c, d.silent, end)
 	if at < 0 {
-		return d, false
+		// Where the opening was captured and nothing of that side, the capture holds one
+		// direction only.
+		d.asked = c.Start
+		return d, d.back == 0 && c.Handshake.Outcome == reassembly.HandshakeUnseen
 	}
 	d.heard = c.Events[at].LastAt
 	d.idle = c.Idle.Pending(d.silent.Peer())

@@ -57,6 +57,10 @@ const (
 func checkHostSilent(s *Sums, report func(Incident)) {
 	for _, i := range s.hosts.sorted() {
 		k, h := s.hosts.keys[i], &s.hosts.recs[i]
+		if h.silent < silentLeast && h.never >= silentLeast {
+			s.neverHeard(k, h, report)
+			continue
+		}
 		// What one connection heard after another had got no answer was no common moment.
 		if h.silent < silentLeast || h.firstAsked < h.lastHeard.Add(-stillHeard) {
 			continue
@@ -119,6 +123,29 @@ func checkHostSilent(s *Sums, report func(Incident)) {
 		in.Message += fmt.Sprintf(" On the %s the peers' unanswered segments began between %s and %s.", num(h.silent), clock(h.firstAsked), clock(h.lastAsked))
 		report(in)
 	}
+}
+
+// neverHeard reports a host that answered nothing on connections from before the capture.
+func (s *Sums) neverHeard(k key, h *host, report func(Incident)) {
+	in := Incident{
+		key: k, Catalogue: "C19", Severity: finding.Error, Confidence: finding.Possible, Count: uint64(h.never), First: h.neverFirst, Last: h.neverLast,
+		Falsify: "A segment of that host on one of these connections.",
+		Reason:  "the capture began when it was silent already, so what came before is not known",
+		tolds:   []*told{h.told},
+	}
+	if h.roles[reassembly.Client] > 0 && h.roles[reassembly.Server] == 0 {
+		in.key = k.turned()
+	}
+	in.show(&h.some)
+	who := k.scope().Server
+	in.Message = fmt.Sprintf("%s was not heard at all: %s from before the capture got no answer from %s to %s; it is gone, or the path to it.",
+		who, count(h.never, "connection"), clock(h.neverFirst), clock(h.neverLast))
+	if s.heard[k] != 0 {
+		in.Catalogue = "G10"
+		in.Message = fmt.Sprintf("%s from before the capture got no answer of %s, which was heard on others meanwhile: the host forgot them, or a device on the path did.",
+			count(h.never, "connection"), who)
+	}
+	report(in)
 }
 
 // survived returns the longest silence after which a host was heard again on the same

@@ -141,6 +141,11 @@ type host struct {
 	firstHeard, lastHeard wire.Time
 	firstAsked, lastAsked wire.Time
 	firstBack, lastBack   wire.Time
+	// never counts connections from before the capture that it did not answer all the
+	// while, from neverFirst on; they are in none of the others. neverLast is when the last
+	// of them was asked last.
+	never                 uint32
+	neverFirst, neverLast wire.Time
 	// low and high are the lowest and highest address of the peers.
 	low, high key
 	told      *told
@@ -157,7 +162,7 @@ func hostKey(t *wire.Tuple, side reassembly.Side) key {
 func (h *host) add(f *facts) {
 	c, d := f.c, &f.death
 	peer := hostKey(&c.Tuple, d.silent.Peer())
-	if h.silent == 0 {
+	if h.silent+h.never == 0 {
 		h.low, h.high = peer, peer
 	}
 	if peer.compare(h.low) < 0 {
@@ -166,8 +171,15 @@ func (h *host) add(f *facts) {
 	if peer.compare(h.high) > 0 {
 		h.high = peer
 	}
-	h.silent++
+	tell(&h.told, f.places)
+	h.some.add(d.frame, f.uid)
 	h.roles[d.silent]++
+	if d.heard == 0 {
+		h.never++
+		h.neverFirst, h.neverLast = earliest(h.neverFirst, d.asked), max(h.neverLast, c.End)
+		return
+	}
+	h.silent++
 	if d.idle < deadIdle {
 		h.busy++
 	}
@@ -183,13 +195,11 @@ func (h *host) add(f *facts) {
 		h.gone++
 		h.firstBack, h.lastBack = earliest(h.firstBack, d.back), max(h.lastBack, d.back)
 	}
-	tell(&h.told, f.places)
-	h.some.add(d.frame, f.uid)
 }
 
 func (h *host) merge(o *host) {
-	if o.silent > 0 {
-		if h.silent == 0 {
+	if o.silent+o.never > 0 {
+		if h.silent+h.never == 0 {
 			h.low, h.high = o.low, o.high
 		}
 		if o.low.compare(h.low) < 0 {
@@ -205,6 +215,8 @@ func (h *host) merge(o *host) {
 	h.silent, h.gone = h.silent+o.silent, h.gone+o.gone
 	h.roles[0], h.roles[1], h.busy = h.roles[0]+o.roles[0], h.roles[1]+o.roles[1], h.busy+o.busy
 	h.own += o.own
+	h.never += o.never
+	h.neverFirst, h.neverLast = earliest(h.neverFirst, o.neverFirst), max(h.neverLast, o.neverLast)
 	h.firstHeard, h.lastHeard = earliest(h.firstHeard, o.firstHeard), max(h.lastHeard, o.lastHeard)
 	h.firstAsked, h.lastAsked = earliest(h.firstAsked, o.firstAsked), max(h.lastAsked, o.lastAsked)
 	h.firstBack, h.lastBack = earliest(h.firstBack, o.firstBack), max(h.lastBack, o.lastBack)

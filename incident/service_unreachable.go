@@ -172,7 +172,7 @@ func (s *Sums) triedTwice(listener key) (inner, outer netip.Addr, twice bool) {
 	if len(clients) != 2 || counts[clients[0]] != counts[clients[1]] || s.attempts.share() > 0 {
 		return inner, outer, false
 	}
-	for i := range s.numbers.recs {
+	for _, i := range s.numbers.sorted() {
 		t := &s.numbers.recs[i]
 		if t.n < 2 || !t.views[0].same(&t.views[1]) {
 			continue
