@@ -23,7 +23,7 @@ LDFLAGS   = -s -w $(if $(VERSION),-X main.release=$(VERSION)) $(if $(REVISION),-
 PLATFORMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers tally explore clean help
+.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers tally explore clean help bench-peers
 
 build: ## the program, as bin/tcplife: one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tcplife ./cmd/tcplife
@@ -68,6 +68,9 @@ bench: ## every benchmark ten times, to bench.txt
 
 bench-diff: ## compares bench.old (a bench.txt of before) with bench.txt
 	$(GO) run $(BENCHSTAT) bench.old bench.txt
+
+bench-peers: build ## tcplife beside capinfos, argus, tcptrace and tshark: CAPTURES='a.pcap b.pcap'
+	$(GO) run ./internal/rivals -tcplife bin/tcplife $(CAPTURES)
 
 lint: ## gofmt, vet, staticcheck, and the build for every other system
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted (make fmt mends it):"; echo "$$unformatted"; exit 1; fi

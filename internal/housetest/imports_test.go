@@ -34,6 +34,8 @@ var mayImport = map[string][]string{
 	"internal/peers": {},
 	// It reads what the program printed.
 	"internal/tally": {},
+	// It times programs.
+	"internal/rivals": {},
 	// Tests import it for its effect.
 	"internal/property": {},
 }

@@ -1,0 +1,56 @@
+package reassembly
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// TestBytesPerConnection bounds what a connection takes that is held: floods and servers
+// of long connections bring millions. Measured are 153 octets for a SYN and 302 for a
+// handshake; the bounds leave room for tables that have just grown to twice their size.
+func TestBytesPerConnection(t *testing.T) {
+	const conns = 100_000
+	for _, c := range []struct {
+		name     string
+		segments int
+		bound    uint64
+	}{{"a SYN without answer", 1, 200}, {"a handshake", 3, 350}} {
+		t.Run(c.name, func(t *testing.T) {
+			before := heapHeld()
+			tr := New(Config{Seed: benchSeed, Settled: func(*Conn, uint64) {}})
+			s := newScript().handshake()
+			frame := uint64(0)
+			for i := range conns {
+				for j := range c.segments {
+					seg := s.segs[j]
+					frame++
+					seg.Frame = wire.NewFrameID(0, frame)
+					host := &seg.Tuple.Src
+					if j == 1 {
+						host = &seg.Tuple.Dst
+					}
+					host.Lo += uint64(i)
+					tr.Feed(&seg)
+				}
+			}
+			if tr.Open() != conns {
+				t.Fatalf("%d connections are held", tr.Open())
+			}
+			per := (heapHeld() - before) / conns
+			t.Logf("%d octets", per)
+			if per > c.bound {
+				t.Errorf("%d octets for each connection, the bound is %d", per, c.bound)
+			}
+			runtime.KeepAlive(tr)
+		})
+	}
+}
+
+func heapHeld() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
