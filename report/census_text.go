@@ -93,7 +93,7 @@ func (t *censusText) eachPart(do func(x *part)) {
 		x := &t.parts[i]
 		if x.scope != scope && x.scope != "client" {
 			scope = x.scope
-			t.linef("  %s", t.paint(dim, sections[scope]))
+			t.item("  ", "  ", t.paint(dim, sections[scope]))
 		}
 		do(x)
 	}
@@ -200,7 +200,7 @@ func (t *censusText) peaks() {
 		w[0], w[1] = max(w[0], columns(r[0])), max(w[1], columns(r[1]))
 	}
 	for _, r := range rows {
-		t.linef("  %s  %s  %s", left(r[0], w[0]), right(r[1], w[1]), r[2])
+		t.item("  ", "    ", left(r[0], w[0])+"  "+right(r[1], w[1])+"  "+r[2])
 	}
 	if p := t.coarsest(); p.Within > 0 {
 		t.prose("  ", "  ", fmt.Sprintf("There were too many changes to keep all of them: \"at least\" is the highest of the counts at multiples of %s or less.",
@@ -254,7 +254,7 @@ func (t *censusText) overTime() {
 	if all.Step != t.p.every {
 		t.prose("  ", "  ", fmt.Sprintf("Every %s would have been too much to keep.", t.p.every))
 	}
-	t.linef("  %s to %s, %s", t.when(from), t.when(to), plural(uint64(rows), "instant", "instants"))
+	t.prose("  ", "  ", fmt.Sprintf("%s to %s, %s", t.when(from), t.when(to), plural(uint64(rows), "instant", "instants")))
 	name := len("SYN_RECEIVED")
 	for i := range t.parts {
 		if x := &t.parts[i]; x.Step > 0 {
@@ -265,6 +265,9 @@ func (t *censusText) overTime() {
 	if t.width > 0 {
 		width = max(t.width-name-14, sparkLeast)
 	}
+	if t.narrow() {
+		width = max(t.width-narrowIndent, 1)
+	}
 	draw := func(label string, x *part, value func(n *census.Counts) uint64) {
 		rows, _, _ := t.rows(x.Tally)
 		if rows == 0 {
@@ -272,7 +275,12 @@ func (t *censusText) overTime() {
 		}
 		s := newSpark(width, rows)
 		x.Rows(t.p.first, t.p.last, func(_ wire.Time, n *census.Counts) { s.add(value(n)) })
-		if s.most > 0 {
+		switch {
+		case s.most == 0:
+		case t.narrow(): // the line below its name
+			t.prose("  ", "  ", label+", most "+number(s.most))
+			t.linef("  %s", s.line())
+		default:
 			t.linef("  %s  %s  most %s", left(label, name), s.line(), number(s.most))
 		}
 	}

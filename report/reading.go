@@ -147,8 +147,10 @@ const (
 // words, they shrink.
 func (c *canvas) prose(first, rest, text string) {
 	if c.narrow() {
-		first, rest = squeeze(first), blanks(min(columns(rest), narrowIndent))
-		text = strings.ReplaceAll(text, hard, " ")
+		// A name before the text breaks as the text does.
+		name := squeeze(first)
+		first, rest = name[:len(name)-len(strings.TrimLeft(name, " "))], blanks(min(columns(rest), narrowIndent))
+		text = strings.ReplaceAll(name[len(first):]+text, hard, " ")
 	}
 	indent, col, fresh := first, 0, true
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }) {

@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -55,6 +57,7 @@ func TestScripts(t *testing.T) {
 		"zero":   zero,
 		"joined": joined,
 		"valid":  valid,
+		"fits":   fits,
 	}
 	for name, command := range pipeCommands {
 		commands[name] = command
@@ -197,6 +200,26 @@ func joined(ts *testscript.TestScript, neg bool, args []string) {
 		all = append(all, ts.ReadFile(from)...)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[len(args)-1]), all, 0o644))
+}
+
+// fits COLUMNS FILE: no line of a text is wider, unless it is a single word, which cannot
+// be broken. FILE may be stdout.
+func fits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fits COLUMNS FILE")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	text := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(ts.ReadFile(args[1]), "")
+	if text == "" {
+		ts.Fatalf("nothing was printed")
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if utf8.RuneCountInString(line) > n && len(strings.Fields(line)) > 1 {
+			ts.Fatalf("more than %d columns: %q", n, line)
+		}
+	}
 }
 
 // valid ndjson|json FILE: holds a report against the published schema. FILE may be
