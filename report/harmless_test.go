@@ -85,6 +85,10 @@ func hostile(s string) *testDocument {
 		in.Interfaces = []capture.Interface{{Name: s, Description: s, Resolution: 1e9}}
 		in.Damage = []*capture.DamageError{{Name: s, What: s, Remedy: s, Packing: s}}
 	}
+	for i := range d.incidents {
+		in := &d.incidents[i]
+		in.Message, in.Reason, in.Falsify, in.UIDs, in.Scope.Encap = s, s, s, []string{s}, []string{s, "vlan:1"}
+	}
 	d.options.Inputs = []string{s, s}
 	d.options.Name = s
 	return &d
