@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/types"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/wire"
@@ -96,6 +97,9 @@ func hasFinding(s string) (func(c *report.Connection) bool, error) {
 	}
 	if finding.LookupCapture(s) != nil {
 		return nil, fmt.Errorf("%s is about the capture as a whole, and no connection has it", s)
+	}
+	if incident.Lookup(s) != nil {
+		return nil, fmt.Errorf("%s is shown by many connections together, and no single one has it: the report names some of them, and --host and --port pick all of those hosts", s)
 	}
 	if near := nearest(s, ruleIDs()); near != "" {
 		return nil, fmt.Errorf("there is no finding %q; did you mean %q?", s, near)

@@ -227,6 +227,7 @@ func TestMistakes(t *testing.T) {
 		`any(events, .evnt == "rst")`:              "an entry of that list has no field evnt; did you mean .event?",
 		`finding("lost-final-akc")`:                `column 9: finding: there is no finding "lost-final-akc"; did you mean "lost-final-ack"?`,
 		`finding("capture-loss")`:                  "capture-loss is about the capture as a whole",
+		`finding("close-wait-leak")`:               "close-wait-leak is shown by many connections together",
 		`finding(close.reason)`:                    "finding: it wants a text in quotes",
 		`finding()`:                                "finding takes 1 arguments and 0 are given",
 		`dwell("sever", "CLOSE_WAIT") > 1`:         `the side is "sever": give "client" or "server"`,

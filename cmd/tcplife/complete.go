@@ -37,7 +37,7 @@ func (o *analyzeOptions) addCompletion(c *cobra.Command) {
 		"sort":       completeSort,
 		"filter":     completeFilter,
 		"fail-on":    fixed(failOn),
-		"finding":    fixed(failOn),
+		"finding":    fixed(append(severities(), findingCompletions()...)),
 		"profile":    nil, // a name or a file: the shell offers the files
 		"connection": completeConnection,
 		"every":      fixed([]cobra.Completion{"100ms", "1s", "10s", "1m"}),
@@ -114,7 +114,11 @@ func wordsFor(before string) []string {
 	call, comma := strings.TrimRight(before, `(, "`), strings.HasSuffix(before, ",")
 	switch name := call[strings.LastIndexFunc(call, func(r rune) bool { return !inField(r) })+1:]; {
 	case strings.HasSuffix(before, "finding("):
-		return append(severities(), ruleIDs()...)
+		words := severities()
+		for _, r := range finding.All() {
+			words = append(words, r.ID)
+		}
+		return words
 	case strings.HasSuffix(before, "dwell(") || strings.HasSuffix(before, "was("):
 		return []string{"client", "server"}
 	case comma && (name == "client" || name == "server"):
@@ -167,10 +171,16 @@ func groupCompletions() (out []cobra.Completion) {
 	return out
 }
 
-func ruleCompletions() (out []cobra.Completion) {
+// findingCompletions are the findings that a single connection may have.
+func findingCompletions() (out []cobra.Completion) {
 	for _, r := range finding.All() {
 		out = append(out, cobra.CompletionWithDesc(r.ID, r.Title))
 	}
+	return out
+}
+
+func ruleCompletions() (out []cobra.Completion) {
+	out = findingCompletions()
 	for _, r := range incident.All() {
 		out = append(out, cobra.CompletionWithDesc(r.ID, r.Title))
 	}

@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	// reading an input showed, and copying it field by field would let them drift.
 	"report": {"incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
 	// selection computes what report's fields say, and knows no format.
-	"selection": {"report", "finding", "reassembly", "wire"},
+	"selection": {"report", "incident", "finding", "reassembly", "wire"},
 	"pipeline":  {"report", "incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
