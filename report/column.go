@@ -123,16 +123,6 @@ func fieldColumns(heads, names []string) (all []Column) {
 	return all
 }
 
-// peersOf are the tools that columns ask.
-func peersOf(columns []Column) (names []string) {
-	for _, c := range columns {
-		if c.peer != nil && !slices.Contains(names, c.peer.name) {
-			names = append(names, c.peer.name)
-		}
-	}
-	return names
-}
-
 // peerColumns are all columns of some tools.
 func peerColumns(list []*peer) (all []Column) {
 	for _, p := range list {

@@ -343,7 +343,7 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 	if cfg.Source, err = r.selection.apply(ctx, cfg, in, source); err != nil {
 		return err
 	}
-	cfg.Source = r.s.startProgress(in, cfg.Source)
+	cfg.Source = r.s.startProgress(ctx, in, cfg.Source)
 	defer r.s.pause()
 	if r.inventory {
 		cfg.Contents, cfg.Rules, cfg.Incidents = true, []*finding.Rule{}, []*incident.Rule{}

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -36,12 +37,13 @@ type progress struct {
 
 // startProgress draws how far the reading of source is, and returns the source to read
 // from. Without a terminal that is the source itself.
-func (s *streams) startProgress(in *inputs, source capture.Source) capture.Source {
+func (s *streams) startProgress(ctx context.Context, in *inputs, source capture.Source) capture.Source {
 	if s.quiet || s.terminal == nil || os.Getenv("TERM") == "dumb" || !isTerminal(s.terminal) {
 		return source
 	}
 	p := newProgress(s.terminal, spoken(in.title()), totalSize(in, source), progressAfter)
 	s.progress = p
+	context.AfterFunc(ctx, func() { p.over.Store(true) })
 	return &watched{source, p}
 }
 
@@ -66,7 +68,8 @@ func newProgress(to *os.File, name string, total int64, after time.Duration) *pr
 	timer := time.AfterFunc(after, func() { close(p.delay) })
 	p.bars = mpb.New(mpb.WithOutput(to), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithRenderDelay(p.delay), mpb.WithAutoRefresh())
 	style := mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]")
-	head := decor.Name("reading "+report.ShortName(name)+" ", decor.WCSyncWidthR)
+	// An interrupt leaves ^C in the line, and the cursor behind it.
+	head := decor.Name("\rreading "+report.ShortName(name)+" ", decor.WCSyncWidthR)
 	says := decor.Any(func(decor.Statistics) string { return p.words(time.Since(p.began)) })
 	if total > 0 {
 		p.bar = p.bars.New(total, style, mpb.PrependDecorators(head), mpb.AppendDecorators(says), mpb.BarRemoveOnComplete())
@@ -91,6 +94,11 @@ func newProgress(to *os.File, name string, total int64, after time.Duration) *pr
 		close(stop)
 		p.bar.Abort(true)
 		p.bars.Wait()
+		select {
+		case <-p.delay: // it was drawn
+			fmt.Fprint(to, "\r\x1b[J")
+		default:
+		}
 	})
 	return p
 }
@@ -160,11 +168,12 @@ const recordHead = 16
 
 func (w *watched) Next(f *wire.Frame) error {
 	err := w.Source.Next(f)
-	switch err {
-	case nil:
+	var damage *capture.DamageError
+	switch {
+	case err == nil:
 		w.p.frames.Add(1)
 		w.p.octets.Add(uint64(len(f.Data)) + recordHead)
-	case io.EOF:
+	case !errors.As(err, &damage): // the end, also by an interruption
 		w.p.over.Store(true)
 	}
 	return err
