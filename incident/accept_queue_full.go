@@ -13,7 +13,7 @@ var _ = register(Rule{
 	Severity:  finding.Error,
 	RFC:       "9293 3.5, 3.8.1",
 	Folds:     []string{"accept-queue-overflow", "slow-connect", "syn-unanswered", "handshake-not-completed", "no-socket-reset", "retransmission-death", "unacknowledged-tail", "reset-provenance"},
-	Explains:  []string{"slow-connects", "service-unreachable", "host-silent"},
+	Explains:  []string{"slow-connects", "service-unreachable", "host-silent", "path-outage"},
 	Check:     checkAcceptQueueFull,
 	Meaning: `The program does not accept() as fast as connections come, and the queue of those that wait
 for it is full. The server's kernel then drops what would make one more.
@@ -165,6 +165,9 @@ func checkAcceptQueueFull(s *Sums, report func(Incident)) {
 			in.Severity = finding.Error
 		}
 		if q.alone {
+			in.Message = fmt.Sprintf("%s drops SYNs, and hardly anything else is lost: its queue of connections is full, or a filter limits new ones; of %s it %s.", k.scope(), num(q.all), listed(parts))
+			in.Message += fmt.Sprintf(" %s were established%s.", num(l.opened()), l.stepsTaken())
+			in.Confidence = finding.Possible
 			in.Reason = "SYNs were lost far more often than other segments, at this listener; a filter that limits the rate of SYNs does the same"
 		}
 		in.doubted(finding.Possible, l.gaps())

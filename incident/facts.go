@@ -59,6 +59,9 @@ type facts struct {
 	// stalled is how often the client repeated its first data before the server
 	// acknowledged any, on a connection that it had opened at the first attempt.
 	stalled uint64
+	// stall is a time in which one side's data was repeated in vain; its to is 0 if there
+	// was none.
+	stall stalled
 	// lacks is how many octets of a side's full segments did not get through, although
 	// its small ones did; unseen: they did not come as far as the tap.
 	lacks  [2]uint32
@@ -96,6 +99,10 @@ func look(c *reassembly.Conn, found []finding.Finding, name string) facts {
 		}
 		if c.Seen&reassembly.SeenRepeatData != 0 {
 			f.stalled = stalledStart(c)
+			// A receiver without room, and a queue that is full, are matters of their own.
+			if f.stalled == 0 && !f.dead && has(found, "D02", finding.Both) == nil && has(found, "D03", finding.Both) == nil {
+				f.stall = stalledIn(c)
+			}
 		}
 	}
 	for i := len(c.Events) - 1; i >= 0 && (f.heard == 0 || f.spoke == 0 && c.Ends[reassembly.Server].Bytes > 0); i-- {

@@ -146,6 +146,8 @@ type host struct {
 	// of them was asked last.
 	never                 uint32
 	neverFirst, neverLast wire.Time
+	// outages are times in which it did not answer, and did later.
+	outages *outages
 	// low and high are the lowest and highest address of the peers.
 	low, high key
 	told      *told
@@ -160,6 +162,13 @@ func hostKey(t *wire.Tuple, side reassembly.Side) key {
 }
 
 func (h *host) add(f *facts) {
+	if f.stall.to != 0 {
+		if h.outages == nil {
+			h.outages = new(outages)
+		}
+		h.outages.add(f)
+		return
+	}
 	c, d := f.c, &f.death
 	peer := hostKey(&c.Tuple, d.silent.Peer())
 	if h.silent+h.never == 0 {
@@ -215,6 +224,12 @@ func (h *host) merge(o *host) {
 	h.silent, h.gone = h.silent+o.silent, h.gone+o.gone
 	h.roles[0], h.roles[1], h.busy = h.roles[0]+o.roles[0], h.roles[1]+o.roles[1], h.busy+o.busy
 	h.own += o.own
+	if o.outages != nil {
+		if h.outages == nil {
+			h.outages = new(outages)
+		}
+		h.outages.merge(o.outages)
+	}
 	h.never += o.never
 	h.neverFirst, h.neverLast = earliest(h.neverFirst, o.neverFirst), max(h.neverLast, o.neverLast)
 	h.firstHeard, h.lastHeard = earliest(h.firstHeard, o.firstHeard), max(h.lastHeard, o.lastHeard)

@@ -163,8 +163,12 @@ func (s *Sums) talked(f *facts, at int32) {
 		s.pairs.recs[at].add(f)
 		s.pairs.notes(f, &k, at, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
 	}
-	if f.dead {
-		k := hostKey(&c.Tuple, f.death.silent)
+	if f.dead || f.stall.to != 0 {
+		silent := f.stall.silent
+		if f.dead {
+			silent = f.death.silent
+		}
+		k := hostKey(&c.Tuple, silent)
 		if i := s.hosts.at(&k); i >= 0 {
 			s.hosts.recs[i].add(f)
 		}
