@@ -78,9 +78,10 @@ func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
 	at := lastOf(c, d.silent, end)
 	if at < 0 {
 		// Where the opening was captured and nothing of that side, the capture holds one
-		// direction only.
+		// direction only. And FINs to clients that have left are everyday, above all to those
+		// on a radio.
 		d.asked = c.Start
-		return d, d.back == 0 && c.Handshake.Outcome == reassembly.HandshakeUnseen
+		return d, d.back == 0 && c.Handshake.Outcome == reassembly.HandshakeUnseen && has(found, "C06", finding.Both) == nil
 	}
 	d.heard = c.Events[at].LastAt
 	d.idle = c.Idle.Pending(d.silent.Peer())
