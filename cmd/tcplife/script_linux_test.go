@@ -59,6 +59,11 @@ func feed(ts *testscript.TestScript, neg bool, args []string) {
 	defer time.AfterFunc(patience, func() { c.Process.Kill() }).Stop()
 	ts.Check(slowly(w, b, 100))
 	drained(ts, w)
+	if len(b) == 0 {
+		// Nothing shows that the program has come as far as its signals; on a busy machine
+		// that takes a while.
+		time.Sleep(1500 * time.Millisecond)
+	}
 	switch args[3] {
 	case "none":
 		ts.Check(w.Close())
