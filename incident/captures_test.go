@@ -17,7 +17,7 @@ import (
 
 // recordings are captures of incidents made with real programs, and what the first ten
 // lines of the report must say: who, and what was done to it. They were written from what
-// was done (testdata/pcaps/incidents/README.md), before anything was reported.
+// was done (testdata/pcaps/incidents/README.md), not from the reports, though those were known by then.
 var recordings = []struct {
 	name string
 	says []string

@@ -12,8 +12,8 @@ const FarewellMax = 64
 //
 //   - both sides ended of their own accord behind them, when the last question had been
 //     answered; or
-//   - the side that resets had closed after its last words were answered, and what met
-//     the RST came because of its FIN; or
+//   - the client resets, and had closed after its last words were answered: it wanted
+//     nothing more; or
 //   - it had closed after it had answered, and what met the RST came at once upon its
 //     FIN: what an end of file triggers, not a user.
 func (c *Conn) Farewell(i int) bool {
@@ -28,7 +28,7 @@ func (c *Conn) Farewell(i int) bool {
 	if fin < 0 || fin > i {
 		return false
 	}
-	return c.unreceived(me, i) == 0 && c.answered(me, fin) || c.answered(me.Peer(), fin) && c.promptly(fin, i)
+	return me == Client && c.unreceived(me, i) == 0 && c.answered(me, fin) || c.answered(me.Peer(), fin) && c.promptly(fin, i)
 }
 
 // firstFIN returns a side's first FIN, or -1.
