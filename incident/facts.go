@@ -270,10 +270,14 @@ func (f *facts) ending() {
 // raced finds out whether the other side of a close used the connection once more,
 // after a silence: because it did not know of the close yet, or did not look. Who had the
 // last word before the silence was the closer: a side that waits for an answer is not
-// idle.
+// idle. Nor was the connection used where all that was lost is a word of goodbye: that
+// comes because of the close, or because of the same silence.
 func (f *facts) raced() {
 	c := f.c
 	cl := &c.Close
+	if cl.Reset > 0 && c.Farewell(cl.Reset-1) {
+		return
+	}
 	if !cl.HasCloser || cl.By != "fin" || c.Idle.For == 0 || c.Idle.HasSaid && c.Idle.Said != cl.Closer {
 		return
 	}
