@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -58,6 +59,8 @@ type Capture struct {
 	Stray uint64
 	// SnappedAt, BackwardsAt and StrayAt are the first such frames; 0 if there is none.
 	SnappedAt, BackwardsAt, StrayAt wire.FrameID
+	// StepBack is by how much a frame is earlier than the one before, at most.
+	StepBack time.Duration
 	// What connections show.
 	MidStream, Lossy, OneWay, Doubled, Offloaded Concerned
 	// LostOctets counts octets that were acknowledged and never captured,
@@ -249,6 +252,7 @@ func (c *Capture) Merge(o *Capture) {
 	c.Snapped, c.CutHeaders, c.Backwards, c.Dropped = c.Snapped+o.Snapped, c.CutHeaders+o.CutHeaders, c.Backwards+o.Backwards, c.Dropped+o.Dropped
 	c.LostOctets, c.DoubledFrames, c.Controlled = c.LostOctets+o.LostOctets, c.DoubledFrames+o.DoubledFrames, c.Controlled+o.Controlled
 	c.Stray += o.Stray
+	c.StepBack = max(c.StepBack, o.StepBack)
 	c.SnappedAt, c.BackwardsAt, c.StrayAt = earlier(c.SnappedAt, o.SnappedAt), earlier(c.BackwardsAt, o.BackwardsAt), earlier(c.StrayAt, o.StrayAt)
 	for _, n := range []struct{ to, from *Concerned }{{&c.MidStream, &o.MidStream}, {&c.Lossy, &o.Lossy}, {&c.OneWay, &o.OneWay},
 		{&c.Doubled, &o.Doubled}, {&c.Offloaded, &o.Offloaded}} {

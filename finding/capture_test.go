@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -92,7 +93,9 @@ func TestCaptureRules(t *testing.T) {
 		{"near miss of K03: what the other direction lacks is not known", with(only(cl, opening), missing(700)), Capture{}, []string{"one-way-capture K04 warning certain [1]"}},
 		{"K05", with(opening, doubled(3, 3)), Capture{}, []string{"doubled-frames K05 info certain [1]"}},
 		{"K05, perhaps the network's doubles", with(opening, doubled(0, 1)), Capture{}, []string{"doubled-frames K05 info possible [1]"}},
-		{"K06", with(opening, nil), Capture{Backwards: 1, BackwardsAt: 8}, []string{"time-disorder K06 warning certain [8]"}},
+		{"K06", with(opening, nil), Capture{Backwards: 1, BackwardsAt: 8, StepBack: time.Millisecond}, []string{"time-disorder K06 warning certain [8]"}},
+		{"K06, two processors", with(opening, nil), Capture{Backwards: 3, BackwardsAt: 8, StepBack: 100 * time.Microsecond}, []string{"time-disorder K06 info certain [8]"}},
+		{"K06, two processors and a stray time", with(opening, nil), Capture{Backwards: 3, BackwardsAt: 8, StepBack: 100 * time.Microsecond, Stray: 1, StrayAt: 3}, []string{"time-disorder K06 warning certain [3 8]"}},
 		{"K06, a stray time", with(opening, nil), Capture{Stray: 1, StrayAt: 3}, []string{"time-disorder K06 warning certain [3]"}},
 		{"K07", with(after(seg{ms: 30, from: cl, flags: push, seq: 101, len: 201, ack: 201}), mss), Capture{}, []string{"segment-offload K07 info likely [7]"}},
 		{"near miss of K07: the size that is allowed", with(after(seg{ms: 30, from: cl, flags: push, seq: 101, len: 200, ack: 201}), mss), Capture{}, nil},

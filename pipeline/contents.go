@@ -16,9 +16,6 @@ type contents struct {
 // count takes note of a frame, before the reader counts it.
 func (c *contents) count(in *report.Input, f *wire.Frame) {
 	in.Octets += uint64(f.Length)
-	if in.Frames > 0 && f.At < in.Previous {
-		in.StepBack = max(in.StepBack, in.Previous.Sub(f.At))
-	}
 	// Interfaces take turns, but few captures have more than two kinds of them.
 	at := slices.IndexFunc(in.Links, func(l report.LinkCount) bool { return l.Link == f.Link })
 	if at < 0 {

@@ -180,6 +180,7 @@ func (r *reader) count(f *wire.Frame) *report.Input {
 		if in.Backwards++; in.Backwards == 1 {
 			in.BackwardsAt = f.ID
 		}
+		in.StepBack = max(in.StepBack, in.Previous.Sub(f.At))
 		in.First = min(in.First, f.At)
 	}
 	in.Last = max(in.Last, f.At)

@@ -305,7 +305,7 @@ func documents() []testDocument {
 		Passed:     map[uint32]uint64{5: 2, 0xbad: 1, 10: 4},
 		Damage: []*capture.DamageError{{Name: "b \"\xff\".pcapng", Frame: 2013, Offset: 9_876_000, What: "block of 96 octets cut off after 40",
 			Remedy: "copy the file again"}}},
-		Segments: 1500, First: testStart.Add(3 * time.Second), Last: testStart.Add(21 * time.Minute), Backwards: 1, Snapped: 40,
+		Segments: 1500, First: testStart.Add(3 * time.Second), Last: testStart.Add(21 * time.Minute), Backwards: 1, StepBack: 1500 * time.Microsecond, Snapped: 40,
 		BackwardsAt: wire.NewFrameID(1, 7), SnappedAt: wire.NewFrameID(1, 3)}
 	for i := range bad.Skipped {
 		bad.Skipped[i] = uint64(i * 10)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"testing"
-	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -21,9 +20,6 @@ func contentsOf(d *testDocument, s *Summary) {
 		in.Octets, in.TCPOctets = in.Frames*100, in.Segments*90
 		if in.Frames > 0 {
 			in.Links = []LinkCount{{wire.LinkEthernet, in.Frames - 1}, {147, 1}}
-		}
-		if in.Backwards > 0 {
-			in.StepBack = 1500 * time.Microsecond
 		}
 	}
 	for i := range maxEncapsListed + 10 {

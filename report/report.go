@@ -257,9 +257,10 @@ type Input struct {
 	// First and Last are the earliest and the latest frame's time; valid when
 	// Frames is not 0. Backwards counts frames earlier than the one before.
 	First, Last wire.Time
-	// BackwardsAt is the first of them.
+	// BackwardsAt is the first of them, StepBack by how much they are at most.
 	Backwards   uint64
 	BackwardsAt wire.FrameID
+	StepBack    time.Duration
 	// Previous is the last frame's time, whatever came before.
 	Previous wire.Time
 	// Snapped counts frames captured shorter than they were on the wire; SnappedAt is
@@ -273,8 +274,6 @@ type Input struct {
 	Octets, TCPOctets uint64
 	// Links counts frames by link type, in the order of their appearance.
 	Links []LinkCount
-	// StepBack is the most that a frame is earlier than the one before.
-	StepBack time.Duration
 }
 
 // LinkCount counts the frames of one link type.

@@ -364,6 +364,7 @@ func (s *Summary) CaptureFindings() []finding.CaptureFinding {
 		if in.Backwards > 0 && c.BackwardsAt == 0 {
 			c.BackwardsAt = in.BackwardsAt
 		}
+		c.StepBack = max(c.StepBack, in.StepBack)
 		if c.Stray += in.Stray; in.Stray > 0 && c.StrayAt == 0 {
 			c.StrayAt = wire.NewFrameID(i, in.StrayAt.Number())
 		}
