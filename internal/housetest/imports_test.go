@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 	"internal/tally": {},
 	// It times programs.
 	"internal/rivals": {},
+	// It has tests only.
+	"internal/everyday": {},
 	// Tests import it for its effect.
 	"internal/property": {},
 }
