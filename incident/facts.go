@@ -271,11 +271,12 @@ func (f *facts) ending() {
 // after a silence: because it did not know of the close yet, or did not look. Who had the
 // last word before the silence was the closer: a side that waits for an answer is not
 // idle. Nor was the connection used where all that was lost is a word of goodbye: that
-// comes because of the close, or because of the same silence.
+// comes because of the close, or because of the same silence. Who is short of words alone
+// may have asked for something: who said goodbye closes too, or as the closer said it.
 func (f *facts) raced() {
 	c := f.c
 	cl := &c.Close
-	if cl.Reset > 0 && c.Farewell(cl.Reset-1) {
+	if i := cl.Reset - 1; i >= 0 && c.Farewell(i) && (c.Ends[cl.Closer.Peer()].HasFIN || c.Notified(i)) {
 		return
 	}
 	if !cl.HasCloser || cl.By != "fin" || c.Idle.For == 0 || c.Idle.HasSaid && c.Idle.Said != cl.Closer {

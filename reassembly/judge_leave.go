@@ -10,6 +10,8 @@ const FarewellMax = 64
 // Farewell reports whether what the RST with index i cost was only words of goodbye: on
 // neither side more was lost than those are long, and either
 //
+//   - they were the last that both sides said, of one length, when the last question had
+//     been answered; or
 //   - both sides ended of their own accord behind them, when the last question had been
 //     answered; or
 //   - the client resets, and had closed after its last words were answered: it wanted
@@ -20,6 +22,9 @@ func (c *Conn) Farewell(i int) bool {
 	me := c.Events[i].From
 	if c.unreceived(me, i) > FarewellMax || c.unreceived(me.Peer(), i) > FarewellMax {
 		return false
+	}
+	if c.Notified(i) {
+		return true
 	}
 	if c.unprompted() {
 		return c.lastWords(Client, i+1) >= 0 && c.answered(Client, i)
@@ -43,6 +48,20 @@ func (c *Conn) end(s Side) int {
 		return fin
 	}
 	return c.next(0, func(e *Event) bool { return e.From == s && e.Kind == KindRST && e.Flags&wire.ACK != 0 && genuine(e) })
+}
+
+// Notified reports whether the last that both sides said before event i was a goodbye
+// that both say alike, and what they said before it was answered: TLS's close_notify is
+// as long on both sides of a connection, whatever the cipher. That needs no measure of
+// time: a busy program says it late, and one that keeps connections when it puts them away.
+func (c *Conn) Notified(i int) bool {
+	mine, asked := c.lastTwo(Client, i)
+	yours, answer := c.lastTwo(Server, i)
+	if asked < 0 || answer < 0 {
+		return false
+	}
+	m, y, a := &c.Events[mine], &c.Events[yours], &c.Events[answer]
+	return m.Count == 1 && y.Count == 1 && m.Len == y.Len && m.Len <= FarewellMax && a.Flags&wire.ACK != 0 && !a.Ack.Before(c.Events[asked].End)
 }
 
 // unprompted reports whether both sides ended for themselves, one at least by a FIN, and
@@ -79,12 +98,7 @@ func (c *Conn) answered(s Side, i int) bool {
 // to say goodbye: a segment as short as one, that was not all that it said, and behind
 // which it ended before an answer could come. -1: there is none.
 func (c *Conn) lastWords(s Side, i int) int {
-	words, before := -1, -1
-	for j := range c.Events[:i] {
-		if e := &c.Events[j]; e.From == s && genuine(e) && e.Len > 0 && (e.Kind == KindData || e.Kind == KindFIN) && e.Marks&MarkRepeat == 0 {
-			words, before = j, words
-		}
-	}
+	words, before := c.lastTwo(s, i)
 	if before < 0 {
 		return words
 	}
@@ -93,6 +107,18 @@ func (c *Conn) lastWords(s Side, i int) int {
 		return before
 	}
 	return words
+}
+
+// lastTwo returns the last data that a side sent before event i, its FIN's too, and what
+// it sent before that; -1 for none.
+func (c *Conn) lastTwo(s Side, i int) (words, before int) {
+	words, before = -1, -1
+	for j := range c.Events[:i] {
+		if e := &c.Events[j]; e.From == s && genuine(e) && e.Len > 0 && (e.Kind == KindData || e.Kind == KindFIN) && e.Marks&MarkRepeat == 0 {
+			words, before = j, words
+		}
+	}
+	return words, before
 }
 
 // tookLeave reports whether the RST that ended the connection cost nobody any data: one
