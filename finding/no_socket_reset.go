@@ -104,6 +104,13 @@ func (r *reset) forgot(c *reassembly.Conn) bool {
 	if r.origin != reply || !genuine(r.event) || finBefore(c, r.from, r.at) >= 0 || r.gone(c) || afterNext(c, r.at) {
 		return false
 	}
+	// What one processor sends may overtake what another one does: who sends a FIN had the
+	// connection, and closed it.
+	if next(c, r.at+1, func(e *reassembly.Event) bool {
+		return e.From == r.from && genuine(e) && e.Kind == reassembly.KindFIN && e.At.Sub(r.event.At) <= reassembly.Overtaking
+	}) >= 0 {
+		return false
+	}
 	t := &c.Events[r.trigger]
 	if t.Kind == reassembly.KindSYN || t.Kind == reassembly.KindSYNACK || !genuine(t) {
 		return false
