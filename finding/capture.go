@@ -117,10 +117,12 @@ type Trace struct {
 	// it must have been there. Each has the stronger case beside it: both sides sent,
 	// and one of them data; the side that was captured acknowledges ever more.
 	MidStream, MidStreamSure, OneWay, OneWaySure bool
-	// Lost is the first frame that acknowledges what was never captured, LostOctets
-	// how much data there is of that; 0 where it was a SYN-ACK.
+	// Lost is the first frame that acknowledges what was never captured, or not until it
+	// came again; LostOctets how much data there is of that, 0 where it was a SYN-ACK.
+	// LostSure: a longer capture could not show otherwise.
 	Lost       wire.FrameID
 	LostOctets uint64
+	LostSure   bool
 	// Offload is the first frame that is longer than its receiver takes segments.
 	Offload wire.FrameID
 	// Control: it has SYN, FIN or RST, and nothing else.
@@ -144,20 +146,50 @@ func TraceOf(c *reassembly.Conn) Trace {
 	if t.OneWay {
 		t.OneWaySure = advances(c)
 	}
+	ahead := -1
+	if t.LostOctets > 0 || c.Seen&reassembly.SeenAckUnseen != 0 {
+		ahead = next(c, 0, func(e *reassembly.Event) bool { return e.Marks.Has(reassembly.MarkAckUnseen) })
+	}
+	if t.LostOctets == 0 && ahead >= 0 {
+		t.LostOctets = cameAgain(c, ahead)
+	}
 	if t.LostOctets > 0 {
-		t.Lost = t.First
-		if i := next(c, 0, func(e *reassembly.Event) bool { return e.Marks.Has(reassembly.MarkAckUnseen) }); i >= 0 {
-			t.Lost = c.Events[i].Frame
+		t.Lost, t.LostSure = t.First, !t.MidStream
+		if ahead >= 0 {
+			t.Lost = c.Events[ahead].Frame
+			// Until then the acknowledgment may merely have overtaken the data.
+			t.LostSure = t.LostSure && c.Until.Sub(c.Events[ahead].At) > reassembly.Overtaking
 		}
 		t.Control = t.Data == 0 && next(c, 0, func(e *reassembly.Event) bool { return e.Flags&(wire.SYN|wire.FIN|wire.RST) == 0 }) < 0
 	}
 	if i := unseenSYNACK(c); t.Lost == 0 && i >= 0 {
-		t.Lost = c.Events[i].Frame
+		t.Lost, t.LostSure = c.Events[i].Frame, !t.MidStream
 	}
 	if t.Data > 0 {
 		t.Offload = oversized(c)
 	}
 	return t
+}
+
+// cameAgain returns how much event i acknowledges of what the capture does not hold
+// before it, and holds behind it so late that this is a repetition: its acknowledgment was
+// lost, and the capture lacks the first copy.
+func cameAgain(c *reassembly.Conn, i int) uint64 {
+	ack := &c.Events[i]
+	var end wire.Seq
+	known := false
+	for j := range c.Events[:i] {
+		if e := &c.Events[j]; e.From != ack.From && genuine(e) && e.Kind != reassembly.KindRST && (!known || e.End.After(end)) {
+			end, known = e.End, true
+		}
+	}
+	again := next(c, i+1, func(e *reassembly.Event) bool {
+		return e.From != ack.From && genuine(e) && consumes(e) && !e.End.Before(ack.Ack)
+	})
+	if !known || again < 0 || !ack.Ack.After(end) || c.Events[again].Seq.After(end) || c.Events[again].At.Sub(ack.At) <= reassembly.Overtaking {
+		return 0
+	}
+	return uint64(ack.Ack.Sub(end))
 }
 
 // unseenSYNACK returns the client's first segment that acknowledges a SYN-ACK which the
@@ -232,7 +264,7 @@ func (c *Capture) Add(t *Trace) {
 	case t.Lost != 0:
 		// With one direction only there is no telling what of the other is lacking.
 		// Of a connection that began before, what is acknowledged first may be older.
-		c.Lossy.add(t.Lost, !t.MidStream)
+		c.Lossy.add(t.Lost, t.LostSure)
 		c.LostOctets += t.LostOctets
 	}
 	if t.Doubled > 0 {

@@ -53,7 +53,7 @@ func checkCaptureLoss(c *Capture) (f CaptureFinding, ok bool) {
 		f.Reason = "the receiver had what it acknowledged, and the capture says so itself"
 	}
 	if n.Sure == 0 && c.Dropped == 0 {
-		f.Confidence, f.Reason = Likely, "the connections began before the capture, so what they acknowledge may be older"
+		f.Confidence, f.Reason = Likely, "the connections began before the capture, so what they acknowledge may be older; or they end with it, and what is missing may follow"
 	}
 	return f, true
 }

@@ -337,8 +337,10 @@ func (l *lostAck) pending(report func(Finding)) {
 	if c.Ended != reassembly.EndedInput || left > pendingTime || answered || l.crossed {
 		return
 	}
+	// Likely, not certain, although it says no more than the capture shows: a longer one
+	// would take it back, as a rule.
 	report(Finding{
-		Catalogue: "C05d", Severity: Info, Confidence: Certain, Endpoint: Endpoint(l.side),
+		Catalogue: "C05d", Severity: Info, Confidence: Likely, Endpoint: Endpoint(l.side),
 		Frames: frames(c, l.fin),
 		Message: fmt.Sprintf("The capture ends %s after the %s's FIN, before its ACK was seen: whether the close was completed is unknown, nothing is known to be lost.",
 			span(left), l.side),

@@ -74,11 +74,11 @@ func checkResetShare(s *Sums, report func(Incident)) {
 		}
 		wasted := uint64(l.wasted[0]) + uint64(l.wasted[1])
 		in := Incident{
-			key: k, Catalogue: "G03", Severity: finding.Info, Confidence: finding.Certain, Count: reset, First: l.firstOK, Last: l.heard,
+			key: k, Catalogue: "G03", Severity: finding.Info, Confidence: finding.Likely, Count: reset, First: l.firstOK, Last: l.heard,
 			Message: fmt.Sprintf("%s of %s connections of %s that ended did so by RST (%s): %s.",
 				num(reset), num(ended), k.scope(), percent(reset, ended), strings.Join(parts, ", ")),
 			Falsify: "FINs of the same connections that the capture lacks.",
-			Reason:  "the RSTs are in the capture; their classes are read from their form",
+			Reason:  "the RSTs are in the capture, and their classes are read from their form; their share is that up to its end",
 			tolds:   []*told{l.told},
 		}
 		if wasted == 0 {

@@ -65,15 +65,15 @@ func checkShortConnections(s *Sums, report func(Incident)) {
 		}
 		most, from := busiestSecond(times)
 		in := Incident{
-			key: k, Catalogue: "G02", Severity: finding.Info, Confidence: finding.Certain, Count: uint64(p.opened), First: p.first, Last: p.last,
+			key: k, Catalogue: "G02", Severity: finding.Info, Confidence: finding.Likely, Count: uint64(p.opened), First: p.first, Last: p.last,
 			Message: fmt.Sprintf("%s opened %s connections to %s in %s; with keep-alive of 5, 15 and 60 s, %s, %s and %s of them would have remained.",
 				k.scope().Client, num(p.opened), k.listener().scope(), span(p.last.Sub(p.first)), num(remain[0]), num(remain[1]), num(remain[2])),
 			Falsify: "A protocol that needs a connection for each request.",
-			Reason:  "counted from the times between each end and the next start",
+			Reason:  "counted from the times between each end and the next start, up to the capture's end: what comes then may need more at a time",
 		}
 		in.Message += fmt.Sprintf(" They were open for %s on average, up to %s began within a second (at %s).", span(time.Duration(p.lived/over)), num(most), clock(from))
 		if w := times.width(); w > time.Millisecond {
-			in.Confidence, in.Reason = finding.Likely, "counted from the times between each end and the next start, which are known to "+span(w)
+			in.Reason = "counted from the times between each end and the next start, which are known to " + span(w)
 		}
 		in.show(&p.some)
 		report(in)
