@@ -28,7 +28,8 @@ func (l *life) plain(s *wire.Segment, from reassembly.Side, p *pools) bool {
 		s.At >= z.expireAt || s.At >= z.last.Add(zeekIdles[z.idle]):
 		return false
 	}
-	if w := l.stream(p); w.streams == 1 && (w.bits&bit == 0 || !w.several) {
+	// A SYN-ACK that opens a stream leaves the other side's numbers to be learnt.
+	if w := l.stream(p); !w.known[0] || !w.known[1] || w.streams == 1 && (w.bits&bit == 0 || !w.several) {
 		return false
 	}
 	if l.tcptrace.connections == 0 || s.At.Sub(l.tcptrace.last) > tcptraceIdle {

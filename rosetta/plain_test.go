@@ -72,3 +72,36 @@ func TestPlainIsTheSame(t *testing.T) {
 		t.Errorf("only %d segments went the short way", taken)
 	}
 }
+
+// A SYN out of turn opens another stream, whose numbers the next segments tell: also
+// those that are plain otherwise.
+func TestPlainAfterSYN(t *testing.T) {
+	var short, long life
+	var pools pools
+	short.tuple, long.tuple = ports{40000, 80}, ports{40000, 80}
+	at := wire.Time(1_700_000_000_000_000_000)
+	for i, x := range []struct {
+		from     reassembly.Side
+		flags    wire.Flags
+		seq, ack wire.Seq
+		len      uint32
+		window   uint16
+	}{
+		{0, wire.SYN, 1000, 0, 0, 500}, {1, wire.SYN | wire.ACK, 5000, 1001, 0, 500}, {0, wire.ACK, 1001, 5001, 0, 500},
+		{1, wire.ACK, 5001, 1001, 10, 500}, {0, wire.SYN | wire.ACK, 1001, 5011, 0, 0}, {0, wire.ACK, 1002, 5011, 0, 500},
+		{1, wire.ACK, 5011, 1002, 10, 500}, {1, wire.SYN, 5010, 1002, 0, 0}, {0, wire.ACK, 1002, 5021, 0, 500},
+	} {
+		if at = at.Add(time.Millisecond); i == 4 {
+			at = at.Add(301 * time.Second)
+		}
+		s := wire.Segment{At: at, Window: x.window, Flags: x.flags, Seq: x.seq, Ack: x.ack, Len: x.len}
+		seg := ofSegment(&s, x.from)
+		long.see(&seg, &pools)
+		if !short.plain(&s, x.from, &pools) {
+			short.see(&seg, &pools)
+		}
+		if short.wireshark != long.wireshark {
+			t.Fatalf("segment %d: %+v, want %+v", i, short.wireshark, long.wireshark)
+		}
+	}
+}
