@@ -250,16 +250,19 @@ func (c *chronicle) from(p point) wire.Time { return wire.Time(p.at << c.shift) 
 func (c *chronicle) to(p point) wire.Time   { return wire.Time((p.at+1)<<c.shift - 1) }
 
 // moments calls do for each interval in which something happened, with its first and
-// last instant and what happened by kind.
+// last instant and what happened by kind. The counts are do's until it returns: they
+// escape, and there are as many intervals as connections.
 func (c *chronicle) moments(do func(from, to wire.Time, n *[kinds]uint32)) {
+	n := new([kinds]uint32)
 	for i := 0; i < len(c.points); {
-		var n [kinds]uint32
 		j := i
 		for ; j < len(c.points) && c.points[j].at == c.points[i].at; j++ {
 			n[c.points[j].what] += c.points[j].n
 		}
-		do(c.from(c.points[i]), c.to(c.points[i]), &n)
-		i = j
+		do(c.from(c.points[i]), c.to(c.points[i]), n)
+		for ; i < j; i++ {
+			n[c.points[i].what] = 0
+		}
 	}
 }
 
