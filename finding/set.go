@@ -1,7 +1,6 @@
 package finding
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/tcplife/tcplife/reassembly"
@@ -61,11 +60,6 @@ func (s *Set) Check(c *reassembly.Conn) []Finding {
 		return nil
 	}
 	found := slices.Clone(s.found)
-	slices.SortStableFunc(found, func(a, b Finding) int {
-		if a.Severity != b.Severity {
-			return cmp.Compare(b.Severity, a.Severity)
-		}
-		return cmp.Or(cmp.Compare(a.Frames[0], b.Frames[0]), cmp.Compare(a.Rule.ID, b.Rule.ID))
-	})
+	sortFindings(found)
 	return found
 }

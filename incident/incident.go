@@ -159,6 +159,20 @@ func (s *Sums) Incidents(rules []*Rule, layers func(wire.EncapID) []string) []In
 
 // compareIncidents orders incidents: the gravest first, and among equals what is about the
 // capture before what was counted in it.
+// Grade returns the incidents that are told, as grave as the user has them, and in that
+// order. Nil grades tell all.
+func Grade(all []Incident, g *finding.Grades) []Incident {
+	if g == nil {
+		return all
+	}
+	all = slices.DeleteFunc(all, func(in Incident) bool { return !g.Told(in.Rule.ID) })
+	for i := range all {
+		all[i].Severity = g.Of(all[i].Rule.ID, all[i].Severity)
+	}
+	slices.SortStableFunc(all, compareIncidents)
+	return all
+}
+
 func compareIncidents(a, b Incident) int {
 	about := func(in *Incident) int {
 		if strings.HasPrefix(in.Catalogue, "K") {

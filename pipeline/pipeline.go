@@ -43,6 +43,8 @@ type Config struct {
 	// Incidents are the rules for what many connections show together; nil stands for
 	// all.
 	Incidents []*incident.Rule
+	// Grades, if set, says which findings and incidents are told, and how grave they are.
+	Grades *finding.Grades
 	// Select, if set, is called once for each worker and returns what says which
 	// connections are reported; the others have a number too, and count only for what
 	// is said of the capture as a whole. Selection says the same in words.
@@ -181,7 +183,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 			sums.Merge(w.sums)
 			w.sums = nil
 		}
-		m.summary.Incidents = m.picked.concerned(sums.Incidents(cfg.incidentRules(), r.layers))
+		m.summary.Incidents = m.picked.concerned(incident.Grade(sums.Incidents(cfg.incidentRules(), r.layers), cfg.Grades))
 		m.summary.Limits.Incidents = sums.Limits()
 	}
 	if m.err != nil {

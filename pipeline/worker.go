@@ -188,6 +188,9 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 		// Also what nobody asked for: what many connections show is seen on all of them.
 		w.sums.Add(c, v.Findings, v.UID)
 	}
+	if g := w.cfg.Grades; g != nil {
+		v.Findings = g.Apply(v.Findings)
+	}
 	w.digest = report.NewDigest(v)
 	picked, then := w.pick(v)
 	switch {

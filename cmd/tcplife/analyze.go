@@ -36,6 +36,7 @@ type analyzeOptions struct {
 	selection            selectionOptions
 	layout               layoutOptions
 	census               censusOptions
+	grade                gradeOptions
 	screen               screenOptions
 	// tuple are the lives of the tuple that is drawn, once they are known.
 	tuple    []chosen
@@ -57,6 +58,7 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.each, "each", false, "every file is a capture of its own, with a report of its own")
 	f.BoolVar(&o.inventory, "inventory", false, "say what the captures hold (formats, link types, share of TCP, order, losses) and nothing of single connections; as text or json")
 	o.census.addFlags(f)
+	o.grade.addFlags(f)
 	f.StringVar(&o.failOn, "fail-on", "", "exit with 1 if there is a finding of this `severity` or above (info, warning, error), or with this ID")
 	f.StringVar(&o.name, "name", "", "the capture's `name` in the report (default: the argument, or the first of several files)")
 	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs or tunnels are one connection")
@@ -251,6 +253,9 @@ func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) err
 	if r.profile, r.networks, err = hosts(o.profiles, o.settings.profiles); err != nil {
 		return err
 	}
+	if r.grades, err = o.grade.grades(); err != nil {
+		return err
+	}
 	parts := []*inputs{all}
 	if o.each {
 		parts = all.each()
@@ -290,6 +295,8 @@ type reporting struct {
 	// profile and networks are the hosts' timers.
 	profile  reassembly.Profile
 	networks []reassembly.Network
+	// grades say which findings are told; nil for all.
+	grades *finding.Grades
 	// stop ends the reading of the present source.
 	stop func()
 	// How it went so far.
@@ -338,7 +345,7 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 	}
 	cfg := &pipeline.Config{
 		Name: name, Unread: in.unread, Jobs: r.jobs, MergeEncap: r.mergeEncap, Profile: r.profile, Networks: r.networks, Format: format, Output: r.out,
-		Report: opts,
+		Report: opts, Grades: r.grades,
 	}
 	if cfg.Source, err = r.selection.apply(ctx, cfg, in, source); err != nil {
 		return err
