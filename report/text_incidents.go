@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,7 +106,7 @@ func (p *printer) incidents() {
 		if f := foldList(in.Folds); f != "" {
 			p.prose(blanks(13)+"Belongs to it: ", blanks(15), f+".")
 		}
-		p.prose(blanks(11)+"What to do: ", blanks(13), opening(in.Rule.Advice)+" More: tcplife explain "+in.Rule.ID)
+		p.prose(blanks(11)+"What to do: ", blanks(13), opening(aimed(in.Rule.Advice, in.Catalogue))+" More: tcplife explain "+in.Rule.ID)
 	}
 }
 
@@ -116,4 +117,24 @@ func foldList(folds []incident.Fold) string {
 		words = append(words, f.ID+hard+number(f.Count))
 	}
 	return strings.Join(words, ", ")
+}
+
+// numbered is where advice turns to one or several variants, by their catalogue numbers.
+var numbered = regexp.MustCompile(`(?:^|[.;]\s)((?:[A-Z]\d\d[a-z]?(?:, )?)+): `)
+
+// aimed leaves out of advice what it says of other variants than the one with a catalogue
+// number, if it says something of that one.
+func aimed(advice, catalogue string) string {
+	at := numbered.FindAllStringSubmatchIndex(advice, -1)
+	for i, m := range at {
+		if !slices.Contains(strings.Split(advice[m[2]:m[3]], ", "), catalogue) {
+			continue
+		}
+		end := len(advice)
+		if i+1 < len(at) {
+			end = at[i+1][2]
+		}
+		return advice[:at[0][2]] + capital(strings.TrimSpace(advice[m[1]:end]))
+	}
+	return advice
 }
