@@ -9,6 +9,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "fin-answered-by-reset",
+	Example:   "fin-answered-by-reset-prompt.pcap",
 	Catalogue: []string{"C05c", "C15", "W11"},
 	Title:     "The second FIN was answered by RST",
 	Severity:  Warning,

@@ -86,8 +86,25 @@ type Rule struct {
 	// what it is, what on the wire shows it, what else could look like it, what to
 	// do. Settings names the host's knobs with their defaults.
 	Meaning, Signature, Alternatives, Advice, Settings string
+	// Example is a capture of testdata/pcaps that shows it; see Shown.
+	Example string
 	// Triggers selects the rule: it runs on connections with any of these bits.
 	Triggers reassembly.Seen
 	// Check reports what it finds. It is pure: it reads only c.
 	Check func(c *reassembly.Conn, report func(Finding))
+}
+
+// NoExample stands in Rule.Example where no capture of the repository shows it.
+const NoExample = "-"
+
+// Shown returns the capture of the repository that shows the finding, by its name there:
+// the one that Example names, or that has the rule's ID; empty if there is none.
+func (r *Rule) Shown() string {
+	switch r.Example {
+	case NoExample:
+		return ""
+	case "":
+		return "testdata/pcaps/" + r.ID + ".pcap"
+	}
+	return "testdata/pcaps/" + r.Example
 }

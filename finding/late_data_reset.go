@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "late-data-reset",
+	Example:   "late-data-reset-data.pcap",
 	Catalogue: []string{"C13", "C14"},
 	Title:     "A side that had closed reset the connection",
 	Severity:  Warning,

@@ -43,6 +43,9 @@ catalogue number names the variant.
 				fmt.Fprintf(&b, "\n### %s\n\n%s\n", p.head, p.text)
 			}
 		}
+		if shown := r.Shown(); shown != "" {
+			fmt.Fprintf(&b, "\n### Example\n\n    tcplife analyze %s\n", shown)
+		}
 	}
 	b.WriteString(f.Chapters)
 	writeCaptureRules(&b)

@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "reset-provenance",
+	Example:   "reset-provenance-abort.pcap",
 	Catalogue: []string{"R01"},
 	Title:     "Where a RST comes from",
 	Severity:  Info,

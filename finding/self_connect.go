@@ -6,6 +6,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "self-connect",
+	Example:   NoExample,
 	Catalogue: []string{"H16"},
 	Title:     "A socket connected to itself",
 	Severity:  Warning,

@@ -8,6 +8,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "accept-queue-full",
+	Example:   "incidents/backlog-never-accepted.pcap",
 	Catalogue: []string{"H06", "H07", "H08"},
 	Title:     "A listener whose queue of connections is full",
 	Severity:  finding.Error,

@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "close-wait-leak",
+	Example:   "incidents/close-wait-leak.pcap",
 	Catalogue: []string{"C08", "G07"},
 	Title:     "A program does not close its connections: CLOSE_WAIT grows",
 	Severity:  finding.Error,

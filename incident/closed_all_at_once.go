@@ -12,6 +12,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "closed-all-at-once",
+	Example:   "incidents/kill-of-busy-server.pcap",
 	Catalogue: []string{"C20", "G10"},
 	Title:     "A host ended all its connections at once",
 	Severity:  finding.Error,

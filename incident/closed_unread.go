@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "closed-unread",
+	Example:   "incidents/upload-left-unread.pcap",
 	Catalogue: []string{"C12", "C13"},
 	Title:     "Connections are closed while the other side still sends",
 	Severity:  finding.Warning,

@@ -11,6 +11,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "host-silent",
+	Example:   "incidents/server-vanishes.pcap",
 	Catalogue: []string{"C19", "D10", "G10"},
 	Title:     "A host fell silent, or came back without its connections",
 	Severity:  finding.Error,

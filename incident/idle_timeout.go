@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "idle-timeout",
+	Example:   "incidents/firewall-drops-idle.pcap",
 	Catalogue: []string{"D07", "D08", "G09"},
 	Title:     "Connections die when they have been idle",
 	Severity:  finding.Error,

@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "keepalive-race",
+	Example:   "incidents/keepalive-race.pcap",
 	Catalogue: []string{"C13", "D09"},
 	Title:     "Requests run into the other side's idle timeout",
 	Severity:  finding.Error,

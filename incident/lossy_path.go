@@ -11,6 +11,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "lossy-path",
+	Example:   "incidents/last-acks-lost.pcap",
 	Catalogue: []string{"C05a", "C05b"},
 	Title:     "Last ACKs are lost in one direction",
 	Severity:  finding.Warning,

@@ -45,6 +45,9 @@ begins with them. ` + "`--fail-on`" + ` heeds them as it does those on connectio
 		for _, p := range []struct{ head, text string }{{"What else it could be", r.Alternatives}, {"What to do", r.Advice}, {"Settings", r.Settings}} {
 			fmt.Fprintf(&b, "\n### %s\n\n%s\n", p.head, p.text)
 		}
+		if shown := r.Shown(); shown != "" {
+			fmt.Fprintf(&b, "\n### Example\n\n    tcplife analyze %s\n", shown)
+		}
 		if len(r.Folds) > 0 {
 			fmt.Fprintf(&b, "\nFindings that fold into it: %s.\n", links(r.Folds))
 		}

@@ -11,6 +11,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "port-exhaustion",
+	Example:   "incidents/ports-run-out.pcap",
 	Catalogue: []string{"G08", "W07"},
 	Title:     "A client runs short of ports towards one listener",
 	Severity:  finding.Error,

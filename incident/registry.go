@@ -25,12 +25,23 @@ type Rule struct {
 	// is, what in the capture shows it, what else could look like it, what to do.
 	// Settings names the hosts' knobs with their defaults.
 	Meaning, Signature, Alternatives, Advice, Settings string
+	// Example is a capture of testdata/pcaps that shows it; empty if none does.
+	Example string
 	// Folds are the IDs of the findings on single connections that it explains,
 	// Explains those of the incidents in its scope, some with a catalogue number behind
 	// a slash.
 	Folds, Explains []string
 	// Check reports what it finds. It is pure: it reads only s, which is settled.
 	Check func(s *Sums, report func(Incident))
+}
+
+// Shown returns the capture of the repository that shows the incident, by its name there;
+// empty if there is none.
+func (r *Rule) Shown() string {
+	if r.Example == "" {
+		return ""
+	}
+	return "testdata/pcaps/" + r.Example
 }
 
 var rules []*Rule

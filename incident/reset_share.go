@@ -12,6 +12,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "reset-share",
+	Example:   "incidents/firewall-resets-idle.pcap",
 	Catalogue: []string{"G03"},
 	Title:     "Many connections of a listener end by RST",
 	Severity:  finding.Info,

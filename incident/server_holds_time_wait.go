@@ -11,6 +11,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "server-holds-time-wait",
+	Example:   "time-wait.pcap.gz",
 	Catalogue: []string{"G05", "W09"},
 	Title:     "The server closes first and holds TIME_WAIT",
 	Severity:  finding.Info,

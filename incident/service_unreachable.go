@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "service-unreachable",
+	Example:   "incidents/server-down-for-a-while.pcap",
 	Catalogue: []string{"G04", "H02", "H03", "H04"},
 	Title:     "A service cannot be reached",
 	Severity:  finding.Error,

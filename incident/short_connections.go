@@ -10,6 +10,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "short-connections",
+	Example:   "incidents/ports-run-out.pcap",
 	Catalogue: []string{"G02"},
 	Title:     "Short connections where keep-alive would serve",
 	Severity:  finding.Info,

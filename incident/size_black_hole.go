@@ -9,6 +9,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "size-black-hole",
+	Example:   "incidents/small-mtu-without-icmp.pcap",
 	Catalogue: []string{"H23"},
 	Title:     "Large segments do not get through on a path",
 	Severity:  finding.Error,

@@ -9,6 +9,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "stuck-closes",
+	Example:   "incidents/stale-pool.pcap",
 	Catalogue: []string{"C06", "C07", "C09", "C10"},
 	Title:     "Closes that get stuck",
 	Severity:  finding.Warning,

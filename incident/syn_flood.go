@@ -9,6 +9,7 @@ import (
 
 var _ = register(Rule{
 	ID:        "syn-flood",
+	Example:   "incidents/syn-flood.pcap",
 	Catalogue: []string{"H11"},
 	Title:     "SYNs that nobody completes",
 	Severity:  finding.Error,

@@ -154,7 +154,15 @@ func explainRule(w io.Writer, r *finding.Rule) {
 	}
 	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(r.Catalogue, " ")+", RFC "+r.RFC, "", explainWidth))
 	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What else it could be", r.Alternatives},
-		{"What to do", r.Advice}, {"Settings", r.Settings}})
+		{"What to do", r.Advice}, {"Settings", r.Settings}, {"An example, in tcplife's repository", example(r.Shown())}})
+}
+
+// example is the command that shows a capture; empty if there is none.
+func example(capture string) string {
+	if capture == "" {
+		return ""
+	}
+	return "tcplife analyze " + capture
 }
 
 // explainIncident prints everything that a rule about many connections says about
@@ -171,7 +179,7 @@ func explainIncident(w io.Writer, r *incident.Rule) {
 		folds = strings.Join(r.Folds, ", ") + "."
 	}
 	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What else it could be", r.Alternatives},
-		{"What to do", r.Advice}, {"Settings", r.Settings}, {"Findings on single connections that fold into it", folds}})
+		{"What to do", r.Advice}, {"Settings", r.Settings}, {"Findings on single connections that fold into it", folds}, {"An example, in tcplife's repository", example(r.Shown())}})
 }
 
 // explainCapture prints everything that a rule about the capture says about itself.
