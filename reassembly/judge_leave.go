@@ -94,9 +94,9 @@ func (c *Conn) answered(s Side, i int) bool {
 	return asked < 0 || answer >= 0 && c.Events[answer].Flags&wire.ACK != 0 && !c.Events[answer].Ack.Before(c.Events[asked].End)
 }
 
-// lastWords returns the last data that a side sent before event i, its FIN's too, but for what it said
-// to say goodbye: a segment as short as one, that was not all that it said, and behind
-// which it ended before an answer could come. -1: there is none.
+// lastWords returns the last data that a side sent before event i, its FIN's too, but for
+// what it said to say goodbye: a segment as short as one, that was not all that it said,
+// and behind which it ended before an answer could come. -1: there is none.
 func (c *Conn) lastWords(s Side, i int) int {
 	words, before := c.lastTwo(s, i)
 	if before < 0 {

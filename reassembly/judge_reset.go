@@ -39,8 +39,8 @@ func resetReason(c *Conn, i int) CloseReason {
 
 // closedBy reports whether a side's FIN stands before event i.
 func (c *Conn) closedBy(s Side, i int) bool {
-	j := c.next(0, func(e *Event) bool { return e.From == s && e.Kind == KindFIN && genuine(e) })
-	return j >= 0 && j < i
+	fin := c.firstFIN(s)
+	return fin >= 0 && fin < i
 }
 
 // Unread returns how many octets of the peer's the sender of the RST with index i had

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,27 +21,15 @@ type CensusOptions struct {
 	Top int
 }
 
-// censusFormats holds, by name, what prints a census. It is filled by package
-// variables of this package's files, before main begins.
-var censusFormats = make(map[string]func(p *censusPrint) error)
+// censusFormats are those of a census.
+var censusFormats = make(registry[func(p *censusPrint) error])
 
 func registerCensus(name string, print func(p *censusPrint) error) struct{} {
-	if _, taken := censusFormats[name]; taken {
-		panic("report: census format " + name + " is registered twice")
-	}
-	censusFormats[name] = print
-	return struct{}{}
+	return censusFormats.add(name, print)
 }
 
 // CensusFormats returns the names of the formats that a census has, sorted.
-func CensusFormats() []string {
-	names := make([]string, 0, len(censusFormats))
-	for name := range censusFormats {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func CensusFormats() []string { return censusFormats.names() }
 
 // NewCensus returns a format that counts endpoints by state instead of listing
 // connections. The error for a name that no census is printed in says which there

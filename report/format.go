@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -12,29 +13,30 @@ type Flusher interface {
 	Flush() error
 }
 
-// formats holds each format's constructor by name. It is filled by package
-// variables of this package's files, before main begins.
-var formats = make(map[string]func() Format)
+// registry holds what makes or prints something in a format, by the format's name. It is
+// filled by package variables of this package's files, before main begins.
+type registry[T any] map[string]T
 
-// register adds a format. It panics when the name is taken: two files of this
-// package then claim the same name, which no input can cause.
-func register(name string, build func() Format) struct{} {
-	if _, taken := formats[name]; taken {
-		panic("report: format " + name + " is registered twice")
+// add enters a format. It panics when the name is taken: two files of this package then
+// claim the same name, which no input can cause.
+func (r registry[T]) add(name string, how T) struct{} {
+	if _, taken := r[name]; taken {
+		panic(fmt.Sprintf("report: %s is registered twice as %T", name, how))
 	}
-	formats[name] = build
+	r[name] = how
 	return struct{}{}
 }
 
+// names returns the names of the formats, sorted.
+func (r registry[T]) names() []string { return slices.Sorted(maps.Keys(r)) }
+
+// formats are those of whole reports.
+var formats = make(registry[func() Format])
+
+func register(name string, build func() Format) struct{} { return formats.add(name, build) }
+
 // Formats returns the names of all formats, sorted.
-func Formats() []string {
-	names := make([]string, 0, len(formats))
-	for name := range formats {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func Formats() []string { return formats.names() }
 
 // New returns a new format of the given name, for one report. The error for an
 // unknown name says which names there are and which one may have been meant.

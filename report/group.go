@@ -93,27 +93,15 @@ type GroupOptions struct {
 	Limit int
 }
 
-// groupFormats holds, by name, what prints groups. It is filled by package variables
-// of this package's files, before main begins.
-var groupFormats = make(map[string]func(p *groupPrint) error)
+// groupFormats are those of groups.
+var groupFormats = make(registry[func(p *groupPrint) error])
 
 func registerGroups(name string, print func(p *groupPrint) error) struct{} {
-	if _, taken := groupFormats[name]; taken {
-		panic("report: group format " + name + " is registered twice")
-	}
-	groupFormats[name] = print
-	return struct{}{}
+	return groupFormats.add(name, print)
 }
 
 // GroupFormats returns the names of the formats that groups are printed in, sorted.
-func GroupFormats() []string {
-	names := make([]string, 0, len(groupFormats))
-	for name := range groupFormats {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func GroupFormats() []string { return groupFormats.names() }
 
 // NewGroups returns a format that counts connections by what they have in common
 // instead of listing them.
