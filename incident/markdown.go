@@ -37,17 +37,12 @@ begins with them. ` + "`--fail-on`" + ` heeds them as it does those on connectio
 | --- | --- | --- | --- |
 `)
 	for _, r := range rules {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s |\n", r.ID, r.ID, r.Severity, strings.Join(r.Catalogue, " "), r.Title)
+		page := r.Page()
+		b.WriteString(page.Row())
 	}
 	for _, r := range rules {
-		fmt.Fprintf(&b, "\n## %s\n\n**%s.** Severity up to %s; catalogue %s; RFC %s.\n", r.ID, r.Title, r.Severity, strings.Join(r.Catalogue, ", "), r.RFC)
-		fmt.Fprintf(&b, "\n%s\n\n```\n%s\n```\n", r.Meaning, r.Signature)
-		for _, p := range []struct{ head, text string }{{"What else it could be", r.Alternatives}, {"What to do", r.Advice}, {"Settings", r.Settings}} {
-			fmt.Fprintf(&b, "\n### %s\n\n%s\n", p.head, p.text)
-		}
-		if shown := r.Shown(); shown != "" {
-			fmt.Fprintf(&b, "\n### Example\n\n    tcplife analyze %s\n", shown)
-		}
+		page := r.Page()
+		b.WriteString(page.Markdown())
 		if len(r.Folds) > 0 {
 			fmt.Fprintf(&b, "\nFindings that fold into it: %s.\n", links(r.Folds))
 		}

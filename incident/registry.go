@@ -44,6 +44,12 @@ func (r *Rule) Shown() string {
 	return "testdata/pcaps/" + r.Example
 }
 
+// Page returns what documentation says of the rule.
+func (r *Rule) Page() finding.Page {
+	return finding.Page{ID: r.ID, Title: r.Title, Severity: r.Severity, Catalogue: r.Catalogue, RFC: r.RFC,
+		Meaning: r.Meaning, Signature: r.Signature, Alternatives: r.Alternatives, Advice: r.Advice, Settings: r.Settings, Shown: r.Shown()}
+}
+
 var rules []*Rule
 
 // register adds a rule when the package is initialised. A rule that is not whole, or

@@ -92,7 +92,7 @@ func listRules(w io.Writer) {
 
 func explain(w io.Writer, name string) error {
 	if r := finding.Lookup(strings.ToLower(name)); r != nil {
-		explainRule(w, r)
+		explainPage(w, r.Page(), "")
 		return nil
 	}
 	if r := incident.Lookup(strings.ToLower(name)); r != nil {
@@ -120,7 +120,7 @@ func explain(w io.Writer, name string) error {
 			if found {
 				fmt.Fprintln(w)
 			}
-			explainRule(w, r)
+			explainPage(w, r.Page(), "")
 			found = true
 		}
 	}
@@ -144,17 +144,28 @@ func explain(w io.Writer, name string) error {
 		name, didYouMean(name, slices.Concat(ruleIDs(), topicNames(), report.FieldNames())))
 }
 
-// explainRule prints everything that a rule says about itself.
-func explainRule(w io.Writer, r *finding.Rule) {
-	title := r.ID + ": " + r.Title
-	fmt.Fprintln(w, fill(title, "", explainWidth))
-	facts := fmt.Sprintf("Severity %s", r.Severity)
-	if r.Severity > finding.Info {
+// explainPage prints everything that a rule says about itself. about stands before its
+// facts.
+func explainPage(w io.Writer, p finding.Page, about string, more ...paragraph) {
+	fmt.Fprintln(w, fill(p.ID+": "+p.Title, "", explainWidth))
+	facts := fmt.Sprintf("%sSeverity %s", about, p.Severity)
+	if p.Severity > finding.Info {
 		facts += " at most"
 	}
-	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(r.Catalogue, " ")+", RFC "+r.RFC, "", explainWidth))
-	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What else it could be", r.Alternatives},
-		{"What to do", r.Advice}, {"Settings", r.Settings}, {"An example, in tcplife's repository", example(r.Shown())}})
+	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(p.Catalogue, " ")+", RFC "+p.RFC, "", explainWidth))
+	all := []paragraph{{"What it is", p.Meaning}, {"What shows it", p.Signature}, {"What else it could be", p.Alternatives},
+		{"What to do", p.Advice}, {"Settings", p.Settings}}
+	explainParagraphs(w, append(append(all, more...), paragraph{"An example, in tcplife's repository", example(p.Shown)}))
+}
+
+// explainIncident prints everything that a rule about many connections says about
+// itself.
+func explainIncident(w io.Writer, r *incident.Rule) {
+	folds := ""
+	if len(r.Folds) > 0 {
+		folds = strings.Join(r.Folds, ", ") + "."
+	}
+	explainPage(w, r.Page(), "About many connections together. ", paragraph{"Findings on single connections that fold into it", folds})
 }
 
 // example is the command that shows a capture; empty if there is none.
@@ -163,23 +174,6 @@ func example(capture string) string {
 		return ""
 	}
 	return "tcplife analyze " + capture
-}
-
-// explainIncident prints everything that a rule about many connections says about
-// itself.
-func explainIncident(w io.Writer, r *incident.Rule) {
-	fmt.Fprintln(w, fill(r.ID+": "+r.Title, "", explainWidth))
-	facts := fmt.Sprintf("About many connections together. Severity %s", r.Severity)
-	if r.Severity > finding.Info {
-		facts += " at most"
-	}
-	fmt.Fprintln(w, fill(facts+", catalogue "+strings.Join(r.Catalogue, " ")+", RFC "+r.RFC, "", explainWidth))
-	folds := ""
-	if len(r.Folds) > 0 {
-		folds = strings.Join(r.Folds, ", ") + "."
-	}
-	explainParagraphs(w, []paragraph{{"What it is", r.Meaning}, {"What shows it", r.Signature}, {"What else it could be", r.Alternatives},
-		{"What to do", r.Advice}, {"Settings", r.Settings}, {"Findings on single connections that fold into it", folds}, {"An example, in tcplife's repository", example(r.Shown())}})
 }
 
 // explainCapture prints everything that a rule about the capture says about itself.
