@@ -52,6 +52,9 @@ func TestExamples(t *testing.T) {
 	if err := os.WriteFile("capture.pcap", capture, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile("expect.yaml", []byte("capture: {frames: '>= 1'}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Mkdir("folder", 0o755); err != nil {
 		t.Fatal(err)
 	}

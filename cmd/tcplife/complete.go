@@ -218,3 +218,16 @@ func didYouMean(typed string, names []string) string {
 	}
 	return ""
 }
+
+// completeFlags says what the shell offers for the values of a command's flags, and for
+// which it offers nothing.
+func completeFlags(c *cobra.Command, values map[string]cobra.CompletionFunc, nothing ...string) {
+	for _, flag := range nothing {
+		values[flag] = cobra.NoFileCompletions
+	}
+	for flag, complete := range values {
+		if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // no such flag: a mistake in the program
+		}
+	}
+}

@@ -24,6 +24,8 @@ var mayImport = map[string][]string{
 	// selection computes what report's fields say, and knows no format.
 	"selection": {"report", "incident", "finding", "reassembly", "wire"},
 	"pipeline":  {"report", "incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
+	// check is handed to the pipeline as a format, and prints verdicts by formats of its own.
+	"check": {"report", "selection", "incident", "finding", "census", "reassembly", "wire"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
@@ -53,6 +55,7 @@ var whyNot = map[string]string{
 	"incident":   "only those who present incidents know them; a finding on a connection must not depend on its neighbours",
 	"report":     "formats are chosen at the end; a room that knows them could not be printed in a new one",
 	"selection":  "which connections a report is about is the caller's choice: the pipeline gets it as a function, so that a run without one costs nothing",
+	"check":      "what is expected of a capture is said from outside; a room that knows it would be judged by itself",
 	"pipeline":   "the pipeline wires the rooms together; a room that knows it closes a circle",
 }
 
@@ -82,8 +85,8 @@ var foreign = []struct {
 		"its language is what users type: one room maps it to the JSON contract, and can change the library"},
 	{"github.com/mattn/go-runewidth", func(s *source) bool { return s.path == "report/canvas.go" || s.test() },
 		"how wide a letter is must be the same in every line of a report"},
-	{"go.yaml.in/yaml", func(s *source) bool { return s.dir() == "cmd/tcplife" },
-		"a profile's file is wiring, as flags are: a room gets values, and what a key is called is decided once"},
+	{"go.yaml.in/yaml", func(s *source) bool { return s.dir() == "cmd/tcplife" || s.dir() == "check" },
+		"a profile's file is wiring, as flags are: a room gets values, and what a key is called is decided once (in check, the language of expectations is the room's own matter)"},
 	{"testing", func(s *source) bool { return s.test() || s.dir() == "internal/scenario" },
 		"it registers flags in whatever program links it"},
 	{"unsafe", func(*source) bool { return false }, "input is hostile"},

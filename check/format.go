@@ -1,0 +1,124 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tcplife/tcplife/report"
+)
+
+// PrintOptions are what formats heed.
+type PrintOptions struct {
+	// Version is the program's, for formats that name it.
+	Version string
+	// All: the text lists what is as expected, too.
+	All bool
+	// Width is how wide text may be, in columns; 0 for unlimited.
+	Width int
+}
+
+// formats print results, by name. They are filled by package variables, before main.
+var formats = map[string]func(w io.Writer, results []*Result, o *PrintOptions) error{}
+
+func register(name string, print func(w io.Writer, results []*Result, o *PrintOptions) error) struct{} {
+	if _, taken := formats[name]; taken {
+		panic("check: the format " + name + " is registered twice")
+	}
+	formats[name] = print
+	return struct{}{}
+}
+
+// Formats returns the names of the formats, sorted.
+func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
+
+// Print writes the results of all captures in a format. The error is one of writing,
+// or names the formats that there are.
+func Print(w io.Writer, format string, results []*Result, o *PrintOptions) error {
+	if err := HasFormat(format); err != nil {
+		return err
+	}
+	return formats[format](w, results, o)
+}
+
+// HasFormat returns an error that says what there is when a format is unknown.
+func HasFormat(name string) error {
+	if formats[name] != nil {
+		return nil
+	}
+	msg := fmt.Sprintf("unknown format %q: there are %s", name, strings.Join(Formats(), ", "))
+	if near := report.Nearest(name, Formats()); near != "" {
+		msg += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return fmt.Errorf("%s", msg)
+}
+
+// details are the lines that say why an expectation is not met.
+func (v *Verdict) details(inputs []string) (lines []string) {
+	add := func(name, text string) { lines = append(lines, fmt.Sprintf("%-9s %s", name, report.Printable(text))) }
+	if v.Expected != "" {
+		add("expected", v.Expected)
+	}
+	if v.Found != "" {
+		add("found", v.Found)
+	}
+	if len(v.Changes) > 0 {
+		lines = append(lines, sideBySide(v.Changes)...)
+	}
+	for i := range v.Evidence {
+		name := ""
+		if i == 0 {
+			name = "shown by"
+		}
+		add(name, v.Evidence[i].line(inputs))
+	}
+	if v.More > 0 {
+		add("", fmt.Sprintf("and %d more", v.More))
+	}
+	if v.At.File != "" {
+		add("written", v.At.String())
+	}
+	return lines
+}
+
+// sideBySide lays changes out in three columns: what, old, new.
+func sideBySide(changes []Change) (lines []string) {
+	what, old := len(""), len("before")
+	for _, c := range changes {
+		what, old = max(what, len(c.What)), max(old, len(c.Old))
+	}
+	// A column that is too wide pushes the next one out of sight.
+	old = min(old, 44)
+	lines = append(lines, fmt.Sprintf("%-*s  %-*s  %s", what, "", old, "before", "now"))
+	for _, c := range changes {
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", what, report.Printable(c.What), old, report.Printable(c.Old), report.Printable(c.New)), " "))
+	}
+	return lines
+}
+
+// message is a failure in one or two sentences.
+func (v *Verdict) message() string {
+	switch {
+	case v.Expected != "" && v.Found != "":
+		return fmt.Sprintf("expected %s, found %s", v.Expected, v.Found)
+	case len(v.Changes) == 1:
+		c := v.Changes[0]
+		return fmt.Sprintf("%s was %s and is %s", c.What, orNothing(c.Old), orNothing(c.New))
+	case len(v.Changes) > 1:
+		var names []string
+		for _, c := range v.Changes {
+			names = append(names, c.What)
+		}
+		return "changed: " + strings.Join(names, ", ")
+	}
+	return v.Found
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "not there"
+	}
+	return s
+}
