@@ -77,23 +77,40 @@ func (v *Verdict) details(inputs []string) (lines []string) {
 	if v.More > 0 {
 		add("", fmt.Sprintf("and %d more", v.More))
 	}
-	if v.At.File != "" {
+	switch {
+	case v.At.File == "":
+	case v.Kind == "baseline":
+		add("baseline", v.At.String())
+	default:
 		add("written", v.At.String())
 	}
 	return lines
 }
 
-// sideBySide lays changes out in three columns: what, old, new.
+// maxColumn is how wide the columns of changes are; what is wider stands in two lines.
+const maxColumn = 44
+
+// sideBySide lays changes out in three columns: what, before, now.
 func sideBySide(changes []Change) (lines []string) {
-	what, old := len(""), len("before")
+	what, old, wide := 0, len("before"), false
 	for _, c := range changes {
-		what, old = max(what, len(c.What)), max(old, len(c.Old))
+		what = max(what, len(report.Printable(c.What)))
+		if n := len(report.Printable(c.Old)); n <= maxColumn && len(c.New) <= 2*maxColumn {
+			old = max(old, n)
+		} else {
+			wide = true
+		}
 	}
-	// A column that is too wide pushes the next one out of sight.
-	old = min(old, 44)
-	lines = append(lines, fmt.Sprintf("%-*s  %-*s  %s", what, "", old, "before", "now"))
+	if len(changes) > 0 && !(wide && len(changes) == 1) {
+		lines = append(lines, fmt.Sprintf("%-*s  %-*s  %s", what, "", old, "before", "now"))
+	}
 	for _, c := range changes {
-		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", what, report.Printable(c.What), old, report.Printable(c.Old), report.Printable(c.New)), " "))
+		c = Change{report.Printable(c.What), report.Printable(orNothing(c.Old)), report.Printable(orNothing(c.New))}
+		if len(c.Old) > maxColumn || len(c.New) > 2*maxColumn {
+			lines = append(lines, fmt.Sprintf("%-*s  before: %s", what, c.What, c.Old), fmt.Sprintf("%-*s  now:    %s", what, "", c.New))
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%-*s  %-*s  %s", what, c.What, old, c.Old, c.New))
 	}
 	return lines
 }
@@ -105,11 +122,19 @@ func (v *Verdict) message() string {
 		return fmt.Sprintf("expected %s, found %s", v.Expected, v.Found)
 	case len(v.Changes) == 1:
 		c := v.Changes[0]
-		return fmt.Sprintf("%s was %s and is %s", c.What, orNothing(c.Old), orNothing(c.New))
+		switch {
+		case c.Old == "":
+			return fmt.Sprintf("%s is new: %s", c.What, c.New)
+		case c.New == "":
+			return fmt.Sprintf("%s is gone: %s", c.What, c.Old)
+		}
+		return fmt.Sprintf("%s was %s and is %s", c.What, c.Old, c.New)
 	case len(v.Changes) > 1:
 		var names []string
 		for _, c := range v.Changes {
-			names = append(names, c.What)
+			if !slices.Contains(names, c.What) {
+				names = append(names, c.What)
+			}
 		}
 		return "changed: " + strings.Join(names, ", ")
 	}
@@ -118,7 +143,7 @@ func (v *Verdict) message() string {
 
 func orNothing(s string) string {
 	if s == "" {
-		return "not there"
+		return "-"
 	}
 	return s
 }

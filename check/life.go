@@ -74,6 +74,7 @@ type Run struct {
 	next    uint64
 	parcels map[uint64]*parcel
 
+	memory  *memory // nil unless connections are remembered
 	options report.Options
 	summary *report.Summary
 }

@@ -24,9 +24,12 @@ func printText(w io.Writer, results []*Result, o *PrintOptions) error {
 		}
 		n := r.Failed()
 		checked, failed = checked+len(r.Verdicts), failed+n
-		if n == 0 {
+		switch {
+		case len(r.Verdicts) == 0:
+			fmt.Fprintf(&b, "%s: %s, of which nothing was expected\n", name, plural(r.Connections, "connection", "connections"))
+		case n == 0:
 			fmt.Fprintf(&b, "%s: %s, as expected\n", name, plural(uint64(len(r.Verdicts)), "expectation", "expectations"))
-		} else {
+		default:
 			fmt.Fprintf(&b, "%s: %d of %s not met\n", name, n, plural(uint64(len(r.Verdicts)), "expectation", "expectations"))
 		}
 		for i := range r.Verdicts {

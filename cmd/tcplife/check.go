@@ -22,7 +22,8 @@ import (
 // checkOptions are the flags of check. It reads captures as analyze does.
 type checkOptions struct {
 	analyzeOptions
-	expect string
+	expect    string
+	baselines baselineOptions
 }
 
 const checkExit = `EXIT STATUS, the first that applies:
@@ -36,6 +37,7 @@ const checkExit = `EXIT STATUS, the first that applies:
 
 func (o *checkOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.expect, "expect", "e", "", "the `file` of expectations (YAML); docs/ci.md says what it may hold")
+	o.baselines.addFlags(f)
 	f.StringVarP(&o.format, "format", "f", "text", "the `format` to print: "+strings.Join(check.Formats(), ", "))
 	f.StringVarP(&o.output, "output", "o", "", "write the report to this `file` instead of standard output")
 	f.BoolVarP(&o.all, "all", "a", false, "text: list the expectations that are met, too")
@@ -61,8 +63,11 @@ func (o *checkOptions) validate() error {
 	if err := check.HasFormat(o.format); err != nil {
 		return usage("--format: %w", err)
 	}
-	if o.expect == "" {
-		return usage("check needs something to check by: give --expect FILE")
+	if o.expect == "" && !o.baselines.given() {
+		return usage("check needs something to check by: give --expect FILE or --baseline FILE")
+	}
+	if err := o.baselines.validate(); err != nil {
+		return err
 	}
 	return o.validateInput()
 }
@@ -82,7 +87,7 @@ func (o *checkOptions) validateInput() error {
 func newCheck(s *streams) *cobra.Command {
 	var o checkOptions
 	c := &cobra.Command{
-		Use:   "check FILE... --expect FILE",
+		Use:   "check FILE... --expect FILE | --baseline FILE",
 		Short: "Hold captures against expectations, for tests and builds",
 		Long: `Reads captures as analyze does and holds what became of their connections against
 a file of expectations: which findings may and must be there, how connections open,
@@ -93,11 +98,18 @@ What is not as expected is printed with what was expected, what was found, and t
 connections and frames that show it. Besides text there are formats for machines:
 JUnit's XML, SARIF 2.1.0, GitHub's annotations and TAP.
 
+With --baseline, a capture is held against what it, or another one of the same traffic,
+said before: every connection's handshake, close, states and findings, and times within
+a tolerance. Addresses, sequence numbers, encapsulation and container do not matter.
+
 A file of expectations may have several documents, each about the captures that it
 names; with --each, every file is held against those that are about it.`,
 		Example: `  tcplife check capture.pcap --expect expect.yaml
   tcplife check capture.pcap --expect expect.yaml --format junit --output report.xml
-  tcplife check --each folder --expect expect.yaml`,
+  tcplife check --each folder --expect expect.yaml
+  tcplife check capture.pcap --write-baseline baseline.json
+  tcplife check capture.pcap --baseline baseline.json
+  tcplife check capture.pcap --baseline baseline.json --update`,
 		Annotations: map[string]string{exitNote: checkExit},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 && o.filesFrom == "" {
@@ -118,7 +130,7 @@ names; with --each, every file is held against those that are about it.`,
 		},
 	}
 	o.addFlags(c.Flags())
-	completeFlags(c, map[string]cobra.CompletionFunc{"format": cobra.FixedCompletions(check.Formats(), cobra.ShellCompDirectiveNoFileComp)}, "name", "jobs")
+	completeFlags(c, map[string]cobra.CompletionFunc{"format": cobra.FixedCompletions(check.Formats(), cobra.ShellCompDirectiveNoFileComp)}, "name", "jobs", "tolerance")
 	return c
 }
 
@@ -140,15 +152,21 @@ func expectations(s *streams, path string) ([]*check.Expectations, error) {
 }
 
 func (o *checkOptions) run(ctx context.Context, s *streams, args []string) error {
-	docs, err := expectations(s, o.expect)
-	if err != nil {
+	var docs []*check.Expectations
+	var err error
+	if o.expect != "" {
+		if docs, err = expectations(s, o.expect); err != nil {
+			return err
+		}
+	}
+	if err := o.baselines.load(); err != nil {
 		return err
 	}
 	all, err := o.expand(s, args)
 	if err != nil {
 		return err
 	}
-	r := &checking{checkOptions: o, reporting: &reporting{analyzeOptions: &o.analyzeOptions, s: s}, docs: docs, used: map[*check.Expectations]bool{}}
+	r := &checking{options: o, reporting: &reporting{analyzeOptions: &o.analyzeOptions, s: s}, docs: docs, used: map[*check.Expectations]bool{}}
 	if err := r.prepare(all); err != nil {
 		return err
 	}
@@ -158,8 +176,9 @@ func (o *checkOptions) run(ctx context.Context, s *streams, args []string) error
 		}
 	}
 	err = r.parts(ctx, all, r.check)
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		r.tellUnused()
+		err = r.endBaseline()
 	}
 	return r.finish(ctx, err, func(w io.Writer) error {
 		return check.Print(w, o.format, r.results, &check.PrintOptions{Version: version(), All: o.all})
@@ -168,8 +187,8 @@ func (o *checkOptions) run(ctx context.Context, s *streams, args []string) error
 
 // checking is one run of check.
 type checking struct {
-	*checkOptions
 	*reporting
+	options *checkOptions
 	docs    []*check.Expectations
 	used    map[*check.Expectations]bool
 	results []*check.Result
@@ -263,7 +282,7 @@ func (r *reporting) finish(ctx context.Context, err error, print func(w io.Write
 
 // check holds one capture against the documents that are about it.
 func (r *checking) check(ctx context.Context, in *inputs) error {
-	names := []string{cmp.Or(r.reporting.name, in.title())}
+	names := []string{cmp.Or(r.name, in.title())}
 	for _, c := range in.candidates {
 		names = append(names, c.Name)
 	}
@@ -275,6 +294,9 @@ func (r *checking) check(ctx context.Context, in *inputs) error {
 		}
 	}
 	run := check.Begin(docs...)
+	if r.options.baselines.given() {
+		run.Remember()
+	}
 	title, err := r.read(ctx, in, run)
 	switch {
 	case errors.Is(err, errNoCapture):
@@ -287,9 +309,14 @@ func (r *checking) check(ctx context.Context, in *inputs) error {
 	switch {
 	case ctx.Err() != nil:
 		result = &check.Result{Capture: title, Unread: "interrupted before its end"}
-	case len(docs) == 0:
+	case len(docs) == 0 && r.options.expect != "":
 		result.Verdicts = append(result.Verdicts, check.Verdict{What: "expectations exist", Kind: "expectations", Failed: true,
-			Expected: "something", Found: "no document of " + r.expect + " is about this capture", At: check.Position{File: r.expect}})
+			Expected: "something", Found: "no document of " + r.options.expect + " is about this capture", At: check.Position{File: r.options.expect}})
+	}
+	if ctx.Err() == nil {
+		if err := r.compare(run, result); err != nil {
+			return err
+		}
 	}
 	r.results = append(r.results, result)
 	r.reached = r.reached || result.Failed() > 0
@@ -319,8 +346,8 @@ func (r *checking) tellUnused() {
 	switch n := len(lines); {
 	case n == 0:
 	case n == 1:
-		r.s.warn("%s: the document at line %s is about no capture that was read", r.expect, lines[0])
+		r.s.warn("%s: the document at line %s is about no capture that was read", r.options.expect, lines[0])
 	default:
-		r.s.warn("%s: %d documents are about no capture that was read (lines %s)", r.expect, n, strings.Join(lines[:min(n, 10)], ", "))
+		r.s.warn("%s: %d documents are about no capture that was read (lines %s)", r.options.expect, n, strings.Join(lines[:min(n, 10)], ", "))
 	}
 }

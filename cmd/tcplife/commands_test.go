@@ -72,6 +72,9 @@ func TestExamples(t *testing.T) {
 		}
 		for line := range strings.Lines(c.Example) {
 			seen++
+			if strings.Contains(line, "--write-baseline ") {
+				os.Remove("baseline.json") // what it refuses to overwrite
+			}
 			_, command, ok := strings.Cut(line, "tcplife ")
 			if !ok {
 				t.Errorf("%s: the example %q does not run tcplife", c.CommandPath(), line)

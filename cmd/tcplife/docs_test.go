@@ -153,6 +153,9 @@ func TestShownCommands(t *testing.T) {
 	if err := os.Symlink(filepath.Join(top, "testdata"), filepath.Join(dir, "testdata")); err != nil {
 		t.Fatal(err)
 	}
+	if out, code := run(t, dir, "tcplife check capture.pcap --write-baseline baseline.json"); code != 0 {
+		t.Fatal(out)
+	}
 	seen := 0
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
