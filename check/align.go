@@ -23,7 +23,11 @@ func (b *Baseline) Compare(was, is *Lives, t Tolerance) (all []Verdict) {
 	differ := func(title string, changes []Change, shown *rememberedLife) {
 		v := Verdict{What: what + ": " + title, At: at, Kind: "baseline", Failed: true, Changes: changes}
 		if shown != nil {
-			v.Evidence = []Evidence{shown.shown}
+			e := shown.shown
+			if len(shown.opening) > 0 && len(changes) > 0 && strings.HasSuffix(changes[0].What, "handshake") {
+				e.Frames = shown.opening
+			}
+			v.Evidence = []Evidence{e}
 		}
 		all = append(all, v)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
+	"github.com/tcplife/tcplife/wire"
 )
 
 // Baseline is what captures said when somebody found that right. It names hosts by the
@@ -58,6 +59,8 @@ type rememberedLife struct {
 
 	id    uint64
 	shown Evidence // of the capture at hand; a file has none
+	// opening are the frames of the handshake.
+	opening []wire.FrameID
 }
 
 // sideWords holds the states of both sides, first to last.
@@ -164,7 +167,7 @@ func (m *memory) see(l *life) {
 		m.left++
 		return
 	}
-	x := rememberedLife{id: l.id, RoleBy: l.RoleBy.String(), Outcome: l.Outcome.String(), Handshake: l.Handshake.String(), Close: l.Reason.String(), shown: l.closed()}
+	x := rememberedLife{id: l.id, RoleBy: l.RoleBy.String(), Outcome: l.Outcome.String(), Handshake: l.Handshake.String(), Close: l.Reason.String(), shown: l.closed(), opening: l.opening}
 	if l.Trace.Lost != 0 {
 		x.Lacks = true
 		x.shown.Frames = append(x.shown.Frames, l.Trace.Lost)

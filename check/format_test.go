@@ -47,8 +47,13 @@ func results(t *testing.T) map[string][]*check.Result {
 
 func printed(t *testing.T, format string, r []*check.Result) []byte {
 	t.Helper()
+	return printedAs(t, format, r, true)
+}
+
+func printedAs(t *testing.T, format string, r []*check.Result, all bool) []byte {
+	t.Helper()
 	var b bytes.Buffer
-	if err := check.Print(&b, format, r, &check.PrintOptions{Version: "1.2.3", All: true}); err != nil {
+	if err := check.Print(&b, format, r, &check.PrintOptions{Version: "1.2.3", All: all}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -34,14 +34,12 @@ func printText(w io.Writer, results []*Result, o *PrintOptions) error {
 		}
 		for i := range r.Verdicts {
 			v := &r.Verdicts[i]
-			switch {
-			case v.Failed:
-				fmt.Fprintf(&b, "\nFAIL  %s\n", report.Printable(v.What))
-				for _, line := range v.details(r.Inputs) {
-					fmt.Fprintf(&b, "      %s\n", line)
-				}
-			case o.All:
-				fmt.Fprintf(&b, "ok    %s: %s\n", report.Printable(v.What), report.Printable(v.Found))
+			if !v.Failed {
+				continue
+			}
+			fmt.Fprintf(&b, "\nFAIL  %s\n", report.Printable(v.What))
+			for _, line := range v.details(r.Inputs) {
+				fmt.Fprintf(&b, "      %s\n", line)
 			}
 		}
 		if n > 0 {
@@ -52,6 +50,11 @@ func printText(w io.Writer, results []*Result, o *PrintOptions) error {
 				fmt.Fprintf(&b, "      %s\n", report.Printable(remark))
 			}
 			b.WriteByte('\n')
+		}
+		for i := range r.Verdicts {
+			if v := &r.Verdicts[i]; o.All && !v.Failed {
+				fmt.Fprintf(&b, "ok    %s: %s\n", report.Printable(v.What), report.Printable(v.Found))
+			}
 		}
 	}
 	if len(results) > 1 {

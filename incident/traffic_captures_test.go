@@ -30,7 +30,11 @@ func TestTrafficCaptures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := pcapOf(script.frames(t))
+		frames := script.frames(t)
+		if len(frames) == 0 {
+			t.Errorf("%s makes no frame: is \"-- traffic --\" missing in it?", path)
+		}
+		want := pcapOf(frames)
 		name := strings.TrimSuffix(filepath.Base(path), ".txt") + ".pcap.gz"
 		file := filepath.Join("../testdata/pcaps", name)
 		// Compared is what it holds: how it is compressed is the library's affair.

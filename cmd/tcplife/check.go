@@ -22,7 +22,7 @@ import (
 // checkOptions are the flags of check. It reads captures as analyze does.
 type checkOptions struct {
 	analyzeOptions
-	expect    string
+	expect    []string
 	baselines baselineOptions
 }
 
@@ -36,7 +36,7 @@ const checkExit = `EXIT STATUS, the first that applies:
   0    everything is as expected`
 
 func (o *checkOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.expect, "expect", "e", "", "the `file` of expectations (YAML); docs/ci.md says what it may hold")
+	f.StringArrayVarP(&o.expect, "expect", "e", nil, "the `file` of expectations (YAML); docs/ci.md says what it may hold; may be repeated")
 	o.baselines.addFlags(f)
 	f.StringVarP(&o.format, "format", "f", "text", "the `format` to print: "+strings.Join(check.Formats(), ", "))
 	f.StringVarP(&o.output, "output", "o", "", "write the report to this `file` instead of standard output")
@@ -63,7 +63,7 @@ func (o *checkOptions) validate() error {
 	if err := check.HasFormat(o.format); err != nil {
 		return usage("--format: %w", err)
 	}
-	if o.expect == "" && !o.baselines.given() {
+	if len(o.expect) == 0 && !o.baselines.given() {
 		return usage("check needs something to check by: give --expect FILE or --baseline FILE")
 	}
 	if err := o.baselines.validate(); err != nil {
@@ -154,10 +154,12 @@ func expectations(s *streams, path string) ([]*check.Expectations, error) {
 func (o *checkOptions) run(ctx context.Context, s *streams, args []string) error {
 	var docs []*check.Expectations
 	var err error
-	if o.expect != "" {
-		if docs, err = expectations(s, o.expect); err != nil {
+	for _, path := range o.expect {
+		more, err := expectations(s, path)
+		if err != nil {
 			return err
 		}
+		docs = append(docs, more...)
 	}
 	if err := o.baselines.load(); err != nil {
 		return err
@@ -309,9 +311,9 @@ func (r *checking) check(ctx context.Context, in *inputs) error {
 	switch {
 	case ctx.Err() != nil:
 		result = &check.Result{Capture: title, Unread: "interrupted before its end"}
-	case len(docs) == 0 && r.options.expect != "":
+	case len(docs) == 0 && len(r.options.expect) > 0:
 		result.Verdicts = append(result.Verdicts, check.Verdict{What: "expectations exist", Kind: "expectations", Failed: true,
-			Expected: "something", Found: "no document of " + r.options.expect + " is about this capture", At: check.Position{File: r.options.expect}})
+			Expected: "something", Found: "no document of " + strings.Join(r.options.expect, " or ") + " is about this capture", At: check.Position{File: r.options.expect[0]}})
 	}
 	if ctx.Err() == nil {
 		if err := r.compare(run, result); err != nil {
@@ -337,17 +339,17 @@ func unreadText(err error) string {
 // tellUnused says which documents are about no capture that was read: a name may be
 // misspelt.
 func (r *checking) tellUnused() {
-	var lines []string
+	var unused []string
 	for _, x := range r.docs {
 		if !r.used[x] {
-			lines = append(lines, fmt.Sprint(x.At.Line))
+			unused = append(unused, fmt.Sprintf("%s:%d", x.At.File, x.At.Line))
 		}
 	}
-	switch n := len(lines); {
+	switch n := len(unused); {
 	case n == 0:
 	case n == 1:
-		r.s.warn("%s: the document at line %s is about no capture that was read", r.options.expect, lines[0])
+		r.s.warn("%s: the document is about no capture that was read", unused[0])
 	default:
-		r.s.warn("%s: %d documents are about no capture that was read (lines %s)", r.options.expect, n, strings.Join(lines[:min(n, 10)], ", "))
+		r.s.warn("%d documents are about no capture that was read: %s", n, strings.Join(unused[:min(n, 5)], ", "))
 	}
 }

@@ -25,7 +25,7 @@ import (
 // pages are all texts with examples.
 func pages(t *testing.T) (all []string) {
 	t.Helper()
-	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/*/*.md", "../../testdata/*/README.md", "../../internal/*/README.md"} {
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/*/*.md", "../../testdata/*/README.md", "../../internal/*/README.md", "../../examples/*/README.md"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

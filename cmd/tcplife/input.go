@@ -165,7 +165,7 @@ func (in *inputs) names() []string {
 // title is what a report calls the inputs together: the only one's name, the
 // argument that stands for all, or the first and how many more there are.
 func (in *inputs) title() string {
-	if in.set == nil {
+	if in.set == nil || len(in.set.Names()) == 0 { // not opened, or no capture among them
 		switch {
 		case in.label != "":
 			return in.label
