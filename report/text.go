@@ -79,7 +79,7 @@ func (f *text) End(s *Summary) error {
 	if f.o.Further {
 		p.WriteByte('\n')
 	}
-	all := p.matters()
+	all := p.s.Matters()
 	if len(all) == 0 {
 		p.read(true)
 		p.quality()
@@ -165,7 +165,7 @@ func (p *printer) input() {
 // head says what was read, and in a word how far it can be trusted.
 func (p *printer) head() {
 	p.input()
-	if bad, _ := p.remarks(); len(bad) > 0 {
+	if bad, _ := p.s.Remarks(); len(bad) > 0 {
 		p.prose("", "  ", p.paint(yellow, "Capture quality: limited")+" ("+plural(uint64(len(bad)), "remark", "remarks")+", below).")
 	} else {
 		p.prose("", "  ", p.paint(blue, "Capture quality: good."))
@@ -175,7 +175,7 @@ func (p *printer) head() {
 // capture says in full what head said in a word, if there is more to say.
 func (p *printer) capture() {
 	damaged := slices.ContainsFunc(p.s.Inputs, func(in Input) bool { return len(in.Damage) > 0 })
-	if bad, notes := p.remarks(); len(bad)+len(notes)+len(p.s.Unread) == 0 && len(p.s.Inputs) < 2 && !damaged && !p.s.Interrupted {
+	if bad, notes := p.s.Remarks(); len(bad)+len(notes)+len(p.s.Unread) == 0 && len(p.s.Inputs) < 2 && !damaged && !p.s.Interrupted {
 		return
 	}
 	p.heading("The capture")
@@ -229,7 +229,7 @@ func (p *printer) quality() {
 	if p.s.Frames() == 0 {
 		return
 	}
-	bad, notes := p.remarks()
+	bad, notes := p.s.Remarks()
 	tail := ""
 	if len(notes) > 0 {
 		tail = " " + capital(strings.Join(notes, "; ")) + "."
@@ -244,10 +244,9 @@ func (p *printer) quality() {
 	}
 }
 
-// remarks returns what is wrong with the capture and what that means for the findings,
-// and what is only to be known.
-func (p *printer) remarks() (bad, notes []string) {
-	s := p.s
+// Remarks returns what is wrong with the capture and what that means for the findings,
+// and what is only to be known: sentences without their full stop.
+func (s *Summary) Remarks() (bad, notes []string) {
 	snapped, backwards, damaged, dropped := s.readQuality()
 	skipped := s.Skipped()
 	note := func(to *[]string, n uint64, one, many, rest string) {

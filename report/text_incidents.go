@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/incident"
 )
 
@@ -14,16 +13,8 @@ import (
 // head of a report.
 const maxHappened = 5
 
-// matter is one line of "What happened": an incident, or a finding on single
-// connections that belongs to none.
-type matter struct {
-	severity finding.Severity
-	id       string
-	text     string
-}
-
 // happened says first of all what went wrong.
-func (p *printer) happened(all []matter) {
+func (p *printer) happened(all []Matter) {
 	if len(p.s.Selection) > 0 {
 		p.heading("What happened, with all connections of these hosts")
 	} else {
@@ -34,42 +25,8 @@ func (p *printer) happened(all []matter) {
 			p.prose("  ", "  ", "and "+plural(uint64(len(all)-i), "more matter", "more matters")+", see below.")
 			break
 		}
-		p.prose(fmt.Sprintf("  %d. ", i+1), "     ", fmt.Sprintf("%s (%s): %s", p.paint(severityColors[m.severity], m.id), m.severity, printable(m.text)))
+		p.prose(fmt.Sprintf("  %d. ", i+1), "     ", fmt.Sprintf("%s (%s): %s", p.paint(severityColors[m.Severity], m.ID), m.Severity, printable(m.Text)))
 	}
-}
-
-// matters returns what happened: the incidents, the gravest first, and among equally
-// grave ones behind them what single connections show and no incident explains.
-func (p *printer) matters() (all []matter) {
-	more := map[string]uint64{}
-	for i := range p.s.Incidents {
-		in := &p.s.Incidents[i]
-		if in.Severity > finding.Info {
-			all = append(all, matter{in.Severity, in.Rule.ID, sentence(in.Message)})
-			continue
-		}
-		// Of what is only worth knowing, one of each kind.
-		if more[in.Rule.ID]++; more[in.Rule.ID] == 1 {
-			all = append(all, matter{in.Severity, in.Rule.ID, sentence(in.Message)})
-		}
-	}
-	for _, f := range p.s.Findings() {
-		if f.Worst == finding.Info || len(f.Examples) == 0 {
-			continue
-		}
-		if n, _ := p.s.folded(f); n == f.Count {
-			continue
-		}
-		e := &f.Examples[0]
-		where := fmt.Sprintf("(connection #%s)", number(e.ID))
-		if f.Connections > 1 {
-			where = fmt.Sprintf("(connection #%s, one of %s)", number(e.ID), number(f.Connections))
-		}
-		all = append(all, matter{f.Worst, f.Rule.ID, strings.TrimSuffix(sentence(e.Message), ".") + " " + where + "."})
-	}
-	// Equal ones stay in this order: an incident says more than a connection.
-	slices.SortStableFunc(all, func(a, b matter) int { return int(b.severity) - int(a.severity) })
-	return all
 }
 
 // sentence returns the first sentence of a text.
