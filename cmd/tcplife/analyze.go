@@ -38,6 +38,7 @@ type analyzeOptions struct {
 	census               censusOptions
 	grade                gradeOptions
 	screen               screenOptions
+	ui                   uiOptions
 	// tuple are the lives of the tuple that is drawn, once they are known.
 	tuple    []chosen
 	settings *settings
@@ -64,6 +65,7 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.mergeEncap, "merge-encap", false, "equal tuples in different VLANs or tunnels are one connection")
 	f.StringArrayVar(&o.profiles, "profile", nil, "the `profile` of the hosts' timers: "+strings.Join(profileNames(), ", ")+" or a file, or NETWORK=one of these; may be repeated")
 	o.screen.addFlags(f)
+	o.ui.addFlags(f)
 	f.BoolVar(&o.quiet, "quiet", false, "no progress and no warnings on standard error: only what went wrong")
 	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, why frames held no TCP, and which settings are not from the command line")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "goroutines that track connections, 0 for one per core; the output is the same for any number")
@@ -130,6 +132,9 @@ func (o *analyzeOptions) validate() error {
 				return usage("%s lays out connections, of which %s has no list: give one of the two", flag, x.other)
 			}
 		}
+	}
+	if err := o.validateUI(); err != nil {
+		return err
 	}
 	return o.census.validate(o.format, o.connection, o.screen.zone)
 }
@@ -200,6 +205,7 @@ then the file.`,
   tcplife analyze rotated.pcap00 rotated.pcap01
   tcplife analyze --each folder
   tcplife analyze --inventory folder
+  tcplife analyze --ui capture.pcap
   find . -name '*.pcap' -print0 | tcplife analyze -0 --files-from -
   tcpdump -U -w - tcp | tcplife analyze -`,
 		Annotations: map[string]string{exitNote: analyzeExit},
@@ -255,6 +261,9 @@ func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) err
 	}
 	if r.grades, err = o.grade.grades(); err != nil {
 		return err
+	}
+	if o.ui.ui {
+		return r.verdict(ctx, r.showScreens(ctx, all))
 	}
 	parts := []*inputs{all}
 	if o.each {

@@ -170,6 +170,9 @@ func TestShownCommands(t *testing.T) {
 			seen++
 			t.Run(command, func(t *testing.T) {
 				out, code := run(t, dir, command)
+				if strings.Contains(command, "--ui") && code == exitUsage && strings.Contains(out, "standard output is none") {
+					return // nothing but the terminal is missing
+				}
 				if code == 0 && (out != "" || strings.Contains(command, "--output")) || code == exitFindings && strings.Contains(command, "--fail-on") {
 					return
 				}

@@ -26,6 +26,9 @@ var mayImport = map[string][]string{
 	"pipeline":  {"report", "incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
 	// check is handed to the pipeline as a format, and prints verdicts by formats of its own.
 	"check": {"report", "selection", "incident", "finding", "census", "reassembly", "wire"},
+	// ui draws what a report would print. What it shows comes to it through an interface,
+	// from a file or a live run alike.
+	"ui": {"report", "incident", "finding", "census", "reassembly", "wire"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
@@ -56,6 +59,7 @@ var whyNot = map[string]string{
 	"report":     "formats are chosen at the end; a room that knows them could not be printed in a new one",
 	"selection":  "which connections a report is about is the caller's choice: the pipeline gets it as a function, so that a run without one costs nothing",
 	"check":      "what is expected of a capture is said from outside; a room that knows it would be judged by itself",
+	"ui":         "screens are chosen at the end; a room that knows them could not be used without a terminal",
 	"pipeline":   "the pipeline wires the rooms together; a room that knows it closes a circle",
 }
 
@@ -85,6 +89,10 @@ var foreign = []struct {
 		"its language is what users type: one room maps it to the JSON contract, and can change the library"},
 	{"github.com/mattn/go-runewidth", func(s *source) bool { return s.path == "report/canvas.go" || s.test() },
 		"how wide a letter is must be the same in every line of a report"},
+	{"charm.land/", func(s *source) bool { return s.dir() == "ui" },
+		"one room draws screens: the others must work where there is no terminal"},
+	{"github.com/charmbracelet/", func(s *source) bool { return s.dir() == "ui" },
+		"one room draws screens: the others must work where there is no terminal"},
 	{"go.yaml.in/yaml", func(s *source) bool { return s.dir() == "cmd/tcplife" || s.dir() == "check" },
 		"a profile's file is wiring, as flags are: a room gets values, and what a key is called is decided once (in check, the language of expectations is the room's own matter)"},
 	{"testing", func(s *source) bool { return s.test() || s.dir() == "internal/scenario" },

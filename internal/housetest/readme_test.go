@@ -15,19 +15,29 @@ var update = flag.Bool("update", false, "copy the golden reports that README.md 
 // shown is a report in a page, fenced, behind the line that names its file.
 var shown = regexp.MustCompile("(?s)<!-- report: ([^ ]+) -->\n```[a-z]*\n(.*?)```\n")
 
-// TestReadmeShowsReports compares the reports that README.md shows with the golden
-// ones, so that it never promises what the program does not print.
+// TestReadmeShowsReports compares the reports that README.md and the pages show with the
+// golden ones, so that they never promise what the program does not print.
 func TestReadmeShowsReports(t *testing.T) {
-	const path = root + "/README.md"
+	pages, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(pages, root+"/README.md") {
+		pageShowsReports(t, path)
+	}
+}
+
+func pageShowsReports(t *testing.T, path string) {
+	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
-		t.Skipf("wants README.md, which is not written yet: %v", err)
+		t.Skipf("wants %s, which is not written yet: %v", path, err)
 	}
 	fresh := shown.ReplaceAllFunc(text, func(block []byte) []byte {
 		m := shown.FindSubmatch(block)
 		report, err := os.ReadFile(filepath.Join(root, string(m[1])))
 		if err != nil {
-			t.Errorf("README.md shows %s: %v", m[1], err)
+			t.Errorf("%s shows %s: %v", path, m[1], err)
 			return block
 		}
 		return bytes.Replace(block, append([]byte("```\n"), m[2]...), append([]byte("```\n"), report...), 1)
@@ -36,7 +46,7 @@ func TestReadmeShowsReports(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Error("README.md shows reports that are not those of testdata/golden any more: make golden")
+		t.Errorf("%s shows reports that are not the golden ones any more: make golden", path)
 		return
 	}
 	if err := os.WriteFile(path, fresh, 0o644); err != nil {
