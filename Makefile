@@ -23,7 +23,7 @@ LDFLAGS   = -s -w $(if $(VERSION),-X main.release=$(VERSION)) $(if $(REVISION),-
 PLATFORMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers tally explore clean help bench-peers
+.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers tally explore anonymous clean help bench-peers
 
 build: ## the program, as bin/tcplife: one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tcplife ./cmd/tcplife
@@ -53,6 +53,9 @@ fuzz: ## every fuzz target for FUZZTIME each (30s); crashers go to testdata/fuzz
 	    else cat $$log; exit 1; fi; \
 	  done; \
 	done
+
+anonymous: ## anonymise the captures of ../shared: tshark finds nothing of the originals, and the report is the same
+	$(GO) test ./record -run Anonymized -all -timeout 60m -v $(TESTFLAGS) | grep -E '^(---|    ---|ok|FAIL|    [a-z_]+\.go)' 
 
 # A property is tried from new seeds in every run but those of the continuous
 # integration; this looks further. What fails is printed with its seed.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/incident"
+	"github.com/tcplife/tcplife/record"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/selection"
 )
@@ -50,6 +51,30 @@ func (o *analyzeOptions) addCompletion(c *cobra.Command) {
 		}
 	}
 	for _, flag := range []string{"name", "jobs", "at", "top", "limit", "width", "host", "net", "port", "service", "since", "until"} {
+		if err := c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// addCompletion does the same for extract. --write and --anonymize-key keep the shell's
+// own completion of file names.
+func (o *extractOptions) addCompletion(c *cobra.Command) {
+	fixed := func(values []cobra.Completion) cobra.CompletionFunc {
+		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	}
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"format":     fixed(record.Formats()),
+		"tz":         fixed([]cobra.Completion{"UTC", "local"}),
+		"filter":     completeFilter,
+		"finding":    fixed(append(severities(), findingCompletions()...)),
+		"connection": completeConnection,
+	} {
+		if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // no such flag: a mistake in the program
+		}
+	}
+	for _, flag := range []string{"jobs", "host", "net", "port", "service", "since", "until"} {
 		if err := c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions); err != nil {
 			panic(err)
 		}

@@ -53,9 +53,11 @@ func shell(t *testing.T) func(t *testing.T, dir, line string) (output string, co
 	}
 	return func(t *testing.T, dir, line string) (string, int) {
 		t.Helper()
-		if strings.Contains(line, "jq ") {
-			if _, err := exec.LookPath("jq"); err != nil {
-				t.Skip("wants jq, which the example uses")
+		for _, other := range []string{"jq", "tshark"} {
+			if strings.Contains(line, "| "+other+" ") {
+				if _, err := exec.LookPath(other); err != nil {
+					t.Skipf("wants %s, which the example uses", other)
+				}
 			}
 		}
 		c := exec.Command("sh", "-c", line)

@@ -180,7 +180,7 @@ func (s *settings) setProfiles(value *yaml.Node) error {
 // apply sets the flags that the command line lacks.
 func (s *settings) apply(f *pflag.FlagSet) error {
 	for _, name := range settingNames {
-		if f.Changed(name) {
+		if f.Lookup(name) == nil || f.Changed(name) {
 			continue
 		}
 		values, from := s.values[name], s.path
