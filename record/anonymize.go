@@ -28,6 +28,7 @@ type Anonymizer struct {
 	out    []byte
 	kept   int
 	sums   []sum
+	begun  map[packet]begun
 
 	// What is read from a frame before and after must agree.
 	before, after wire.Decoder
@@ -40,7 +41,7 @@ type Anonymizer struct {
 
 // NewAnonymizer returns an Anonymizer with a key.
 func NewAnonymizer(key [KeySize]byte) *Anonymizer {
-	return &Anonymizer{ip: newCryptopan(key), hardware: newHardware(key), four: map[[4]byte][4]byte{}, six: map[[16]byte][16]byte{}}
+	return &Anonymizer{ip: newCryptopan(key), hardware: newHardware(key), four: map[[4]byte][4]byte{}, six: map[[16]byte][16]byte{}, begun: map[packet]begun{}}
 }
 
 // maxCached bounds how many addresses are remembered: a scan has millions.
@@ -175,6 +176,7 @@ func (a *Anonymizer) make(f *wire.Frame) {
 		}
 		a.kept = max(a.kept, h.At+size)
 	}
+	a.pieces(f)
 	// An outer sum is over the inner headers.
 	for _, s := range slices.Backward(a.sums) {
 		a.sum(f, s)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -40,8 +41,8 @@ func TestAnonymized(t *testing.T) {
 	}
 }
 
-func TestAnonymizedTruth(t *testing.T)  { shared(t, 3, 0, "truth/*/capture.pcap") }
-func TestAnonymizedCorpus(t *testing.T) { shared(t, 10, 100, "corpus/pcap/*", "corpus/no-tcp/*") }
+func TestAnonymizedTruth(t *testing.T)  { shared(t, 2, 0, "truth/*/capture.pcap") }
+func TestAnonymizedCorpus(t *testing.T) { shared(t, 4, 100, "corpus/pcap/*", "corpus/no-tcp/*") }
 
 // shared anonymises captures of the folder beside the repository: with -all the wanted
 // number of them (0: all), otherwise few.
@@ -216,7 +217,8 @@ func (n *normalizer) value(key string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
-		for k, x := range v {
+		for _, k := range slices.Sorted(maps.Keys(v)) { // names are numbered as they come
+			x := v[k]
 			if !slices.Contains(n.except, k) && !slices.Contains(ownKeys, k) && (k != "bytes" || !isNumber(x) || v["format"] == nil) {
 				out[n.text(k)] = n.value(k, x)
 			}
@@ -302,6 +304,9 @@ func nothingLeft(t *testing.T, name, path string) {
 		if len(l.Headers) > 0 && l.Headers[len(l.Headers)-1].Kind == wire.HeaderICMP {
 			continue // it quotes headers: tshark looks at those
 		}
+		if n := len(l.Headers); n > 0 && l.Headers[n-1].Piece && l.Headers[n-1].From > 0 && l.Headers[n-1].From < 60 {
+			continue // the TCP header goes on in it
+		}
 		for i := end; i+4 <= len(after.Data); i++ {
 			if w := after.Data[i : i+4]; !bytes.Equal(w, make([]byte, 4)) && bytes.Equal(w, before.Data[i:i+4]) {
 				t.Fatalf("frame %d: octet %d on is what it was: %x", before.ID.Number(), i, w)
@@ -332,7 +337,10 @@ var identities = []string{"eth.addr", "sll.src.eth", "wlan.addr", "arp.src.proto
 	"frame.interface_name", "frame.comment"}
 
 // contents are those that hold what was said; an anonymised frame has none of them.
-var contents = []string{"tcp.payload", "tcp.segment_data", "dns.qry.name", "http.host", "data.data"}
+var contents = []string{"tcp.payload", "tcp.segment_data", "dns.qry.name", "http.host"}
+
+// originals holds what tshark says of the capture that is looked at, twice.
+var originals = map[string][][]string{}
 
 // tsharkAgrees lets tshark read both captures: it reads as many frames, and in none is
 // an identity that was there before.
@@ -361,14 +369,20 @@ func tsharkAgrees(t *testing.T, name, path string, frames uint64) {
 		}
 		return rows
 	}
-	before, after := fields(name), fields(path)
+	before, ok := originals[name]
+	if !ok {
+		before = fields(name)
+		clear(originals)
+		originals[name] = before
+	}
+	after := fields(path)
 	if uint64(len(after)) != frames {
 		t.Errorf("tshark reads %d frames of %d", len(after), frames)
 	}
 	if len(before) != len(after) {
 		return // it does not read the original to its end, or numbers other blocks too
 	}
-	common := []string{"", "0.0.0.0", "255.255.255.255", "::", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "0", "0000000000000000"}
+	common := []string{"", "0.0.0.0", "255.255.255.255", "::", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "0", "0000000000000000", "unknown"}
 	for i := range after {
 		was := map[string]bool{}
 		for _, cell := range before[i][:len(identities)] {

@@ -154,6 +154,9 @@ func (l *Layout) walk(g Frame, next proto, off, n int) {
 			around = l.Headers[len(l.Headers)-1]
 			next, off = protoIP+proto(p.next), p.at
 			narrow(&g, off, p.length)
+			if p.fragmented {
+				g.Length = uint32(off) + maxDatagram // the rest is elsewhere
+			}
 			if p.next == p.icmp() && !p.fragmented {
 				l.above(around, HeaderICMP, g.Data[off:], len(g.Data)-off, p.length)
 				return
