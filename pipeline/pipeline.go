@@ -57,6 +57,8 @@ type Config struct {
 	// written, in that order, on the goroutine that called Run. d is valid until
 	// the call returns.
 	Each func(id uint64, d *report.Digest)
+	// Live, if set, follows the source instead of reading it as fast as it can.
+	Live *Live
 }
 
 func (c *Config) ruleSet() *finding.Set {

@@ -51,3 +51,10 @@ func New(name string) (Format, error) {
 	}
 	return nil, fmt.Errorf("%s", msg)
 }
+
+// Interim is a Format that can also print a connection that is still open, before Add
+// prints it for good (Connection.Provisional).
+type Interim interface {
+	// AddInterim is Add for what was encoded of an open connection.
+	AddInterim(id uint64, b *Buffer) error
+}

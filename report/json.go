@@ -55,3 +55,6 @@ func (f *document) End(s *Summary) error {
 	f.out = append(a.summary(f.out, s), '}', '\n')
 	return f.Flush()
 }
+
+// AddInterim puts the connection among the others.
+func (f *document) AddInterim(id uint64, b *Buffer) error { return f.Add(id, nil, b) }

@@ -65,3 +65,6 @@ func (f *ndjson) Flush() error {
 	f.out = f.out[:0]
 	return err
 }
+
+// AddInterim writes the connection as one line more.
+func (f *ndjson) AddInterim(id uint64, b *Buffer) error { return f.Add(id, nil, b) }
