@@ -12,7 +12,9 @@ import (
 // package that does not stand here is a new room: put it in, with what it needs.
 var mayImport = map[string][]string{
 	"wire":       {},
-	"capture":    {"wire"},
+	"capture":    {"wire", "capture/bpf"},
+	// A filter is compiled for a link type.
+	"capture/bpf": {"wire"},
 	"reassembly": {"wire"},
 	"finding":    {"reassembly", "wire"},
 	"rosetta":    {"reassembly", "wire"},

@@ -1,0 +1,223 @@
+package capture
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// ownNetwork gives the test a network of its own, in which lo alone is up. The thread
+// stays the test's, and ends with it; programs that it starts share its network.
+func ownNetwork(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		t.Skipf("wants root, for a network namespace of its own: %v", err)
+	}
+	ip(t, "link", "set", "lo", "up")
+}
+
+// ip calls the program of that name.
+func ip(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) {
+			t.Skip("wants ip (Debian: iproute2), to make interfaces")
+		}
+		t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// veth makes two interfaces that are joined by a cable, and quiet: without IPv6 they
+// send nothing of their own accord.
+func veth(t *testing.T, a, b string) {
+	t.Helper()
+	ip(t, "link", "add", a, "type", "veth", "peer", "name", b)
+	for _, name := range []string{a, b} {
+		ip(t, "link", "set", name, "addrgenmode", "none")
+		ip(t, "link", "set", name, "up")
+	}
+	carrier(t, a)
+	carrier(t, b)
+}
+
+// carrier waits until the kernel has noticed that there is one: what is sent before goes
+// nowhere.
+func carrier(t *testing.T, name string) {
+	t.Helper()
+	for start := time.Now(); !running(t, name); time.Sleep(time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("%s is up, and has no carrier", name)
+		}
+	}
+	time.Sleep(2 * time.Millisecond) // it connects the queue a moment later
+}
+
+func running(t *testing.T, name string) bool {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, r); err != nil {
+		t.Fatal(err)
+	}
+	return r.Uint16()&unix.IFF_RUNNING != 0
+}
+
+// sender sends frames as they are.
+type sender struct {
+	t  *testing.T
+	fd int
+	to unix.SockaddrLinklayer
+}
+
+func newSender(t *testing.T, name string) *sender {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	l := link{name: name}
+	if err := l.look(fd); err != nil {
+		t.Fatal(err)
+	}
+	return &sender{t, fd, unix.SockaddrLinklayer{Ifindex: l.index}}
+}
+
+func (s *sender) send(frame []byte) {
+	s.t.Helper()
+	if err := unix.Sendto(s.fd, frame, 0, &s.to); err != nil {
+		s.t.Fatalf("send a frame: %v", err)
+	}
+}
+
+// flood sends n copies of a frame as fast as it goes, out of a ring of its own, and
+// returns how long that took.
+func (s *sender) flood(frame []byte, n int) time.Duration {
+	s.t.Helper()
+	const slot, slots, block = 2048, 1024, 1 << 16
+	check := func(what string, err error) {
+		if err != nil {
+			s.t.Fatalf("send from a ring: %s: %v", what, err)
+		}
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	check("socket", err)
+	defer unix.Close(fd)
+	check("version", unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2))
+	check("bypass", unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1))
+	check("ring", unix.SetsockoptTpacketReq(fd, unix.SOL_PACKET, unix.PACKET_TX_RING, &unix.TpacketReq{
+		Block_size: block, Block_nr: slot * slots / block, Frame_size: slot, Frame_nr: slots,
+	}))
+	m, err := unix.Mmap(fd, 0, slot*slots, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	check("map", err)
+	defer unix.Munmap(m)
+	check("bind", unix.Bind(fd, &s.to))
+	// Behind struct tpacket2_hdr, aligned, less the address that only arrivals have.
+	const at = unix.SizeofTpacket2Hdr
+	for i := range slots {
+		copy(m[i*slot+at:], frame)
+		binary.NativeEndian.PutUint32(m[i*slot+4:], uint32(len(frame)))
+	}
+	start := time.Now()
+	for sent := 0; sent < n; {
+		k := min(slots, n-sent)
+		for i := range k {
+			binary.NativeEndian.PutUint32(m[i*slot:], unix.TP_STATUS_SEND_REQUEST)
+		}
+		check("send", unix.Send(fd, nil, 0)) // waits until all are sent
+		for i := range k {
+			if binary.NativeEndian.Uint32(m[i*slot:]) != unix.TP_STATUS_AVAILABLE {
+				s.t.Fatalf("frame %d of the ring was not sent: status %#x", i, binary.NativeEndian.Uint32(m[i*slot:]))
+			}
+		}
+		sent += k
+		if k < slots {
+			break
+		}
+		// The next round begins at the first slot again, as all slots were used.
+	}
+	return time.Since(start)
+}
+
+// udp returns a frame of size octets from port 1 to the given port.
+func udp(port uint16, size int) []byte {
+	b := make([]byte, size)
+	copy(b, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45})
+	binary.BigEndian.PutUint16(b[16:], uint16(size-14))
+	copy(b[22:], []byte{64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2})
+	binary.BigEndian.PutUint16(b[34:], 1)
+	binary.BigEndian.PutUint16(b[36:], port)
+	binary.BigEndian.PutUint16(b[38:], uint16(size-34))
+	for i := 42; i < size; i++ {
+		b[i] = byte(i)
+	}
+	return b
+}
+
+// tagged returns a frame with a VLAN tag put into it.
+func tagged(frame []byte, tpid, tci uint16) []byte {
+	b := append([]byte(nil), frame[:12]...)
+	b = binary.BigEndian.AppendUint16(b, tpid)
+	b = binary.BigEndian.AppendUint16(b, tci)
+	return append(b, frame[12:]...)
+}
+
+func mustCapture(t *testing.T, o InterfaceOptions, names ...string) Live {
+	t.Helper()
+	src, err := OpenInterfaces(names, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	return src
+}
+
+// captured is a frame that was handed out.
+type captured struct {
+	id     wire.FrameID
+	link   wire.LinkType
+	data   string
+	length uint32
+}
+
+// rest stops a source and returns the frames that it still has.
+func rest(t *testing.T, src Live) (all []captured) {
+	t.Helper()
+	if err := src.(Stopper).Stop(); err != nil {
+		t.Fatal(err)
+	}
+	var f wire.Frame
+	var last wire.Time
+	for {
+		err := src.Next(&f)
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("Next: %v", err)
+		}
+		if f.At < last || f.At == 0 {
+			t.Errorf("frame %d is of %v, and the one before of %v", f.ID.Number(), f.At, last)
+		}
+		last = f.At
+		all = append(all, captured{f.ID, f.Link, string(f.Data), f.Length})
+	}
+}
