@@ -157,29 +157,6 @@ func (s *sender) flood(frame []byte, n int) time.Duration {
 	return time.Since(start)
 }
 
-// udp returns a frame of size octets from port 1 to the given port.
-func udp(port uint16, size int) []byte {
-	b := make([]byte, size)
-	copy(b, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45})
-	binary.BigEndian.PutUint16(b[16:], uint16(size-14))
-	copy(b[22:], []byte{64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2})
-	binary.BigEndian.PutUint16(b[34:], 1)
-	binary.BigEndian.PutUint16(b[36:], port)
-	binary.BigEndian.PutUint16(b[38:], uint16(size-34))
-	for i := 42; i < size; i++ {
-		b[i] = byte(i)
-	}
-	return b
-}
-
-// tagged returns a frame with a VLAN tag put into it.
-func tagged(frame []byte, tpid, tci uint16) []byte {
-	b := append([]byte(nil), frame[:12]...)
-	b = binary.BigEndian.AppendUint16(b, tpid)
-	b = binary.BigEndian.AppendUint16(b, tci)
-	return append(b, frame[12:]...)
-}
-
 func mustCapture(t *testing.T, o InterfaceOptions, names ...string) Live {
 	t.Helper()
 	src, err := OpenInterfaces(names, o)

@@ -11,15 +11,15 @@ import (
 // mayImport is the table of the design, section 2: arrows point towards wire. A
 // package that does not stand here is a new room: put it in, with what it needs.
 var mayImport = map[string][]string{
-	"wire":       {},
-	"capture":    {"wire", "capture/bpf"},
+	"wire":    {},
+	"capture": {"wire", "capture/bpf"},
 	// A filter is compiled for a link type.
 	"capture/bpf": {"wire"},
-	"reassembly": {"wire"},
-	"finding":    {"reassembly", "wire"},
-	"rosetta":    {"reassembly", "wire"},
-	"census":     {"reassembly", "wire"},
-	"incident":   {"finding", "reassembly", "wire"},
+	"reassembly":  {"wire"},
+	"finding":     {"reassembly", "wire"},
+	"rosetta":     {"reassembly", "wire"},
+	"census":      {"reassembly", "wire"},
+	"incident":    {"finding", "reassembly", "wire"},
 	// report knows capture for one type, capture.Info: the summary prints what
 	// reading an input showed, and copying it field by field would let them drift.
 	"report": {"incident", "finding", "census", "rosetta", "reassembly", "wire", "capture"},
