@@ -9,8 +9,8 @@ import (
 )
 
 // Filtered returns a source of those frames of src that a filter selects. They keep
-// their numbers, so that they are found again in the input; Info counts all frames that
-// were read. If src is Live, so is the result.
+// their numbers, so that they are found again in the input; Info counts those that were
+// selected, and the octets of all. If src is Live, so is the result.
 //
 // A frame of a link type that the filter cannot be compiled for ends the source with an
 // error.
@@ -30,6 +30,8 @@ type filtered struct {
 	// that of the next.
 	link    wire.LinkType
 	program bpf.Program
+	// frames counts those that were selected, by input.
+	frames []uint64
 }
 
 func (s *filtered) Next(f *wire.Frame) error {
@@ -55,11 +57,36 @@ func (s *filtered) selects(f *wire.Frame) (bool, error) {
 		}
 		s.link, s.program = f.Link, p
 	}
-	return s.program.Run(f.Data, f.Length) > 0, nil
+	if s.program.Run(f.Data, f.Length) == 0 {
+		return false, nil
+	}
+	for f.ID.Input() >= len(s.frames) {
+		s.frames = append(s.frames, 0)
+	}
+	s.frames[f.ID.Input()]++
+	return true, nil
 }
 
 // Infos keeps the inputs apart for those who ask.
-func (s *filtered) Infos() []Info { return Infos(s.Source) }
+func (s *filtered) Infos() []Info {
+	all := Infos(s.Source)
+	for i := range all {
+		all[i].Frames = 0
+		if i < len(s.frames) {
+			all[i].Frames = s.frames[i]
+		}
+	}
+	return all
+}
+
+func (s *filtered) Info() Info {
+	info := s.Source.Info()
+	info.Frames = 0
+	for _, n := range s.frames {
+		info.Frames += n
+	}
+	return info
+}
 
 type filteredLive struct {
 	*filtered

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Error says where a filter cannot be understood, or what of it is not supported.
@@ -68,15 +69,20 @@ var synonyms = map[string]string{
 }
 
 // keywords stand for themselves.
-var keywords = setOf("src dst host net mask port portrange proto and or not len less greater vlan broadcast multicast " +
-	"ether ip ip6 arp rarp tcp udp sctp icmp icmp6 igmp pim vrrp ah esp")
+var keywords = sync.OnceValue(func() map[string]bool {
+	return setOf("src dst host net mask port portrange proto and or not len less greater vlan broadcast multicast " + protocolNames)
+})
+
+const protocolNames = "ether ip ip6 arp rarp tcp udp sctp icmp icmp6 igmp pim vrrp ah esp"
 
 // refused are keywords of libpcap that are not supported here.
-var refused = setOf("protochain gateway byte inbound outbound ifindex mpls pppoed pppoes geneve ppp slip fddi tr wlan " +
-	"atalk aarp decnet lat sca moprc mopdl iso esis es-is isis is-is clnp stp ipx netbeui igrp carp radio l1 l2 iih lsp snp csnp psnp " +
-	"addr1 addr2 addr3 addr4 ra ta type subtype dir address1 address2 address3 address4 lane llc metac bcc oam oamf4 oamf4ec oamf4sc " +
-	"sc ilmic vpi vci connectmsg metaconnect on ifname rset rulenum rnr srnr rulenset reason action fisu lssu lsu msu hfisu hlssu hmsu " +
-	"sio opc dpc sls hsio hopc hdpc hsls vxlan")
+var refused = sync.OnceValue(func() map[string]bool {
+	return setOf("protochain gateway byte inbound outbound ifindex mpls pppoed pppoes geneve ppp slip fddi tr wlan " +
+		"atalk aarp decnet lat sca moprc mopdl iso esis es-is isis is-is clnp stp ipx netbeui igrp carp radio l1 l2 iih lsp snp csnp psnp " +
+		"addr1 addr2 addr3 addr4 ra ta type subtype dir address1 address2 address3 address4 lane llc metac bcc oam oamf4 oamf4ec oamf4sc " +
+		"sc ilmic vpi vci connectmsg metaconnect on ifname rset rulenum rnr srnr rulenset reason action fisu lssu lsu msu hfisu hlssu hmsu " +
+		"sio opc dpc sls hsio hopc hdpc hsls vxlan")
+})
 
 func setOf(words string) map[string]bool {
 	m := map[string]bool{}
@@ -87,20 +93,22 @@ func setOf(words string) map[string]bool {
 }
 
 // constants are names for numbers in expressions, pcap-filter(7).
-var constants = map[string]uint32{
-	"tcpflags": 13, "tcp-fin": 0x01, "tcp-syn": 0x02, "tcp-rst": 0x04, "tcp-push": 0x08, "tcp-ack": 0x10, "tcp-urg": 0x20, "tcp-ece": 0x40, "tcp-cwr": 0x80,
-	"icmptype": 0, "icmpcode": 1, "icmp-echoreply": 0, "icmp-unreach": 3, "icmp-sourcequench": 4, "icmp-redirect": 5, "icmp-echo": 8,
-	"icmp-routeradvert": 9, "icmp-routersolicit": 10, "icmp-timxceed": 11, "icmp-paramprob": 12, "icmp-tstamp": 13, "icmp-tstampreply": 14,
-	"icmp-ireq": 15, "icmp-ireqreply": 16, "icmp-maskreq": 17, "icmp-maskreply": 18,
-	"icmp6type": 0, "icmp6code": 1, "icmp6-destinationunreach": 1, "icmp6-packettoobig": 2, "icmp6-timeexceeded": 3, "icmp6-parameterproblem": 4,
-	"icmp6-echo": 128, "icmp6-echoreply": 129, "icmp6-multicastlistenerquery": 130, "icmp6-multicastlistenerreportv1": 131,
-	"icmp6-multicastlistenerdone": 132, "icmp6-routersolicit": 133, "icmp6-routeradvert": 134, "icmp6-neighborsolicit": 135,
-	"icmp6-neighboradvert": 136, "icmp6-redirect": 137, "icmp6-routerrenum": 138, "icmp6-nodeinformationquery": 139,
-	"icmp6-nodeinformationresponse": 140, "icmp6-ineighbordiscoverysolicit": 141, "icmp6-ineighbordiscoveryadvert": 142,
-	"icmp6-multicastlistenerreportv2": 143, "icmp6-homeagentdiscoveryrequest": 144, "icmp6-homeagentdiscoveryreply": 145,
-	"icmp6-mobileprefixsolicit": 146, "icmp6-mobileprefixadvert": 147, "icmp6-certpathsolicit": 148, "icmp6-certpathadvert": 149,
-	"icmp6-multicastrouteradvert": 151, "icmp6-multicastroutersolicit": 152, "icmp6-multicastrouterterm": 153,
-}
+var constants = sync.OnceValue(func() map[string]uint32 {
+	return map[string]uint32{
+		"tcpflags": 13, "tcp-fin": 0x01, "tcp-syn": 0x02, "tcp-rst": 0x04, "tcp-push": 0x08, "tcp-ack": 0x10, "tcp-urg": 0x20, "tcp-ece": 0x40, "tcp-cwr": 0x80,
+		"icmptype": 0, "icmpcode": 1, "icmp-echoreply": 0, "icmp-unreach": 3, "icmp-sourcequench": 4, "icmp-redirect": 5, "icmp-echo": 8,
+		"icmp-routeradvert": 9, "icmp-routersolicit": 10, "icmp-timxceed": 11, "icmp-paramprob": 12, "icmp-tstamp": 13, "icmp-tstampreply": 14,
+		"icmp-ireq": 15, "icmp-ireqreply": 16, "icmp-maskreq": 17, "icmp-maskreply": 18,
+		"icmp6type": 0, "icmp6code": 1, "icmp6-destinationunreach": 1, "icmp6-packettoobig": 2, "icmp6-timeexceeded": 3, "icmp6-parameterproblem": 4,
+		"icmp6-echo": 128, "icmp6-echoreply": 129, "icmp6-multicastlistenerquery": 130, "icmp6-multicastlistenerreportv1": 131,
+		"icmp6-multicastlistenerdone": 132, "icmp6-routersolicit": 133, "icmp6-routeradvert": 134, "icmp6-neighborsolicit": 135,
+		"icmp6-neighboradvert": 136, "icmp6-redirect": 137, "icmp6-routerrenum": 138, "icmp6-nodeinformationquery": 139,
+		"icmp6-nodeinformationresponse": 140, "icmp6-ineighbordiscoverysolicit": 141, "icmp6-ineighbordiscoveryadvert": 142,
+		"icmp6-multicastlistenerreportv2": 143, "icmp6-homeagentdiscoveryrequest": 144, "icmp6-homeagentdiscoveryreply": 145,
+		"icmp6-mobileprefixsolicit": 146, "icmp6-mobileprefixadvert": 147, "icmp6-certpathsolicit": 148, "icmp6-certpathadvert": 149,
+		"icmp6-multicastrouteradvert": 151, "icmp6-multicastroutersolicit": 152, "icmp6-multicastrouterterm": 153,
+	}
+})
 
 // operators are the words made of signs, the longer first.
 var operators = []string{"&&", "||", "!=", "==", ">=", "<=", "<<", ">>", "!", "(", ")", "[", "]", ":", "=", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^"}
@@ -142,9 +150,9 @@ func lex(s string) ([]token, error) {
 				if x, ok := synonyms[t.text]; ok && t.kind == name {
 					t.text = x
 				}
-				if t.kind == name && keywords[t.text] {
+				if t.kind == name && keywords()[t.text] {
 					t.kind = word
-				} else if t.kind == name && refused[t.text] {
+				} else if t.kind == name && refused()[t.text] {
 					t.kind = unknown
 				}
 				continue

@@ -3,6 +3,7 @@ package bpf
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 )
 
 // Bounds on a filter. Nobody types more; a program of more than the kernel takes is
@@ -254,7 +255,7 @@ func (p *parser) direction(q *qualifier) {
 	}
 }
 
-var protocols = setOf("ether ip ip6 arp rarp tcp udp sctp icmp icmp6 igmp pim vrrp ah esp")
+var protocols = sync.OnceValue(func() map[string]bool { return setOf(protocolNames) })
 
 func (p *parser) primitive(depth int) (node, qualifier, error) {
 	t := p.peek()
@@ -281,7 +282,7 @@ func (p *parser) primitive(depth int) (node, qualifier, error) {
 		return v, qualifier{}, nil
 	}
 	q := qualifier{valid: true}
-	if protocols[t.text] {
+	if protocols()[t.text] {
 		q.proto = t.text
 		p.i++
 	}

@@ -7,10 +7,10 @@ func (p *parser) relation(depth int) (n node, ok bool, err error) {
 	switch t := p.peek(); {
 	case t.kind == number, p.is("("), p.is("-"), p.is("len"):
 	case t.kind == name:
-		if _, ok := constants[t.text]; !ok {
+		if _, ok := constants()[t.text]; !ok {
 			return nil, false, nil
 		}
-	case t.kind == word && protocols[t.text]:
+	case t.kind == word && protocols()[t.text]:
 		if next := &p.tokens[p.i+1]; next.kind != word || next.text != "[" {
 			return nil, false, nil
 		}
@@ -80,7 +80,7 @@ func (p *parser) operand(depth int, sure *bool) (value, error) {
 		p.i++
 		return constant(t.n), nil
 	case t.kind == name:
-		if n, ok := constants[t.text]; ok {
+		if n, ok := constants()[t.text]; ok {
 			p.i++
 			return constant(n), nil
 		}
@@ -102,7 +102,7 @@ func (p *parser) operand(depth int, sure *bool) (value, error) {
 			return -c, nil
 		}
 		return negative{a}, err
-	case t.kind == word && protocols[t.text]:
+	case t.kind == word && protocols()[t.text]:
 		p.i++
 		if !p.take("[") {
 			return nil, p.unexpected("[")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/bpf"
 
@@ -72,7 +73,7 @@ func ParseProgram(text string) (Program, error) {
 }
 
 // known holds the operations that there are.
-var known = func() map[uint16]bool {
+var known = sync.OnceValue(func() map[uint16]bool {
 	m := map[uint16]bool{uint16(opReturn): true, uint16(opReturn) | 0x10: true, uint16(opJump): true, uint16(opToX): true, uint16(opToA): true,
 		classLoad | modeConstant: true, classLoad | modeMemory: true, classLoad | modeLength: true,
 		classLoadX | modeConstant: true, classLoadX | modeMemory: true, classLoadX | modeLength: true, uint16(opHeaderLen): true,
@@ -87,7 +88,7 @@ var known = func() map[uint16]bool {
 		m[uint16(op)], m[uint16(op)|sourceX] = true, true
 	}
 	return m
-}()
+})
 
 // check makes sure that a program ends: it only jumps forward and stays inside.
 func (p Program) check() error {
@@ -98,7 +99,7 @@ func (p Program) check() error {
 		left := uint64(len(p) - i - 1)
 		constant := x.Op&sourceX == 0
 		switch {
-		case !known[x.Op]:
+		case !known()[x.Op]:
 			return bad("is unknown")
 		case x.Op == uint16(opJump) && uint64(x.K) >= left,
 			x.Op&7 == classJump && x.Op != uint16(opJump) && (uint64(x.Jt) >= left || uint64(x.Jf) >= left):

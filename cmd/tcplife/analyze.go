@@ -34,6 +34,7 @@ type analyzeOptions struct {
 	quiet, verbose       bool
 	profiles             []string
 	selection            selectionOptions
+	packets              packetFilterOptions
 	layout               layoutOptions
 	census               censusOptions
 	grade                gradeOptions
@@ -51,6 +52,7 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.dwell, "dwell", false, "text: how long endpoints stayed in each state (JSON always says it)")
 	f.BoolVar(&o.rtt, "rtt", false, "text: histogram of the handshakes' round trips (JSON always says it)")
 	o.selection.addFlags(f)
+	o.packets.addFlags(f)
 	o.layout.addFlags(f)
 	f.StringVarP(&o.connection, "connection", "c", "", "show the timeline of one `connection`: its number, frame:N (frame:FILE:N), or 'IP:PORT IP:PORT'")
 	f.BoolVar(&o.followTuple, "follow-tuple", false, "with --connection: show all lives of its addresses and ports, one after the other")
@@ -84,6 +86,9 @@ func (o *analyzeOptions) validate() error {
 		return err
 	}
 	if err := o.layout.validate(o.format, o.all); err != nil {
+		return err
+	}
+	if _, err := o.packets.compiler(); err != nil {
 		return err
 	}
 	if o.jobs < 0 {
@@ -232,6 +237,7 @@ then the file.`,
 				return own.blame(err)
 			}
 			s.quiet, s.verbose = o.quiet, o.verbose
+			s.filter, _ = o.packets.compiler() // it was validated
 			own.say(s, c.Flags())
 			return own.blame(o.run(c.Context(), s, args))
 		},
@@ -262,6 +268,7 @@ func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) err
 	if r.grades, err = o.grade.grades(); err != nil {
 		return err
 	}
+	r.grades = o.packets.withhold(r.grades)
 	if o.ui.ui {
 		return r.verdict(ctx, r.showScreens(ctx, all))
 	}

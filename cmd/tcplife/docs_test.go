@@ -47,8 +47,9 @@ func shell(t *testing.T) func(t *testing.T, dir, line string) (output string, co
 	if err := os.Symlink(self, filepath.Join(bin, "tcplife")); err != nil { // see TestMain
 		t.Fatal(err)
 	}
-	// What captures in an example gives what has been captured.
-	if err := os.WriteFile(filepath.Join(bin, "tcpdump"), []byte("#!/bin/sh\nexec cat capture.pcap\n"), 0o755); err != nil {
+	// What captures in an example gives what has been captured, and what compiles a filter
+	// one that selects everything.
+	if err := os.WriteFile(filepath.Join(bin, "tcpdump"), []byte("#!/bin/sh\ncase $1 in -ddd) echo 1; exec echo 6 0 0 262144;; esac\nexec cat capture.pcap\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return func(t *testing.T, dir, line string) (string, int) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tcplife/tcplife/capture"
@@ -134,7 +135,7 @@ func (in *inputs) again() (capture.Source, error) {
 	if in.set != nil {
 		return in.set.Open(), nil
 	}
-	return capture.Open(in.candidates[0].Name)
+	return in.s.open(in.candidates[0].Name)
 }
 
 // twice refuses, for the sake of a flag, inputs that cannot be read twice.
@@ -187,11 +188,16 @@ func (in *inputs) title() string {
 }
 
 // open opens what an argument names.
-func (s *streams) open(path string) (capture.Source, error) {
+func (s *streams) open(path string) (src capture.Source, err error) {
 	if path == "-" && s.in != os.Stdin {
-		return capture.NewReader(s.in, "-")
+		src, err = capture.NewReader(s.in, "-")
+	} else {
+		src, err = capture.Open(path)
 	}
-	return capture.Open(path)
+	if err == nil && s.filter != nil {
+		src = capture.Filtered(src, s.filter)
+	}
+	return src, err
 }
 
 // noFrames is an input that ended before its first frame.
@@ -211,7 +217,7 @@ type prefix struct {
 }
 
 func newPrefix(ctx context.Context, src capture.Source, limits []uint64) *prefix {
-	p := &prefix{Source: src, ctx: ctx, limits: limits}
+	p := &prefix{Source: src, ctx: ctx, limits: slices.Clone(limits)}
 	for _, n := range limits {
 		p.left += n
 	}
@@ -226,7 +232,9 @@ func (p *prefix) Next(f *wire.Frame) error {
 			}
 			return err
 		}
-		if i := f.ID.Input(); i < len(p.limits) && f.ID.Number() <= p.limits[i] {
+		// They are counted: where a filter selects frames their numbers are larger.
+		if i := f.ID.Input(); i < len(p.limits) && p.limits[i] > 0 {
+			p.limits[i]--
 			p.left--
 			return nil
 		}

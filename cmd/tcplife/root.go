@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tcplife/tcplife/capture/bpf"
 	"github.com/tcplife/tcplife/report"
 )
 
@@ -71,6 +72,8 @@ type streams struct {
 	terminal       *os.File
 	quiet, verbose bool
 	progress       *progress
+	// filter selects the frames of what is opened; nil for all.
+	filter bpf.Compiler
 }
 
 func newStreams(in io.Reader, out, errOut io.Writer) *streams {
