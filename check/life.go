@@ -263,3 +263,14 @@ func (l *life) ended() string {
 
 // closed is the evidence for how the connection ended.
 func (l *life) closed() Evidence { return l.evidence(l.closing, l.ended()) }
+
+// Fault says on how many connections an expression could not be evaluated; nil if there
+// was none.
+func (r *Run) Fault() error {
+	for _, f := range r.filters {
+		if err := f.Fault(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

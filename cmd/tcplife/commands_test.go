@@ -55,6 +55,11 @@ func TestExamples(t *testing.T) {
 	if err := os.WriteFile("expect.yaml", []byte("capture: {frames: '>= 1'}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"before.pcap", "after.pcap"} {
+		if err := os.WriteFile(name, capture, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := os.Mkdir("folder", 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -139,7 +139,7 @@ func TestShownCommands(t *testing.T) {
 	}
 	dir := t.TempDir()
 	capture := unpacked(t, pcapDir+"/mixed.pcap.gz")
-	files := map[string][]byte{"capture.pcap": capture, "box.yaml": []byte("name: box\nbase: bsd\n"), "expect.yaml": []byte("capture: {frames: '>= 1'}\n")}
+	files := map[string][]byte{"capture.pcap": capture, "before.pcap": capture, "after.pcap": capture, "box.yaml": []byte("name: box\nbase: bsd\n"), "expect.yaml": []byte("capture: {frames: '>= 1'}\n")}
 	for i, part := range parts(capture, 3) {
 		files[fmt.Sprintf("rotated.pcap0%d", i)] = part
 		files[fmt.Sprintf("folder/web-%d.pcap", i)] = part
