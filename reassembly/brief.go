@@ -54,7 +54,8 @@ const (
 	_
 	briefFINAcked // the client's FIN was acknowledged; the server's is the next bit
 	_
-	briefClosed = briefFINAcked | briefFINAcked<<1
+	briefChanged // see touch
+	briefClosed  = briefFINAcked | briefFINAcked<<1
 )
 
 // entry is one segment of a brief record. Its sequence number is the sum of what its
@@ -149,6 +150,9 @@ func (t *Tracker) openBrief(s *wire.Segment, key *tupleKey, hash uint64, swapped
 	t.tag(id, &b.key, hash)
 	b.stamp = t.cfg.Opened()
 	t.wheel.file(id, b.deadline(&t.patience), &b.turn)
+	if t.cfg.Follow {
+		t.touch(id)
+	}
 }
 
 // howOf returns what an entry's how says of a segment.
@@ -318,6 +322,9 @@ func (t *Tracker) unfold(id uint32) uint32 {
 	} else {
 		r.turn = b.turn
 		t.wheel.put(rec, uint64(b.turn)%wheelSlots)
+	}
+	if b.has(briefChanged) {
+		t.touch(rec)
 	}
 	t.table.replace(hash, id, rec)
 	t.retag(id, rec)

@@ -66,6 +66,9 @@ func (t *Tracker) QuotedHashed(e *wire.ICMP, hash uint64) bool {
 		r := t.recs.at(rec)
 		if from := r.side(swapped); (r.deadline == 0 || r.deadline >= e.At) && r.sent(e, from) {
 			t.keep(r, e, from)
+			if t.cfg.Follow {
+				t.touch(rec)
+			}
 			return true
 		}
 	}

@@ -72,9 +72,14 @@ func (f *follower) Sibling(held, fresh Kin, s *wire.Segment) {
 
 // tell runs it through a tracker with or without brief records.
 func (c *coursed) tell(full bool) (*heard, *follower) {
+	return c.tellWith(full, nil)
+}
+
+// tellWith calls look, if it is set, after each segment and at the end.
+func (c *coursed) tellWith(full bool, look func(t *Tracker)) (*heard, *follower) {
 	h, f := &heard{}, &follower{shown: map[wire.FrameID][]string{}}
 	t := listener(h)
-	t.cfg.full = full
+	t.cfg.full, t.cfg.Follow = full, look != nil
 	if c.watched {
 		t.cfg.Watch = f
 		t.cfg.Settled = func(c *Conn, _ uint64) {
@@ -89,9 +94,15 @@ func (c *coursed) tell(full bool) (*heard, *follower) {
 		if c.ticks[i] {
 			t.Advance(s.At.Add(c.ahead[i]))
 		}
+		if look != nil {
+			look(t)
+		}
 	}
 	if n := len(c.segs); n > 0 {
 		t.Advance(c.segs[n-1].At.Add(c.end))
+	}
+	if look != nil {
+		look(t)
 	}
 	t.Flush()
 	return h.told(), f
@@ -290,23 +301,28 @@ func TestBriefRecords(t *testing.T) {
 		n = 6000
 	}
 	for i := range n {
-		r := rand.New(rand.NewPCG(uint64(i), 1))
-		k := &talker{r: r, at: scriptStart}
-		tuple := newScript().tuple
-		k.tuple = [2]wire.Tuple{tuple, tuple.Reverse()}
-		if i%2 == 1 {
-			k.tuple = [2]wire.Tuple{tuple.Reverse(), tuple}
-		}
-		k.odd = []int{0, 3, 10, 30}[i/2%4]
-		for range 1 + r.IntN(2)*r.IntN(3) {
-			k.talk()
-			k.at = k.at.Add(k.gap() * 3)
-		}
-		c := coursed{segs: k.s, watched: i%3 == 0, end: k.gap() * time.Duration(r.IntN(4))}
-		for range k.s {
-			c.ticks = append(c.ticks, r.IntN(3) > 0)
-			c.ahead = append(c.ahead, time.Duration(r.IntN(8)/7)*k.gap())
-		}
-		c.same(t)
+		talkedAbout(i).same(t)
 	}
+}
+
+// talkedAbout is the course with a number: one tuple, with one life or some.
+func talkedAbout(i int) *coursed {
+	r := rand.New(rand.NewPCG(uint64(i), 1))
+	k := &talker{r: r, at: scriptStart}
+	tuple := newScript().tuple
+	k.tuple = [2]wire.Tuple{tuple, tuple.Reverse()}
+	if i%2 == 1 {
+		k.tuple = [2]wire.Tuple{tuple.Reverse(), tuple}
+	}
+	k.odd = []int{0, 3, 10, 30}[i/2%4]
+	for range 1 + r.IntN(2)*r.IntN(3) {
+		k.talk()
+		k.at = k.at.Add(k.gap() * 3)
+	}
+	c := &coursed{segs: k.s, watched: i%3 == 0, end: k.gap() * time.Duration(r.IntN(4))}
+	for range k.s {
+		c.ticks = append(c.ticks, r.IntN(3) > 0)
+		c.ahead = append(c.ahead, time.Duration(r.IntN(8)/7)*k.gap())
+	}
+	return c
 }

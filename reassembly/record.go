@@ -35,6 +35,8 @@ type record struct {
 	// the table knows the newest.
 	older, newer uint32
 	turn         turn // of the wheel
+	// changed: the list of that name has it. released: it is free.
+	changed, released bool
 
 	logHead, logTail uint32 // blocks
 	logLen           uint32 // events

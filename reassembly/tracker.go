@@ -37,6 +37,8 @@ type Config struct {
 	// Unread has the bits of Seen for which nobody reads Conn.Events: a connection that
 	// shows no others may come without.
 	Unread Seen
+	// Follow has the tracker keep which connections have changed; see Changed.
+	Follow bool
 
 	full bool // no brief records; for tests
 }
@@ -61,13 +63,15 @@ type Tracker struct {
 	fed      wire.Time // the largest time of a segment
 	started  bool
 
-	rest   []uint32 // records that Flush has still to hand out
-	conn   Conn     // handed to Settled
-	replay []Event  // handed to Watch
-	packed []Event  // see pack
-	infer  inference
-	course course       // see ordinary
-	retold wire.Segment // see segments
+	rest []uint32 // records that Flush has still to hand out
+	// changed has what was touched since Changed was called; see touch.
+	changed []uint32
+	conn    Conn    // handed to Settled
+	replay  []Event // handed to Watch
+	packed  []Event // see pack
+	infer   inference
+	course  course       // see ordinary
+	retold  wire.Segment // see segments
 }
 
 // New returns an empty tracker.
@@ -114,6 +118,9 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 			t.settleBrief(rec, EndedSettled, s.At)
 			rec = 0
 		} else if t.goOn(rec, s, swapped) {
+			if t.cfg.Follow {
+				t.touch(rec)
+			}
 			return
 		} else {
 			rec = t.unfold(rec)
@@ -147,9 +154,15 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 			t.note(r, s, r.side(swapped), kindOf(s), MarkOther)
 		}
 		t.recs.at(rec).seen |= SeenOlderLife
+		if t.cfg.Follow {
+			t.touchLives(rec)
+		}
 		rec = of
 	}
 	t.take(rec, s, swapped)
+	if t.cfg.Follow {
+		t.touchLives(rec) // an answer ends those before
+	}
 }
 
 // find returns the newest connection of a tuple, 0 if none is held.
@@ -460,20 +473,25 @@ func (t *Tracker) release(rec uint32) {
 			t.extents.put(e)
 		}
 	}
-	r.turn = 0 // the wheel may still name it
+	r.turn, r.changed, r.released = 0, false, true // the wheel may still name it, and so may changed
 	t.recs.put(rec)
 }
 
 // emit reads a record's log with hindsight and hands the connection out.
 func (t *Tracker) emit(rec uint32, why Ended, now wire.Time) {
 	r := t.recs.at(rec)
+	t.conclude(r, why, now)
+	t.cfg.Settled(&t.conn, r.stamp)
+}
+
+// conclude says in t.conn what a record's log tells, up to now.
+func (t *Tracker) conclude(r *record, why Ended, now wire.Time) {
 	c := &t.conn
 	t.describe(c, r)
 	c.Ended = why
 	c.Until = max(now, r.last)
 	t.infer.run(c, [2]*Profile{t.cfg.profileOf(c.Tuple.Src, c.Tuple.V6), t.cfg.profileOf(c.Tuple.Dst, c.Tuple.V6)})
 	judge(c)
-	t.cfg.Settled(c, r.stamp)
 }
 
 // describe fills c with what a record says by itself.

@@ -1,0 +1,180 @@
+package reassembly
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// A run that follows an interface wants to know how connections stand before they
+// leave. A look at one infers its states as if the input ended now, and leaves it as it
+// is: the log stays, so the connection settles later as if nobody had looked.
+
+// touch notes that a connection has changed since it was last looked at. The list may
+// name places that were given to others since; the mark in the record says what is true.
+func (t *Tracker) touch(id uint32) {
+	if id&briefBit != 0 {
+		b := t.briefs.at(id &^ briefBit)
+		if b.has(briefChanged) {
+			return
+		}
+		b.is |= briefChanged
+	} else {
+		r := t.recs.at(id)
+		if r.changed {
+			return
+		}
+		r.changed = true
+	}
+	t.changed = append(t.changed, id)
+}
+
+// touchLives touches all lives of a tuple that are held, from the newest on.
+func (t *Tracker) touchLives(rec uint32) {
+	for ; rec != 0; rec = t.recs.at(rec).older {
+		t.touch(rec)
+	}
+}
+
+// Changed calls do with connections that have changed since they were last handed to
+// it, as they would be handed out if the input ended now, in the order in which they
+// changed: at most so many, and it returns how many are left. c is valid until do
+// returns. The tracker must have been told to keep them (Config.Follow).
+func (t *Tracker) Changed(most int, do func(c *Conn, stamp uint64)) (left int) {
+	n := 0
+	for ; n < len(t.changed) && most > 0; n++ {
+		id := t.changed[n]
+		if id&briefBit != 0 {
+			if b := t.briefs.at(id &^ briefBit); b.n == 0 || !b.has(briefChanged) {
+				continue
+			} else {
+				b.is &^= briefChanged
+			}
+		} else if r := t.recs.at(id); !r.changed {
+			continue
+		} else {
+			r.changed = false
+		}
+		most--
+		t.peek(id, do)
+	}
+	t.changed = t.changed[:copy(t.changed, t.changed[n:])]
+	return len(t.changed)
+}
+
+// Peek calls do with one connection that is held, as Changed would, and reports whether
+// it is. tuple runs either way.
+func (t *Tracker) Peek(tuple *wire.Tuple, stamp uint64, do func(c *Conn, stamp uint64)) bool {
+	key, _ := keyOf(tuple)
+	for id := t.find(&key, t.cfg.Seed.hash(&key)); id != 0; id = t.recs.at(id).older {
+		if t.stampOf(id) == stamp {
+			t.peek(id, do)
+			return true
+		}
+		if id&briefBit != 0 {
+			break
+		}
+	}
+	return false
+}
+
+// peek describes a connection as if the input ended now.
+func (t *Tracker) peek(id uint32, do func(c *Conn, stamp uint64)) {
+	now := max(t.clock, t.fed)
+	if id&briefBit == 0 {
+		t.peekRecord(id, now, do)
+		return
+	}
+	b := t.briefs.at(id &^ briefBit)
+	if t.ordinary(b, EndedInput, now) {
+		do(&t.conn, b.stamp)
+		return
+	}
+	// The watcher is not shown what it will see once more.
+	watch := t.cfg.Watch
+	t.cfg.Watch = nil
+	rec := t.full(b, t.cfg.Seed.hash(&b.key))
+	t.cfg.Watch = watch
+	t.peekRecord(rec, now, do)
+	t.release(rec)
+}
+
+func (t *Tracker) peekRecord(rec uint32, now wire.Time, do func(c *Conn, stamp uint64)) {
+	r := t.recs.at(rec)
+	seen := r.seen
+	why := EndedInput
+	if r.replaced {
+		why = EndedReused
+	}
+	t.conclude(r, why, now)
+	r.seen = seen // what shows only in the whole is not for good yet
+	do(&t.conn, r.stamp)
+}
+
+// evictSpare is the part of the limit that an eviction frees beyond what it must, so
+// that not every connection that opens costs a look at all of them.
+const evictSpare = 16
+
+// Evict lets connections leave until at most so many are held: attempts first, then
+// those that have ended, then those whose last segment is the longest ago. It returns
+// how many left.
+func (t *Tracker) Evict(most int) (gone int) {
+	if t.Open() <= most {
+		return 0
+	}
+	now := max(t.clock, t.fed)
+	type candidate struct {
+		rank  int
+		last  wire.Time
+		stamp uint64
+		id    uint32
+	}
+	all := make([]candidate, 0, t.Open())
+	for _, id := range t.inOrder() {
+		if id&briefBit != 0 {
+			b := t.briefs.at(id &^ briefBit)
+			all = append(all, candidate{b.rank(), b.last, b.stamp, id})
+			continue
+		}
+		r := t.recs.at(id)
+		all = append(all, candidate{r.rank(), r.last, r.stamp, id})
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.last, b.last), cmp.Compare(a.stamp, b.stamp))
+	})
+	many := len(all) - (most - most/evictSpare)
+	for _, c := range all[:many] {
+		if c.id&briefBit != 0 {
+			t.settleBrief(c.id, EndedEvicted, now)
+			gone++
+		} else if r := t.recs.at(c.id); !r.released {
+			// An older life of the tuple may have left with a newer one.
+			before := t.Open()
+			t.settle(c.id, EndedEvicted, now)
+			gone += before - t.Open()
+		}
+	}
+	return gone
+}
+
+// rank orders connections by how little is lost with them.
+func (b *brief) rank() int {
+	switch {
+	case !b.has(briefOpen):
+		return 0
+	case b.has(briefClosed):
+		return 1
+	}
+	return 2
+}
+
+func (r *record) rank() int {
+	switch {
+	case r.state == stateAttempt:
+		return 0
+	case r.state == stateClosed || r.state == stateReset || r.replaced:
+		return 1
+	}
+	return 2
+}
