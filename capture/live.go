@@ -40,7 +40,8 @@ type LossCounter interface {
 }
 
 // Gap is a time in which a live source was blind, or lost frames: named, so that nobody
-// takes the silence for the network's. As an error it is no failure of the source.
+// takes the silence for the network's. As an error it is no failure of the source. A time
+// that lasts may be told twice: when it begins, without To, and when it is over.
 type Gap struct {
 	// Name is the input, What what happened: "the interface went down".
 	Name, What string
