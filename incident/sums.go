@@ -14,6 +14,9 @@ type Config struct {
 	// reassembly.Config.
 	Profile  reassembly.Profile
 	Networks []reassembly.Network
+	// Part says how much is kept of what is counted: one in so many of the bounds; 0
+	// stands for 1.
+	Part int
 }
 
 // profile returns the profile of a host: that of the longest prefix that holds its
@@ -77,9 +80,9 @@ type Sums struct {
 }
 
 // New returns empty sums.
-func New(cfg Config) *Sums { return newSums(cfg, 1) }
+func New(cfg Config) *Sums { return newSums(cfg, max(cfg.Part, 1)) }
 
-// newSums returns empty sums whose bounds are smaller by a divisor, for tests.
+// newSums returns empty sums whose bounds are smaller by a divisor.
 func newSums(cfg Config, by int) *Sums {
 	return &Sums{
 		cfg:       cfg,

@@ -48,6 +48,7 @@ type batch struct {
 	// open is the number of connections that were open when the merger had this
 	// batch last, and seen the number of segments up to its end.
 	open, seen uint64
+	moment     // of a live run
 
 	pending sync.WaitGroup
 	results []result // by worker
@@ -64,6 +65,7 @@ func newBatch(jobs int) *batch {
 
 func (b *batch) reset() {
 	b.n, b.flush, b.last = 0, 0, false
+	b.moment = moment{}
 	b.errors = b.errors[:0]
 	for i := range b.results {
 		b.results[i].reset()
@@ -104,6 +106,9 @@ type result struct {
 	text    arena
 	late    []report.Late
 	keep    int // the length of settled to keep
+	// Of a live run: what happened, and the worker's part of a snapshot.
+	events []Event
+	glance *glance
 }
 
 // An epoch in which a second's worth of a flood settles needs a thousand times the
@@ -134,6 +139,7 @@ type settled struct {
 	printed bool // otherwise its findings may be examples
 	digest  report.Digest
 	buf     report.Buffer
+	interim bool // it has not left (Live.MaxHold)
 	// later decides whether it is reported, if it is set.
 	later *later
 }
@@ -142,6 +148,11 @@ func (r *result) reset() {
 	r.opened = positions{}
 	r.joins, r.splits, r.left, r.settled, r.late = r.joins[:0], r.splits[:0], r.left[:0], r.settled[:0], r.late[:0]
 	r.text.reset()
+	clear(r.events)
+	r.events, r.glance = r.events[:0], nil
+	if cap(r.events) > r.keep {
+		r.events = nil
+	}
 	if cap(r.settled) > r.keep {
 		r.settled = nil
 	}

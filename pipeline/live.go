@@ -29,6 +29,8 @@ type Live struct {
 	// step after the beginning, the last right before Format.End, with Last set.
 	Every    time.Duration
 	Snapshot func(s *Snapshot)
+	// Gap, if set, is called with each gap of the source.
+	Gap func(g *capture.Gap)
 	// View, if set, is asked before each snapshot what it shall hold; otherwise it has
 	// sums alone. It is called on another goroutine than the others.
 	View func() View
@@ -40,6 +42,10 @@ type Live struct {
 	// first, then those in which nothing passed for longest ("evicted": true). 0 stands
 	// for a million.
 	MaxConnections int
+	// IncidentPart says how much of what many connections show together is kept in
+	// memory: one in so many of what a capture may take, which is some 100 MB for each
+	// worker. 0 stands for 32.
+	IncidentPart int
 }
 
 // Clock is how a live run learns how much time has passed.
@@ -48,80 +54,24 @@ type Clock interface {
 	Now() time.Time
 }
 
-// EventKind is a sort of Event.
-type EventKind uint8
-
-// The kinds. Each comes at most once for a connection, but for findings.
-const (
-	// EventOpened: the handshake is complete, or the capture began inside the connection.
-	EventOpened EventKind = iota
-	// EventRefused: the attempt came to nothing. Reason says how: refused, icmp,
-	// unanswered, handshake-abandoned or what reset it; the last two are known when the
-	// last try has had its time.
-	EventRefused
-	// EventClosing: the first FIN.
-	EventClosing
-	// EventClosed: both FINs are acknowledged.
-	EventClosed
-	// EventReset: a RST ended it, in whatever state.
-	EventReset
-	// EventDied: it is over without FIN and RST, or nobody looks at it any more: its host
-	// gave up or was gone, its tuple opened anew, a limit was reached.
-	EventDied
-	// EventFinding: a rule found something. Of a connection that is open only what is
-	// certain is told; the rest when it has settled.
-	EventFinding
-	// EventWithdrawn: what a finding told of an open connection does not hold; a later
-	// segment refuted it.
-	EventWithdrawn
-
-	// EventKinds is how many kinds there are.
-	EventKinds
-)
-
-var eventNames = [EventKinds]string{"opened", "refused", "closing", "closed", "reset", "died", "finding", "withdrawn"}
-
-// String returns the word used in reports.
-func (k EventKind) String() string { return eventNames[k] }
-
-// EventNames returns the words for all kinds, in their order.
-func EventNames() []string { return eventNames[:] }
-
 // Event is something that happened to a connection.
-type Event struct {
-	Kind EventKind
-	// At is the capture time of what shows it, Frame that frame: the ACK that completes
-	// a handshake, the first FIN, the RST. What only time shows has the connection's
-	// last frame, and the time at which it was known.
-	At    wire.Time
-	Frame wire.FrameID
-	// ID is the connection's number and UID its name, both those of its object in the
-	// report; Tuple runs from its client to its server.
-	ID    uint64
-	UID   string
-	Tuple wire.Tuple
-	Encap []string
-	// Start is when the connection began.
-	Start wire.Time
-	// States are both endpoints' states at the time of the event as far as is known by
-	// now, indexed by side; HasState says whether the side has a connection at all.
-	States   [2]reassembly.State
-	HasState [2]bool
-	// By is the side that did it (who sent the FIN or the RST), if HasBy.
-	By    reassembly.Side
-	HasBy bool
-	// Reason is how it ended, for Refused, Closed, Reset and Died, as far as is known: an
-	// open connection's is settled later.
-	Reason reassembly.CloseReason
-	// RTT is the handshake's round trip, for Opened; 0 is unknown.
-	RTT time.Duration
-	// Packets and Bytes are those of each side so far.
-	Packets, Bytes [2]uint64
-	// Finding is set for Finding and Withdrawn.
-	Finding *finding.Finding
-	// Settled: it was told when the connection left, and is final.
-	Settled bool
-}
+type Event = report.Event
+
+// EventKind is a sort of Event.
+type EventKind = report.EventKind
+
+// The kinds; see report.
+const (
+	EventOpened    = report.EventOpened
+	EventRefused   = report.EventRefused
+	EventClosing   = report.EventClosing
+	EventClosed    = report.EventClosed
+	EventReset     = report.EventReset
+	EventDied      = report.EventDied
+	EventFinding   = report.EventFinding
+	EventWithdrawn = report.EventWithdrawn
+	EventKinds     = report.EventKinds
+)
 
 // Order is what the rows of a snapshot are ordered by.
 type Order uint8
@@ -147,16 +97,22 @@ type View struct {
 	// Order is which come first; Reverse turns it round.
 	Order   Order
 	Reverse bool
-	// Keep, if set, says which connections are wanted. It is called on several
-	// goroutines at once and must be quick: once for each open connection. ID, UID,
-	// Encap and Findings are not set then.
+	// Keep, if set, says which connections are wanted as rows. It is called on several
+	// goroutines at once and must be quick: once for each open connection. ID, UID
+	// and Findings are not set then.
 	Keep func(r *Row) bool
-	// Follow are numbers of open connections of which the snapshot holds everything.
+	// Visit, if set, is called with every open connection, as Keep is; it keeps nothing of
+	// r.
+	Visit func(r *Row)
+	// Follow names open connections, by Row.Ref or Event.Ref, of which the snapshot holds
+	// everything.
 	Follow []uint64
 }
 
 // Row is an open connection as it stands: provisional, as of the end of a capture.
 type Row struct {
+	// Ref names it for View.Follow as long as it is open.
+	Ref   uint64
 	ID    uint64
 	UID   string
 	Tuple wire.Tuple // from its client to its server
@@ -234,14 +190,14 @@ type Snapshot struct {
 	Losses  capture.Losses
 	Counted bool
 	// Gaps are the gaps since the last snapshot, at most some dozens; GapCount counts
-	// all since the beginning.
+	// all since the beginning, one that was told twice once.
 	Gaps     []*capture.Gap
 	GapCount uint64
 }
 
 // Followed is an open connection with all that is known of it.
 type Followed struct {
-	ID uint64
+	Ref, ID uint64
 	*report.Connection
 }
 
@@ -249,6 +205,7 @@ type Followed struct {
 const (
 	usualFlush          = 100 * time.Millisecond
 	usualMaxConnections = 1 << 20
+	usualIncidentPart   = 32
 )
 
 type systemClock struct{}
@@ -275,4 +232,21 @@ func (l *Live) maxConnections() int {
 		return l.MaxConnections
 	}
 	return usualMaxConnections
+}
+
+// ticks reports whether there are snapshots.
+func (l *Live) ticks() bool { return l.Every > 0 && l.Snapshot != nil }
+
+// looks reports whether anybody wants to know how connections stand before they settle.
+func (l *Live) looks() bool { return l != nil && (l.Event != nil || l.Snapshot != nil) }
+
+// incidentPart is incident.Config.Part.
+func (c *Config) incidentPart() int {
+	switch {
+	case c.Live == nil:
+		return 1
+	case c.Live.IncidentPart > 0:
+		return c.Live.IncidentPart
+	}
+	return usualIncidentPart
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/report"
 )
 
@@ -18,10 +19,26 @@ type merger struct {
 	picked  *picked
 	needs   report.Needs
 	err     error // of writing; nothing is written after it
+	// tally counts what is decided here: the summary itself, or, of a live run, what has
+	// come since the last snapshot.
+	delta  *report.Summary
+	events []*Event
+	gaps   []*capture.Gap // since the last snapshot
+}
+
+func (m *merger) tally() *report.Summary {
+	if m.delta != nil {
+		return m.delta
+	}
+	return m.summary
 }
 
 func newMerger(cfg *Config) *merger {
-	return &merger{cfg: cfg, summary: &report.Summary{Selection: cfg.Selection}, numbers: newNumbers(), picked: newPicked(cfg)}
+	m := &merger{cfg: cfg, summary: &report.Summary{Selection: cfg.Selection}, numbers: newNumbers(), picked: newPicked(cfg)}
+	if cfg.Live != nil {
+		m.delta = &report.Summary{}
+	}
+	return m
 }
 
 // take merges a batch that all workers are done with.
@@ -30,8 +47,25 @@ func (m *merger) take(b *batch) {
 		return
 	}
 	m.number(b)
+	if m.cfg.Live != nil {
+		m.tellGaps(&b.moment)
+		m.tellEvents(b)
+		if m.err = m.interims(b); m.err != nil {
+			return
+		}
+	}
 	if m.err = m.write(b); m.err != nil {
 		return
+	}
+	if b.view != nil {
+		m.glimpse(b)
+	}
+	if b.look {
+		if f, ok := m.cfg.Format.(report.Flusher); ok {
+			if m.err = f.Flush(); m.err != nil {
+				return
+			}
+		}
 	}
 	b.open, b.seen = m.numbers.open(), b.until
 	if b.last {
@@ -59,7 +93,9 @@ func (m *merger) write(b *batch) error {
 	for i := range b.results {
 		r := &b.results[i]
 		for j := range r.settled {
-			m.order = append(m.order, &r.settled[j])
+			if !r.settled[j].interim {
+				m.order = append(m.order, &r.settled[j])
+			}
 		}
 		for j := range r.late {
 			m.late = append(m.late, &r.late[j])

@@ -142,54 +142,65 @@ const portionSize = 256
 func (n *numbers) portions() []uint64 {
 	var limits []uint64
 	have := 0
-	for i, e := range n.epochs.pages {
-		if e == nil {
+	for _, p := range n.epochs.pages {
+		if p.p == nil {
 			continue
 		}
 		if have >= portionSize {
-			limits = append(limits, (n.epochs.dropped+uint64(i))<<stampShift)
+			limits = append(limits, p.number<<stampShift)
 			have = 0
 		}
-		have += e.open
+		have += p.p.open
 	}
 	return append(limits, everything)
 }
 
-// window is a growing list of pages that is kept only from the first page that is
-// still needed.
+// window is a growing list of pages of which those are kept that are still needed: one
+// that is needed for months costs nothing for all that came after it.
 type window[P any] struct {
-	dropped uint64 // pages that are gone from the front
-	pages   []*P   // nil: dropped
-	front   int    // nil pages at the front of pages
+	pushed uint64    // pages there ever were
+	pages  []page[P] // by number
+	gone   int       // of pages that were dropped
+}
+
+type page[P any] struct {
+	number uint64
+	p      *P // nil: dropped
 }
 
 // push appends a page; nil is one that is not needed.
 func (w *window[P]) push(p *P) {
-	w.pages = append(w.pages, p)
-	if p == nil && w.front == len(w.pages)-1 {
-		w.front++
-		w.shift()
+	if p != nil {
+		w.pages = append(w.pages, page[P]{w.pushed, p})
 	}
+	w.pushed++
 }
 
 // at returns page i of all there ever were.
-func (w *window[P]) at(i uint64) *P { return w.pages[i-w.dropped] }
+func (w *window[P]) at(i uint64) *P { return w.pages[w.find(i)].p }
 
-// drop forgets page i.
-func (w *window[P]) drop(i uint64) {
-	w.pages[i-w.dropped] = nil
-	for w.front < len(w.pages) && w.pages[w.front] == nil {
-		w.front++
+// find returns the place of page i, which is kept. Numbers differ, so it is no nearer to
+// the end than the last number, and no further from the front than the first: where all
+// pages are kept the two meet.
+func (w *window[P]) find(i uint64) int {
+	low := max(0, len(w.pages)-int(w.pushed-i))
+	high := min(uint64(len(w.pages)-1), i-w.pages[0].number)
+	for uint64(low) < high {
+		if mid := (uint64(low) + high) / 2; w.pages[mid].number < i {
+			low = int(mid) + 1
+		} else {
+			high = mid
+		}
 	}
-	w.shift()
+	return low
 }
 
-// shift moves what is left to the front when it is no more than what is gone: a
+// drop forgets page i, and moves the others together when half of them are gone: a
 // constant cost per page.
-func (w *window[P]) shift() {
-	if w.front >= 16 && w.front*2 >= len(w.pages) {
-		w.pages = slices.Delete(w.pages, 0, w.front)
-		w.dropped += uint64(w.front)
-		w.front = 0
+func (w *window[P]) drop(i uint64) {
+	w.pages[w.find(i)].p = nil
+	if w.gone++; w.gone >= 16 && w.gone*2 >= len(w.pages) {
+		w.pages = slices.DeleteFunc(w.pages, func(p page[P]) bool { return p.p == nil })
+		w.gone = 0
 	}
 }

@@ -34,13 +34,13 @@ func (w *worker) pick(v *report.Connection) (yes bool, then *later) {
 // decide asks again now that the connection has its numbers, and counts it.
 func (m *merger) decide(s *settled, id, stream uint64) bool {
 	if !s.later.pick(id, stream) {
-		m.summary.Pass(&s.digest)
+		m.tally().Pass(&s.digest)
 		return false
 	}
 	if m.needs.Durations {
-		m.summary.Durations.Add(s.later.conn)
+		m.tally().Durations.Add(s.later.conn)
 	}
-	m.summary.Count(&s.digest)
+	m.tally().Count(&s.digest)
 	return true
 }
 

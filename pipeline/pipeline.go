@@ -81,6 +81,10 @@ func (c *Config) needs() report.Needs {
 	if c.Format == (Discard{}) { // and not something that embeds one
 		n = report.NoNeeds()
 	}
+	if c.Live != nil {
+		n.Names = true
+		n.Durations = n.Durations || c.Live.Snapshot != nil
+	}
 	if c.Each != nil { // for every connection
 		n.Names, n.Sieve = true, nil
 	}
@@ -118,18 +122,34 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 
 	// stop ends the reading early. A Next that waits for a pipe cannot look at a
 	// channel; closing its source sets it free.
+	source, following := cfg.Source, (*pace)(nil)
+	if cfg.Live != nil {
+		following = newPace(cfg)
+		source = following.src
+	}
 	stop := make(chan struct{})
 	stopReading := sync.OnceFunc(func() {
 		close(stop)
-		cfg.Source.Close()
+		source.Close()
 	})
-	defer context.AfterFunc(ctx, func() { cfg.Source.Close() })()
+	closing := func() { source.Close() }
+	if following != nil {
+		closing = following.end
+	}
+	defer context.AfterFunc(ctx, closing)()
 	f := &failure{stop: stopReading}
 
 	// Every channel has room for all batches, so that a send never waits.
 	free := make(chan *batch, batchesInFlight)
 	for range batchesInFlight {
-		free <- newBatch(jobs)
+		b := newBatch(jobs)
+		if cfg.Live != nil {
+			// Floods come and go; what runs for months gives their memory back.
+			for i := range b.results {
+				b.results[i].text.keep = 1
+			}
+		}
+		free <- b
 	}
 	toMerge := make(chan *batch, batchesInFlight)
 	in, workers := make([]chan *batch, jobs), make([]*worker, jobs)
@@ -147,7 +167,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 		})
 	}
 	r := &reader{
-		cfg: cfg, seed: seed, dec: wire.Decoder{MergeEncap: cfg.MergeEncap}, free: free, stop: stop,
+		cfg: cfg, seed: seed, dec: wire.Decoder{MergeEncap: cfg.MergeEncap}, free: free, stop: stop, pace: following,
 		send: func(b *batch) {
 			b.pending.Add(jobs)
 			for _, c := range in {
@@ -178,7 +198,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	wg.Wait()
 	f.rethrow()
 	for _, w := range workers {
-		m.summary.Merge(&w.summary)
+		m.tally().Merge(&w.summary)
 	}
 	if sums := workers[0].sums; sums != nil {
 		for _, w := range workers[1:] {
@@ -194,11 +214,42 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	m.summary.Inputs, m.summary.Unread = r.inputs, cfg.Unread
 	m.summary.Interrupted = r.interrupted
 	m.summary.Fragments = r.dec.Fragments()
+	if live := cfg.Live; live != nil {
+		f.guard(func() { m.tellGaps(&r.last) })
+		f.rethrow()
+		if live.Snapshot != nil {
+			f.guard(func() { m.lastGlimpse(r) })
+			f.rethrow()
+		} else {
+			m.summary.Merge(m.delta)
+		}
+		if p, ok := cfg.Format.(report.Flusher); ok {
+			if err := p.Flush(); err != nil {
+				return m.summary, err
+			}
+		}
+	}
 	if r.contents != nil {
 		m.summary.Encaps = r.contents.paths(&r.dec)
 	}
-	return m.summary, cfg.Format.End(m.summary)
+	if err := cfg.Format.End(m.summary); err != nil {
+		return m.summary, err
+	}
+	if cfg.Live != nil && r.err != nil && ctx.Err() == nil {
+		return m.summary, &SourceError{r.err}
+	}
+	return m.summary, nil
 }
+
+// SourceError is why the source of a live run ended before anybody wanted it to. There is
+// a report of what it handed out before.
+type SourceError struct{ Err error }
+
+// Error returns the source's own words.
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the source's error.
+func (e *SourceError) Unwrap() error { return e.Err }
 
 // failure keeps the first panic of any stage. The stages go on moving batches
 // without looking into them, so that all goroutines come to their end; then the

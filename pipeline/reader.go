@@ -39,16 +39,38 @@ type reader struct {
 	segments    uint64     // up to the end of the batch that was submitted last
 	batches     uint64     // that were sent
 	sealed      wire.Time  // the clock of the batch that was sent last
+	// pace is set for a live run; last is what it knows for the last snapshot.
+	pace *pace
+	last moment
 }
 
 // run sends everything that there is to send.
 func (r *reader) run(ctx context.Context) {
-	if b, whole := r.read(ctx, r.next()); whole {
+	read := r.read
+	if r.pace != nil {
+		read = r.follow
+	}
+	if b, whole := read(ctx, r.next()); whole {
 		r.flush(r.submit(b, true))
 	}
-	infos := capture.Infos(r.cfg.Source)
+	r.complete()
+	if r.pace != nil {
+		r.last = r.moment(r.pace.clock.Now())
+	}
+}
+
+// complete takes from the source what it says of its inputs.
+func (r *reader) complete() {
+	src := r.cfg.Source
+	if r.pace != nil {
+		src = r.pace.src
+	}
+	infos := capture.Infos(src)
 	r.grow(len(infos))
 	for i, info := range infos {
+		if r.pace != nil {
+			info.Frames = r.inputs[i].Frames // it may have read on meanwhile
+		}
 		r.inputs[i].Info = info
 	}
 	if len(r.inputs) == 1 {
@@ -88,28 +110,7 @@ func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 			}
 			return b, !r.stopped()
 		}
-		in := r.count(&f)
-		skip := r.dec.Decode(&f, &b.segments[b.n])
-		if skip == wire.SkipNone {
-			if r.contents != nil {
-				in.TCPOctets += uint64(f.Length)
-			}
-		} else {
-			in.Skipped[skip]++
-		}
-		b = r.put(b, in, skip)
-		// A frame counts as what Decode found first; what else it holds does not
-		// make it another frame.
-		for {
-			skip, ok := r.dec.More(&f, &b.segments[b.n])
-			if !ok {
-				break
-			}
-			if skip == wire.SkipNone {
-				in.Further++
-			}
-			b = r.put(b, in, skip)
-		}
+		b = r.frame(&f, b)
 		// Sources that Close does not reach are stopped here.
 		if r.frames%64 == 0 {
 			select {
@@ -121,6 +122,32 @@ func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 			default:
 			}
 		}
+	}
+}
+
+// frame enters a frame's segments into the batch, and returns the batch to go on with.
+func (r *reader) frame(f *wire.Frame, b *batch) *batch {
+	in := r.count(f)
+	skip := r.dec.Decode(f, &b.segments[b.n])
+	if skip == wire.SkipNone {
+		if r.contents != nil {
+			in.TCPOctets += uint64(f.Length)
+		}
+	} else {
+		in.Skipped[skip]++
+	}
+	b = r.put(b, in, skip)
+	// A frame counts as what Decode found first; what else it holds does not
+	// make it another frame.
+	for {
+		skip, ok := r.dec.More(f, &b.segments[b.n])
+		if !ok {
+			return b
+		}
+		if skip == wire.SkipNone {
+			in.Further++
+		}
+		b = r.put(b, in, skip)
 	}
 }
 

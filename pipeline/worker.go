@@ -38,6 +38,8 @@ type worker struct {
 	sums    *incident.Sums
 	names   names
 	started bool
+	// onlooker is set in a live run.
+	onlooker *onlooker
 
 	// What is being worked on, for the trackers' callbacks.
 	batch  *batch
@@ -53,7 +55,7 @@ type worker struct {
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet(), needs: cfg.needs()}
 	if len(cfg.incidentRules()) > 0 {
-		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks})
+		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks, Part: cfg.incidentPart()})
 	}
 	if w.needs.Sieve != nil {
 		w.sieve = w.needs.Sieve()
@@ -63,14 +65,20 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	}
 	for i := index; i < shardCount; i += jobs {
 		tracking := reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late}
-		if !w.needs.Events && w.sums == nil {
+		if !w.needs.Events && w.sums == nil && cfg.Live == nil {
 			tracking.Unread = ^w.rules.Triggers()
 		}
 		if w.needs.Peers {
 			w.peers[i] = &rosetta.Watcher{Split: w.split, Joined: w.joined}
 			tracking.Watch = w.peers[i]
 		}
+		if cfg.Live != nil {
+			tracking.Follow = cfg.Live.looks() || cfg.Live.MaxHold > 0
+		}
 		w.shards[i], w.has[i] = reassembly.New(tracking), 1
+	}
+	if cfg.Live != nil {
+		w.onlooker = newOnlooker(w, cfg.Live)
 	}
 	return w
 }
@@ -99,6 +107,9 @@ func (w *worker) work(b *batch) {
 	}
 	if b.started {
 		w.advance(b.clock)
+	}
+	if w.onlooker != nil && b.flush == 0 {
+		w.onlooker.look(b)
 	}
 	if b.flush == 0 {
 		return
@@ -191,6 +202,9 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	if g := w.cfg.Grades; g != nil {
 		v.Findings = g.Apply(v.Findings)
 	}
+	if o := w.onlooker; o != nil && o.watches() {
+		o.settled(c, stamp, v.Findings)
+	}
 	w.digest = report.NewDigest(v)
 	picked, then := w.pick(v)
 	switch {
@@ -210,7 +224,7 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 		return
 	}
 	s := w.result.next()
-	s.stamp, s.printed, s.digest, s.later = stamp, printed, w.digest, then
+	s.stamp, s.printed, s.interim, s.digest, s.later = stamp, printed, false, w.digest, then
 	if printed {
 		w.cfg.Format.Encode(&s.buf, v)
 	}

@@ -44,6 +44,9 @@ func kinds(t testing.TB) map[string]*jsonschema.Schema {
 		m[k] = compileSchema(t, "#/$defs/"+k)
 	}
 	m["finding"] = compileSchema(t, "#/$defs/incident")
+	for _, k := range []string{"event", "census", "gap"} {
+		m[k] = compileSchema(t, "#/$defs/live_"+k)
+	}
 	return m
 }
 
@@ -334,6 +337,9 @@ func TestSchemaListsAreTheConstants(t *testing.T) {
 		"event.event":              values(func(i int) string { return reassembly.Kind(i).String() }),
 		"event.marks":              marks,
 		"options.present":          options,
+		"live_event.event":         EventNames(),
+		"live_event.by":            sides,
+		"live_event.reason":        reassembly.CloseReasons(),
 		"finding.severity":         severities,
 		"finding.confidence":       confidences,
 		"finding.endpoint":         endpoints,

@@ -37,6 +37,8 @@ type text struct {
 	// columns are what stands in a row beside the usual: all of it, if the user said
 	// what the columns are, otherwise what the rows are in order of.
 	columns []Column
+	// live are the lines of a live run that are not written yet.
+	live canvas
 }
 
 func (f *text) Begin(w io.Writer, o *Options) error {
