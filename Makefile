@@ -23,7 +23,7 @@ LDFLAGS   = -s -w $(if $(VERSION),-X main.release=$(VERSION)) $(if $(REVISION),-
 PLATFORMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers tally explore anonymous clean help bench-peers
+.PHONY: build test race fuzz bench bench-diff lint fmt cross cover pcaps man golden peers tally explore anonymous clean help bench-peers day
 
 build: ## the program, as bin/tcplife: one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tcplife ./cmd/tcplife
@@ -66,6 +66,9 @@ explore: ## every property CHECKS times (5000), each from a new seed
 	done
 
 # Ten short runs of each say more on a busy machine than a few long ones.
+day: ## a live run of 24 hours with a million connections: memory, goroutines and files stay as they are
+	TCPLIFE_DAY=1000000 $(GO) test -count 1 -v -timeout 1h -run TestADay ./pipeline
+
 bench: ## every benchmark ten times, to bench.txt
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem -count 10 ./... | tee bench.txt
 

@@ -17,6 +17,8 @@ func TestCompletion(t *testing.T) {
 		{[]string{"ana"}, []string{"analyze\tReport on the TCP connections of capture files"}, ""},
 		{[]string{"explain", "lost"}, []string{"lost-final-ack\tThe last ACK of the close did not arrive", "states\tThe states of an endpoint", "close.reason\ttext"}, ""},
 		{[]string{"analyze", capture, "--connection", ""}, []string{"1\t10.86.210.101:38885 > 172.16.210.17:3306 orderly lost-final-ack fin-in-time-wait"}, ""},
+		{[]string{"live", "--events", "opened,cl"}, []string{"opened,closing", "opened,closed"}, "opened,reset"},
+		{[]string{"live", "--format", ""}, []string{"text", "ndjson"}, "csv"},
 		{[]string{"analyze", "-c", ""}, []string{"frame:\tthe connection of a frame"}, "1"},
 		{[]string{"analyze", "missing.pcap", "-c", ""}, nil, "1"},
 		{[]string{"analyze", "--finding", ""}, []string{"warning", "abort\tA socket was aborted"}, "close-wait-leak"},

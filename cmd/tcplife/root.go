@@ -177,7 +177,7 @@ known, what went wrong, and what to do about it.`,
 	// Commands and flags are few: the order of their declaration says more than the
 	// alphabet.
 	cobra.EnableCommandSorting = false
-	root.AddCommand(newAnalyze(s), newCheck(s), newDiff(s), newExtract(s), newExplain(), newVersion(), newMan())
+	root.AddCommand(newAnalyze(s), newLive(s), newCheck(s), newDiff(s), newExtract(s), newExplain(), newVersion(), newMan())
 	return root
 }
 

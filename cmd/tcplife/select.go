@@ -25,14 +25,19 @@ type selectionOptions struct {
 }
 
 func (o *selectionOptions) addFlags(f *pflag.FlagSet) {
+	o.addWish(f)
+	f.StringVar(&o.since, "since", "", "only connections under way at or after this `instant`: RFC 3339, HH:MM:SS, +12.5s from the start or -1s from the end")
+	f.StringVar(&o.until, "until", "", "only connections under way at or before this `instant`, written as for --since")
+}
+
+// addWish adds the flags that ask for nothing but the connection itself.
+func (o *selectionOptions) addWish(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.wish.Filters, "filter", nil, "only connections for which this `expression` holds, such as 'close.reason == \"abort\" && duration > 5' (tcplife explain fields); may be repeated")
 	f.StringArrayVar(&o.wish.Hosts, "host", nil, "only connections with this `address` at either end; may be repeated")
 	f.StringArrayVar(&o.wish.Nets, "net", nil, "only connections with an address of this `network` (10.0.0.0/8) at either end; may be repeated")
 	f.StringArrayVar(&o.wish.Ports, "port", nil, "only connections with this `port`, or one of this range (8000-8080), at either end; may be repeated")
 	f.StringArrayVar(&o.wish.Services, "service", nil, "only connections to this `service`: the server's port, its well-known name (https), or ADDRESS:PORT; may be repeated")
 	f.StringArrayVar(&o.wish.Findings, "finding", nil, "only connections with this `finding`: its ID, or a severity for that one and above; may be repeated")
-	f.StringVar(&o.since, "since", "", "only connections under way at or after this `instant`: RFC 3339, HH:MM:SS, +12.5s from the start or -1s from the end")
-	f.StringVar(&o.until, "until", "", "only connections under way at or before this `instant`, written as for --since")
 }
 
 // given reports whether there is anything to select by.
