@@ -215,12 +215,14 @@ func (l *lines) tail(n int) string {
 // lost is the line in which tcpdump says what its buffer had no room for.
 var lost = regexp.MustCompile(`(?m)^([0-9]+) packets? dropped by kernel`)
 
-// record captures what passes the host's interface, while f runs, to the file.
-func (h *host) record(file, ifname string, snap int, f func()) {
+// record captures what passes the host's interface, while f runs, to the file. Further
+// arguments are tcpdump's.
+func (h *host) record(file, ifname string, snap int, f func(), further ...string) {
 	h.t.Helper()
 	var said lines
 	// 64 MiB of buffer: a busy machine must not make holes.
-	c := h.command(context.Background(), "tcpdump", "-n", "-i", ifname, "-s", fmt.Sprint(snap), "-B", "65536", "-Z", "root", "-w", file)
+	args := append([]string{"-n", "-i", ifname, "-s", fmt.Sprint(snap), "-B", "65536", "-Z", "root", "-w", file}, further...)
+	c := h.command(context.Background(), "tcpdump", args...)
 	c.Stderr = &said
 	if err := h.start(c); err != nil {
 		h.t.Fatal(err)
