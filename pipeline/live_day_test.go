@@ -2,12 +2,14 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"context"
 	"io"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -93,22 +95,21 @@ func (d *day) next() (wire.Frame, bool) {
 }
 
 // TestADay runs for 24 hours by its clock, and neither memory nor goroutines nor files
-// grow: the last hour takes as much as the second, give or take a twentieth. How many
+// grow: the last hour takes as much as the second, give or take a twentieth. It is looked
+// six times in an hour, and the median counts: what is on its way at a moment differs. How many
 // connections pass in that time says TCPLIFE_DAY; `make day` has a million.
 func TestADay(t *testing.T) {
 	if raced {
 		t.Skip("the race detector's own memory is counted too: run without -race")
 	}
 	connections := 24_000
-	if testing.Short() {
-		connections = 6_000
-	}
 	if n, err := strconv.Atoi(os.Getenv("TCPLIFE_DAY")); err == nil {
 		connections = n
 	}
 	d := &day{rng: rand.New(rand.NewPCG(1, 1)), left: connections, gap: 24 * time.Hour / time.Duration(connections), begin: 1_700_000_000_000_000_000}
 	s := stage(nil)
 	s.frames, s.after = d.next, time.Hour
+	const perHour = 6
 	type hour struct {
 		heap, open   uint64
 		goroutines   int
@@ -116,14 +117,14 @@ func TestADay(t *testing.T) {
 		system       uint64
 		opened, told uint64
 	}
-	var hours []hour
+	var looks []hour
 	told := uint64(0)
 	cfg := config(t, s, "ndjson", &bytes.Buffer{})
 	cfg.Output, cfg.Jobs = io.Discard, 2
 	// What many connections show together has memory of its own, which is full after some
 	// ten thousand of them, and does not grow any more; here after some hundred.
 	part := max(usualIncidentPart*1_000_000/connections, usualIncidentPart)
-	cfg.Live = &Live{Clock: s, IncidentPart: part, Every: time.Hour, Event: func(*Event) { told++ },
+	cfg.Live = &Live{Clock: s, IncidentPart: part, Every: time.Hour / perHour, Event: func(*Event) { told++ },
 		View: func() View { return View{Rows: 40, Listeners: 10} },
 		Snapshot: func(x *Snapshot) {
 			if x.Last {
@@ -136,13 +137,19 @@ func TestADay(t *testing.T) {
 			if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
 				h.files = len(fds)
 			}
-			hours = append(hours, h)
+			looks = append(looks, h)
 		}}
 	left := uint64(0)
 	cfg.Each = func(uint64, *report.Digest) { left++ }
 	sum, err := Run(context.Background(), cfg)
 	if err != nil || sum.Connections < uint64(connections) {
 		t.Fatalf("%v, %d connections", err, sum.Connections)
+	}
+	var hours []hour // the median of each, by heap
+	for ; len(looks) >= perHour; looks = looks[perHour:] {
+		one := looks[:perHour]
+		slices.SortFunc(one, func(a, b hour) int { return cmp.Compare(a.heap, b.heap) })
+		hours = append(hours, one[perHour/2])
 	}
 	for i, h := range hours {
 		t.Logf("hour %2d: %5d KiB of heap, %5d KiB from the system, %d connections open of %d, %d events, %d goroutines, %d files",
