@@ -172,7 +172,15 @@ func TestShownCommands(t *testing.T) {
 			}
 			seen++
 			t.Run(command, func(t *testing.T) {
+				follows := strings.Contains(command, "tcplife live ")
+				if follows && !strings.Contains(command, "--duration") {
+					// It would go on for ever.
+					command = strings.Replace(command, "tcplife live ", "tcplife live --duration 1s ", 1)
+				}
 				out, code := run(t, dir, command)
+				if follows && code == exitOpen && strings.Contains(out, "interface") {
+					return // nothing but the interface of that name, or the right to it, is missing
+				}
 				if strings.Contains(command, "--ui") && code == exitUsage && strings.Contains(out, "standard output is none") {
 					return // nothing but the terminal is missing
 				}
