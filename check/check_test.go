@@ -138,7 +138,7 @@ func TestVerdicts(t *testing.T) {
 		{"connections: {dwell: {client TIME_WAIT: {min: '>= 1ms'}}}", []string{"connections dwell client TIME_WAIT min: nobody was seen in that state"}},
 		{"listeners: {443: {count: 2}, https: {closer: {client: 1}}, '*:444': {close: {refused: all}}, '10.0.0.2:443': {outcomes: {success: '>= 50%'}}}", nil},
 		{"listeners: {443: {close: {reset: 0}}}", []string{"listener 443 close reset: 1 of 2 (50.0%)"}},
-		{"listeners: {8080: {close: {reset: 0}}}", []string{"listener 8080 exists: 0 connections"}},
+		{"listeners: {8080: {close: {reset: 0}}}", []string{"listener 8080 has connections: 0 connections"}},
 		{"listeners: {8080: {count: 0, close: {reset: 0}}}", nil},
 		{"findings: {forbidden: [lost-final-ack]}", nil},
 		{"findings: {required: [closed-port-reset, {id: closed-unread, at_least: 0, at_most: 0}]}", nil},

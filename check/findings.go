@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -275,14 +274,7 @@ func (j *findingsJudge) verdicts(s *report.Summary) (all []Verdict) {
 	for i := range s.Incidents {
 		in := &s.Incidents[i]
 		f := &foundOne{rule: in.Rule.ID, severity: in.Severity, confidence: in.Confidence, show: func() Evidence {
-			e := Evidence{Frames: in.Frames, Text: fmt.Sprintf("%s: %s", in.Rule.ID, in.Message), Rule: in.Rule.ID, Severity: in.Severity}
-			if in.Scope.Client.IsValid() {
-				e.Client = netip.AddrPortFrom(in.Scope.Client, 0)
-			}
-			if in.Scope.Server.IsValid() {
-				e.Server = netip.AddrPortFrom(in.Scope.Server, in.Scope.Port)
-			}
-			return e
+			return Evidence{Frames: in.Frames, Text: fmt.Sprintf("%s: %s", in.Rule.ID, in.Message), Rule: in.Rule.ID, Severity: in.Severity, Scope: in.Scope.String()}
 		}}
 		if in.Scope.Port != 0 {
 			f.ports = []uint16{in.Scope.Port}

@@ -278,7 +278,7 @@ func (j *groupJudge) see(l *life) {
 
 func (j *groupJudge) verdicts(*report.Summary) (all []Verdict) {
 	if !j.counted {
-		all = append(all, Verdict{What: j.name + " exists", At: j.at, Kind: j.kind, Failed: j.of == 0,
+		all = append(all, Verdict{What: j.name + " has connections", At: j.at, Kind: j.kind, Failed: j.of == 0,
 			Expected: "at least one connection (count says otherwise)", Found: plural(j.of, "connection", "connections")})
 		if j.of == 0 {
 			return all

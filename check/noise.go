@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -147,4 +148,22 @@ func bucket(d time.Duration) int {
 	v := uint64(max(d, 0))
 	shift := max(bits.Len64(v)-6, 0) // six bits are kept: 32 to 63, below that all
 	return shift<<5 + int(v>>shift)
+}
+
+// at returns the bounds of the bucket that holds the value of a rank, from 1.
+func (b *buckets) at(rank uint64) (low, high time.Duration) {
+	for _, i := range slices.Sorted(maps.Keys(b.n)) {
+		if b.n[i] >= rank {
+			return bucketBounds(i)
+		}
+		rank -= b.n[i]
+	}
+	return 0, 0
+}
+
+// bucketBounds returns the shortest and the longest time in a bucket.
+func bucketBounds(i int) (low, high time.Duration) {
+	shift := max(i>>5-1, 0)
+	v := uint64(i) - uint64(shift)<<5
+	return time.Duration(v << shift), time.Duration((v+1)<<shift - 1)
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -152,8 +153,31 @@ func TestBuckets(t *testing.T) {
 		if bucket(a) > bucket(b) {
 			t.Fatalf("%d is in bucket %d, and %d in %d", a, bucket(a), b, bucket(b))
 		}
+		if low, high := bucketBounds(bucket(a)); a < low || a > high {
+			t.Fatalf("%d is in a bucket from %d to %d", a, low, high)
+		}
 		if bucket(a) == bucket(b) && float64(b-a) > float64(b)/32 {
 			t.Fatalf("%d and %d share a bucket", a, b)
 		}
 	})
+}
+
+// Of more times than are kept, a percentile is known within a bucket, whatever it is.
+func TestPercentilesOfMany(t *testing.T) {
+	var s spread
+	var all []time.Duration
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 3 * maxExact {
+		d := time.Duration(r.ExpFloat64() * float64(time.Millisecond))
+		s.add(d)
+		all = append(all, d)
+	}
+	slices.Sort(all)
+	for _, p := range []float64{0, 0.1, 50, 90, 99, 99.9, 99.999, 100} {
+		low, high := s.percentile(p)
+		want := all[min(max(int(math.Ceil(p/100*float64(len(all)))), 1), len(all))-1]
+		if want < low || want > high || float64(high-low) > float64(high)/32 {
+			t.Errorf("p%g is between %v and %v, and really %v", p, low, high, want)
+		}
+	}
 }

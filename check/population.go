@@ -23,7 +23,7 @@ type Population struct {
 	Span time.Duration
 	// shares counts connections by what they have; of those to a port, by port.
 	shares map[share]uint64
-	times  map[string]*measured
+	times  map[string]*spread
 	ports  map[uint16]*portShare
 	// other counts connections to ports beyond maxPorts.
 	other     uint64
@@ -35,21 +35,10 @@ type Population struct {
 // share names a part of a population.
 type share struct{ group, name string }
 
-// measured is the times that something took.
-type measured struct {
-	spread  spread
-	buckets buckets
-}
-
-func (m *measured) add(d time.Duration) {
-	m.spread.add(d)
-	m.buckets.add(d)
-}
-
 // portShare is what is told of one server port.
 type portShare struct {
 	connections, failed, reset uint64
-	rtt                        measured
+	rtt                        spread
 }
 
 // maxPorts bounds how many ports are told apart, and maxPortsCompared how many of them
@@ -62,7 +51,7 @@ const (
 // Survey begins to count the population of one capture: of the connections that a
 // selection has, all if it is empty.
 func Survey(w *selection.Wish) (*Run, *Population, error) {
-	p := &Population{shares: map[share]uint64{}, times: map[string]*measured{}, ports: map[uint16]*portShare{}, incidents: map[string]finding.Severity{}, filter: -1}
+	p := &Population{shares: map[share]uint64{}, times: map[string]*spread{}, ports: map[uint16]*portShare{}, incidents: map[string]finding.Severity{}, filter: -1}
 	var filters []*selection.Selection
 	if !w.Empty() {
 		s, err := selection.New(w)
@@ -140,7 +129,7 @@ func (p *Population) see(l *life) {
 func (p *Population) took(what string, d time.Duration) {
 	m := p.times[what]
 	if m == nil {
-		m = &measured{}
+		m = &spread{}
 		p.times[what] = m
 	}
 	m.add(d)
@@ -260,13 +249,16 @@ func (d *Difference) compareShares(c Comparison) {
 	d.Comparisons = append(d.Comparisons, c)
 }
 
-func (d *Difference) compareTimes(what string, was, is *measured) {
+func (d *Difference) compareTimes(what string, was, is *spread) {
 	if was == nil || is == nil {
 		return // that is no difference of times, and stands among the shares
 	}
 	c := Comparison{What: what, Times: true, P: kolmogorov(&was.buckets, &is.buckets)}
-	for i, m := range [2]*measured{was, is} {
-		c.N[i], c.Median[i], c.P90[i], c.P99[i] = m.spread.count, m.spread.percentile(50), m.spread.percentile(90), m.spread.percentile(99)
+	for i, m := range [2]*spread{was, is} {
+		c.N[i] = m.count
+		_, c.Median[i] = m.percentile(50)
+		_, c.P90[i] = m.percentile(90)
+		_, c.P99[i] = m.percentile(99)
 	}
 	d.Comparisons = append(d.Comparisons, c)
 }
@@ -307,7 +299,7 @@ func (d *Difference) comparePorts(two [2]*Population) {
 		of := [2]uint64{was.connections, is.connections}
 		d.compareShares(Comparison{What: name + ": failed", Count: [2]uint64{was.failed, is.failed}, Of: of})
 		d.compareShares(Comparison{What: name + ": reset", Count: [2]uint64{was.reset, is.reset}, Of: of})
-		if was.rtt.spread.count > 0 && is.rtt.spread.count > 0 {
+		if was.rtt.count > 0 && is.rtt.count > 0 {
 			d.compareTimes(name+": round trip of the handshake", &was.rtt, &is.rtt)
 		}
 	}

@@ -171,8 +171,7 @@ func (s *sarifPrint) result(r *Result, v *Verdict, rule, level, text string, sho
 		}
 		l := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifactLocation{uri(name)}}}
 		if e != nil && e.title() != "" {
-			connection := fmt.Sprintf("%s > %s", e.Client, e.Server)
-			l.Logical = []sarifLogical{{connection, connection, "connection"}}
+			l.Logical = []sarifLogical{{e.place(), e.place(), "connection"}}
 			l.Message = &sarifText{e.line(r.Inputs)}
 		}
 		x.Locations = append(x.Locations, l)

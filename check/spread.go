@@ -12,7 +12,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/wire"
@@ -151,9 +150,13 @@ func (c *timeCounter) verdict(uint64) Verdict {
 		v.Failed, v.Found = true, c.nothing
 		return v
 	}
-	d := c.spread.percentile(c.percent)
-	ok, over := c.bound.holdsTime(d)
-	v.Failed, v.Found = !ok, fmt.Sprintf("%s, of %d", span(d), c.spread.count)
+	// Where it is known within a bucket only, what may be within the bound is.
+	low, high := c.spread.percentile(c.percent)
+	ok, over := c.bound.holdsTime(low)
+	if !ok {
+		ok, over = c.bound.holdsTime(high)
+	}
+	v.Failed, v.Found = !ok, fmt.Sprintf("%s, of %d", span(high), c.spread.count)
 	if c.lasting > 0 {
 		v.Found += fmt.Sprintf(" (%d of them last and count with what was seen of them)", c.lasting)
 	}
@@ -173,37 +176,43 @@ const maxExact = 1 << 16
 
 // spread knows the percentiles of times.
 type spread struct {
-	count   uint64
-	exact   []time.Duration
-	buckets census.Histogram
+	buckets
+	exact    []time.Duration
+	min, max time.Duration
 }
 
 func (s *spread) add(d time.Duration) {
-	if s.count++; s.count <= maxExact {
+	if s.count == 0 {
+		s.min = d
+	}
+	s.min, s.max = min(s.min, d), max(s.max, d)
+	s.buckets.add(d)
+	if s.count <= maxExact {
 		s.exact = append(s.exact, d)
-		return
+	} else {
+		s.exact = nil
 	}
-	for _, x := range s.exact {
-		s.buckets.Record(x)
-	}
-	s.exact = nil
-	s.buckets.Record(d)
 }
 
-// percentile returns the value that p percent do not exceed, by nearest rank.
-func (s *spread) percentile(p float64) time.Duration {
+// percentile returns the value that p percent do not exceed, by nearest rank. Where there
+// are too many to be kept it lies between low and high, which are the same otherwise.
+func (s *spread) percentile(p float64) (low, high time.Duration) {
+	switch {
+	case s.count == 0:
+		return 0, 0
+	case p == 0:
+		return s.min, s.min
+	case p == 100:
+		return s.max, s.max
+	}
+	rank := uint64(math.Ceil(p / 100 * float64(s.count)))
+	rank = min(max(rank, 1), s.count)
 	if s.exact != nil {
 		slices.Sort(s.exact)
-		rank := int(math.Ceil(p / 100 * float64(len(s.exact))))
-		return s.exact[min(max(rank, 1), len(s.exact))-1]
+		return s.exact[rank-1], s.exact[rank-1]
 	}
-	switch p {
-	case 0:
-		return s.buckets.Min()
-	case 100:
-		return s.buckets.Max()
-	}
-	return s.buckets.Percentile(uint64(math.Ceil(p)))
+	low, high = s.at(rank)
+	return max(low, s.min), min(high, s.max)
 }
 
 // extremes keeps the examples with the largest values, the earlier first among equals.

@@ -54,6 +54,8 @@ type Evidence struct {
 	UID        string
 	// Client and Server are its ends; not valid where many are concerned.
 	Client, Server netip.AddrPort
+	// Scope says what many connections have in common, where they do.
+	Scope string
 	// Frames show it.
 	Frames []wire.FrameID
 	// Text says what they show.
@@ -117,13 +119,18 @@ func (s *samples) into(v *Verdict) {
 
 // title names the connection, or nothing where many are concerned.
 func (e *Evidence) title() string {
-	switch {
-	case e.Connection != 0:
-		return fmt.Sprintf("connection %d, %s > %s", e.Connection, e.Client, e.Server)
-	case e.Client.IsValid() && e.Server.IsValid():
+	if e.Connection != 0 {
+		return fmt.Sprintf("connection %d, %s", e.Connection, e.place())
+	}
+	return e.Scope
+}
+
+// place is the connection's ends, or what many have in common.
+func (e *Evidence) place() string {
+	if e.Connection != 0 {
 		return fmt.Sprintf("%s > %s", e.Client, e.Server)
 	}
-	return ""
+	return e.Scope
 }
 
 // frames returns the numbers of frames, with their files where there are several.
