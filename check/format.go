@@ -16,8 +16,6 @@ type PrintOptions struct {
 	Version string
 	// All: the text lists what is as expected, too.
 	All bool
-	// Width is how wide text may be, in columns; 0 for unlimited.
-	Width int
 }
 
 // formats print results, by name. They are filled by package variables, before main.

@@ -2,6 +2,7 @@ package check_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -153,6 +154,69 @@ func TestHarmfulMutations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Each scenario's capture is as before with other numbers, over IPv6, with every frame
+// twice, in a VLAN and in another container; whatever happens in it.
+func TestHarmlessMutationsOfScenarios(t *testing.T) {
+	scripts, err := scenario.Load("../testdata/scenarios")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vlan := slices.IndexFunc(scenario.Links(), func(l scenario.Link) bool { return strings.Contains(l.Name, "vlan") })
+	for _, s := range scripts {
+		file := func(v scenario.Variant) []byte {
+			c, err := s.Compile(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := c.File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		b := baselineOf(t, file(scenario.Variant{}))
+		for _, v := range []scenario.Variant{
+			{ISN: scenario.ISNBelow32, V6: true, Format: scenario.PcapNG},
+			{Double: true},
+			{Link: scenario.Links()[vlan].Name, ISN: scenario.ISNBelow31},
+		} {
+			if lines := compared(t, b, file(v)); len(lines) > 0 {
+				t.Errorf("%s, %s:\n%s", s.Name(), v, strings.Join(lines, "\n"))
+			}
+		}
+	}
+}
+
+// No SYN and no FIN can be missing from the capture without being missed.
+func TestDroppedControlSegments(t *testing.T) {
+	plain := script(t, wholesome, scenario.Variant{})
+	b := baselineOf(t, plain)
+	records, dropped := pcapRecords(plain), 0
+	for i, r := range records {
+		const flags = 16 + 14 + 20 + 13 // behind the record's header, Ethernet and IPv4
+		if r[flags]&0x03 == 0 {
+			continue
+		}
+		dropped++
+		file := append(bytes.Clone(plain[:24]), bytes.Join(slices.Delete(slices.Clone(records), i, i+1), nil)...)
+		if lines := compared(t, b, file); len(lines) == 0 {
+			t.Errorf("frame %d is missing, and all is as before", i+1)
+		}
+	}
+	if dropped != 8 {
+		t.Errorf("%d segments with SYN or FIN, and there are 8", dropped)
+	}
+}
+
+// pcapRecords returns the records of a little-endian pcap, headers included.
+func pcapRecords(file []byte) (all [][]byte) {
+	for rest := file[24:]; len(rest) > 0; {
+		n := 16 + int(binary.LittleEndian.Uint32(rest[8:]))
+		all, rest = append(all, rest[:n]), rest[n:]
+	}
+	return all
 }
 
 // One connection more or less at the beginning does not shift the rest, however many

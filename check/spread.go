@@ -117,6 +117,8 @@ type timeCounter struct {
 	*timeItem
 	spread  spread
 	lasting uint64
+	// beyond counts those that are outside of the bound themselves.
+	beyond uint64
 	// slowest and fastest show which they were.
 	slowest, fastest extremes
 }
@@ -131,6 +133,9 @@ func (c *timeCounter) see(l *life) {
 			c.lasting++
 		}
 		c.spread.add(t.d)
+		if ok, _ := c.bound.holdsTime(t.d); !ok {
+			c.beyond++
+		}
 		show := func() Evidence {
 			text := span(t.d)
 			if !t.whole {
@@ -163,9 +168,9 @@ func (c *timeCounter) verdict(uint64) Verdict {
 	switch {
 	case ok:
 	case over:
-		c.slowest.into(&v, c.spread.count)
+		c.slowest.into(&v, c.beyond)
 	default:
-		c.fastest.into(&v, c.spread.count)
+		c.fastest.into(&v, c.beyond)
 	}
 	return v
 }
@@ -233,7 +238,8 @@ func (x *extremes) add(d time.Duration, show func() Evidence) {
 }
 
 func (x *extremes) into(v *Verdict, of uint64) {
-	v.Evidence, v.More = x.shown, of-uint64(len(x.shown))
+	v.Evidence = x.shown[:min(uint64(len(x.shown)), of)]
+	v.More = of - uint64(len(v.Evidence))
 }
 
 // span prints a time with three significant digits.

@@ -178,7 +178,7 @@ func (o *checkOptions) run(ctx context.Context, s *streams, args []string) error
 		}
 	}
 	err = r.parts(ctx, all, r.check)
-	if err == nil {
+	if err == nil && ctx.Err() == nil {
 		r.tellUnused()
 		err = r.endBaseline()
 	}
@@ -278,6 +278,14 @@ func (r *reporting) finish(ctx context.Context, err error, print func(w io.Write
 		if e := cmp.Or(print(r.out), r.out.Close()); e != nil && err == nil {
 			err = e
 		}
+	}
+	return r.judged(ctx, err)
+}
+
+// judged is the exit code; what was interrupted is not judged.
+func (r *reporting) judged(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted after %d frames: what was not read to its end is not judged", r.frames)}
 	}
 	return r.verdict(ctx, err)
 }

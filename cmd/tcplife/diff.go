@@ -126,7 +126,7 @@ func (o *diffOptions) run(ctx context.Context, s *streams, args []string) error 
 			}
 		}
 		if err != nil || ctx.Err() != nil {
-			return r.verdict(ctx, err)
+			return r.judged(ctx, err)
 		}
 		population.Name = title
 		two[i] = population
