@@ -51,9 +51,9 @@ type slot struct {
 
 // NewRing returns a Ring that takes about so many octets of memory.
 func NewRing(size int) *Ring {
-	n := max(size/(slotSize+meanHead), 16)
+	n := max(size/(slotSize+meanHead), 8)
 	return &Ring{
-		seed: maphash.MakeSeed(), slots: make([]slot, n), octets: make([]byte, max(size-n*slotSize, 16*RingHead)),
+		seed: maphash.MakeSeed(), slots: make([]slot, n), octets: make([]byte, max(size-n*slotSize, 8*RingHead)),
 		dec: wire.Decoder{MergeEncap: true},
 	}
 }

@@ -72,7 +72,7 @@ func newExtract(s *streams) *cobra.Command {
 	var o extractOptions
 	c := &cobra.Command{
 		Use:   "extract CAPTURE... -w FILE",
-		Short: "Write the packets of chosen connections, with comments, or anonymised",
+		Short: "Write the packets of chosen connections, commented or anonymised",
 		Long: `Writes the packets of the chosen connections to a capture of their own, in their
 order and unchanged, with everything that belongs to their addresses and ports: earlier
 and later connections of the same ones, ICMP errors about them, fragments. Comments
@@ -85,7 +85,7 @@ comments, keys and cookies are left out, and checksums are right where they were
 sequence numbers, times and the names of the encapsulations stay: the report is the same
 but for the addresses. Who knows the key, or what some hosts did and when, may still
 recognise them.`,
-		Example: `  tcplife extract capture.pcap --connection 7 -w seven.pcapng
+		Example: `  tcplife extract capture.pcap --connection 1 -w one.pcapng
   tcplife extract capture.pcap --finding warning -w trouble.pcapng
   tcplife extract capture.pcap --filter 'close.reason == "abort"' -w - | tshark -r -
   tcplife extract capture.pcap --anonymize -w public.pcapng

@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	// from a file or a live run alike.
 	"ui": {"report", "incident", "finding", "census", "reassembly", "wire"},
 	// record writes what pipeline and report say of frames into captures.
-	"record": {"pipeline", "report", "finding", "reassembly", "wire", "capture"},
+	"record": {"pipeline", "report", "incident", "finding", "reassembly", "wire", "capture"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
