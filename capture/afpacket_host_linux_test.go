@@ -1,8 +1,8 @@
 package capture
 
 import (
-	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"runtime"
@@ -108,53 +108,63 @@ func (s *sender) send(frame []byte) {
 	}
 }
 
-// flood sends n copies of a frame as fast as it goes, out of a ring of its own, and
-// returns how long that took.
-func (s *sender) flood(frame []byte, n int) time.Duration {
-	s.t.Helper()
-	const slot, slots, block = 2048, 1024, 1 << 16
+// flood sends one frame again and again as fast as it goes, out of a ring of its own.
+type flood struct {
+	fd int
+	m  []byte
+}
+
+const floodSlot, floodSlots = 2048, 1024
+
+// newFlood is called on the test's thread, which is in the right network; send is not.
+func newFlood(t *testing.T, name string, frame []byte) *flood {
+	t.Helper()
 	check := func(what string, err error) {
+		t.Helper()
 		if err != nil {
-			s.t.Fatalf("send from a ring: %s: %v", what, err)
+			t.Fatalf("send from a ring: %s: %v", what, err)
 		}
 	}
+	to := newSender(t, name).to
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	check("socket", err)
-	defer unix.Close(fd)
+	t.Cleanup(func() { unix.Close(fd) })
 	check("version", unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2))
 	check("bypass", unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1))
+	const block = 1 << 16
 	check("ring", unix.SetsockoptTpacketReq(fd, unix.SOL_PACKET, unix.PACKET_TX_RING, &unix.TpacketReq{
-		Block_size: block, Block_nr: slot * slots / block, Frame_size: slot, Frame_nr: slots,
+		Block_size: block, Block_nr: floodSlot * floodSlots / block, Frame_size: floodSlot, Frame_nr: floodSlots,
 	}))
-	m, err := unix.Mmap(fd, 0, slot*slots, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	m, err := unix.Mmap(fd, 0, floodSlot*floodSlots, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	check("map", err)
-	defer unix.Munmap(m)
-	check("bind", unix.Bind(fd, &s.to))
+	t.Cleanup(func() { unix.Munmap(m) })
+	check("bind", unix.Bind(fd, &to))
 	// Behind struct tpacket2_hdr, aligned, less the address that only arrivals have.
 	const at = unix.SizeofTpacket2Hdr
-	for i := range slots {
-		copy(m[i*slot+at:], frame)
-		binary.NativeEndian.PutUint32(m[i*slot+4:], uint32(len(frame)))
+	for i := range floodSlots {
+		copy(m[i*floodSlot+at:], frame)
+		native.PutUint32(m[i*floodSlot+4:], uint32(len(frame)))
 	}
-	start := time.Now()
-	for sent := 0; sent < n; {
-		k := min(slots, n-sent)
-		for i := range k {
-			binary.NativeEndian.PutUint32(m[i*slot:], unix.TP_STATUS_SEND_REQUEST)
-		}
-		check("send", unix.Send(fd, nil, 0)) // waits until all are sent
-		for i := range k {
-			if binary.NativeEndian.Uint32(m[i*slot:]) != unix.TP_STATUS_AVAILABLE {
-				s.t.Fatalf("frame %d of the ring was not sent: status %#x", i, binary.NativeEndian.Uint32(m[i*slot:]))
+	return &flood{fd, m}
+}
+
+// send sends the whole ring, which holds floodSlots frames.
+func (s *flood) send() error {
+	for i := range floodSlots {
+		native.PutUint32(s.m[i*floodSlot:], unix.TP_STATUS_SEND_REQUEST)
+	}
+	if err := unix.Send(s.fd, nil, 0); err != nil {
+		return err
+	}
+	// The receiver's processor may still have some of them.
+	for i := range floodSlots {
+		for late := time.Now(); native.Uint32(s.m[i*floodSlot:]) != unix.TP_STATUS_AVAILABLE; time.Sleep(50 * time.Microsecond) {
+			if time.Since(late) > 10*time.Second {
+				return fmt.Errorf("frame %d of the ring was not sent: status %#x", i, native.Uint32(s.m[i*floodSlot:]))
 			}
 		}
-		sent += k
-		if k < slots {
-			break
-		}
-		// The next round begins at the first slot again, as all slots were used.
 	}
-	return time.Since(start)
+	return nil
 }
 
 func mustCapture(t *testing.T, o InterfaceOptions, names ...string) Live {

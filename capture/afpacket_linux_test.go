@@ -220,9 +220,13 @@ func TestInterfaceLosses(t *testing.T) {
 	ownNetwork(t)
 	veth(t, "a0", "b0")
 	src := mustCapture(t, InterfaceOptions{RingBytes: MinRing}, "b0")
-	s := newSender(t, "a0")
-	const n = 50_000
-	s.flood(udp(9, 1514), n)
+	s := newFlood(t, "a0", udp(9, 1514))
+	const rounds, n = 50, 50 * floodSlots
+	for range rounds {
+		if err := s.send(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	got := rest(t, src)
 	l := src.(LossCounter).Losses()
 	if l.Received != n || l.Dropped == 0 || l.Freezes == 0 || uint64(len(got))+l.Dropped != n {
