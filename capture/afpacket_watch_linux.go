@@ -29,7 +29,7 @@ type link struct {
 func (l *link) look(fd int) error {
 	r, err := unix.NewIfreq(l.name)
 	if err != nil {
-		return err
+		return unix.ENODEV // the name is longer than any can be
 	}
 	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, r); err != nil {
 		return err

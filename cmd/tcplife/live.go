@@ -322,9 +322,6 @@ func (o *liveOptions) open(s *streams, t *target) (capture.Live, error) {
 }
 
 func (o *liveOptions) filtered(src capture.Live, t *target) (capture.Live, error) {
-	if t.filter == "" {
-		return src, nil
-	}
 	filtered, err := o.iface.filter(src, t.filter)
 	if err != nil {
 		src.Close()
@@ -342,6 +339,7 @@ func (o *liveOptions) run(ctx context.Context, s *streams, args []string) error 
 	if err != nil {
 		return err
 	}
+	grades = o.iface.packets.withhold(grades)
 	if o.output != "" && sameFile(o.output, t.file) {
 		return usage("--output %s is the capture itself, which would be overwritten: give another name", o.output)
 	}
@@ -410,6 +408,10 @@ func (o *liveOptions) run(ctx context.Context, s *streams, args []string) error 
 		if finish != nil {
 			finishes = append(finishes, finish)
 		}
+	}
+	if err := o.iface.confine(s, &t, o.output, o.others); err != nil {
+		out.Close()
+		return err
 	}
 	sum, err := run.run(ctx)
 	for _, finish := range finishes {
@@ -540,6 +542,7 @@ func (o *liveOptions) addCompletion(c *cobra.Command) {
 			panic(err) // no such flag: a mistake in the program
 		}
 	}
+	o.iface.addCompletion(c)
 	for _, flag := range []string{"name", "jobs", "count", "max-connections", "width", "host", "net", "port", "service"} {
 		if err := c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions); err != nil {
 			panic(err)

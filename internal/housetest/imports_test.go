@@ -2,7 +2,6 @@ package housetest
 
 import (
 	"os/exec"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +32,8 @@ var mayImport = map[string][]string{
 	"ui": {"report", "incident", "finding", "census", "reassembly", "wire"},
 	// record writes what pipeline and report say of frames into captures.
 	"record": {"pipeline", "report", "incident", "finding", "reassembly", "wire", "capture"},
+	// It knows threads and rights, and nothing of packets.
+	"confine": {},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
@@ -83,8 +84,8 @@ var foreign = []struct {
 		return s.path == "wire/fallback.go" || s.dir() == "internal/scenario" || s.test()
 	}, "its types are not those of gopacket/gopacket: each of the two crosses the border in one file (wire/fallback.go), so that no value of one meets the other"},
 	{"github.com/gopacket/gopacket", func(s *source) bool {
-		return s.dir() == "internal/scenario" || s.test() || s.path == "record/writer.go" || s.dir() == "capture" && strings.HasPrefix(path.Base(s.path), "live")
-	}, "its types are not those of google/gopacket, and its readers have bugs that capture's own do not (libraries.md); it judges ours in tests, writes captures in record/writer.go and will read AF_PACKET in capture/live*.go"},
+		return s.dir() == "internal/scenario" || s.test() || s.path == "record/writer.go"
+	}, "its types are not those of google/gopacket, and its readers have bugs that capture's own do not (libraries.md); it judges ours in tests, writes captures in record/writer.go"},
 	{"github.com/spf13/", func(s *source) bool { return s.dir() == "cmd/tcplife" },
 		"flags and commands are wiring: a room that reads flags cannot be used by another program"},
 	{"github.com/klauspost/compress", unpacking, whyUnpacking},
@@ -100,6 +101,10 @@ var foreign = []struct {
 		"one room draws screens: the others must work where there is no terminal"},
 	{"go.yaml.in/yaml", func(s *source) bool { return s.dir() == "cmd/tcplife" || s.dir() == "check" },
 		"a profile's file is wiring, as flags are: a room gets values, and what a key is called is decided once (in check, the language of expectations is the room's own matter)"},
+	{"github.com/landlock-lsm/", func(s *source) bool { return s.dir() == "confine" },
+		"rights are given away in one place, for all threads, and looked at behind it"},
+	{"kernel.org/pub/linux/libs/security/", func(s *source) bool { return s.dir() == "confine" },
+		"rights are given away in one place, for all threads, and looked at behind it"},
 	{"testing", func(s *source) bool { return s.test() || s.dir() == "internal/scenario" },
 		"it registers flags in whatever program links it"},
 	{"unsafe", func(*source) bool { return false }, "input is hostile"},
