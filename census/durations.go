@@ -51,24 +51,48 @@ type RTT struct {
 	Powers Powers
 }
 
+// Stay says how a stay in a state is known; see Dwell.
+type Stay uint8
+
+// The ways.
+const (
+	StayMeasured Stay = iota
+	StayUnfinished
+	StayAssumed
+)
+
+// Stays calls do for each state of a timeline, but for CLOSED and LISTEN: an endpoint in
+// them has no connection. took is how long it lasted, if it was measured.
+func Stays(tl []reassembly.Transition, do func(s reassembly.State, stay Stay, took time.Duration)) {
+	for i := range tl {
+		if tl[i].State == reassembly.Closed || tl[i].State == reassembly.Listen {
+			continue
+		}
+		switch {
+		case i+1 == len(tl):
+			do(tl[i].State, StayUnfinished, 0)
+		case tl[i].Evidence == reassembly.Assumed || tl[i+1].Evidence == reassembly.Timer || tl[i+1].Evidence == reassembly.Assumed:
+			do(tl[i].State, StayAssumed, 0)
+		default:
+			do(tl[i].State, StayMeasured, tl[i+1].At.Sub(tl[i].At))
+		}
+	}
+}
+
 // Add counts one connection's states and its handshake.
 func (d *Durations) Add(c *reassembly.Conn) {
 	for side := range c.Ends {
-		tl := c.Ends[side].Timeline
-		for i := range tl {
-			if tl[i].State == reassembly.Closed || tl[i].State == reassembly.Listen {
-				continue
-			}
-			w := &d.Dwell[side][tl[i].State]
-			switch {
-			case i+1 == len(tl):
+		Stays(c.Ends[side].Timeline, func(s reassembly.State, stay Stay, took time.Duration) {
+			w := &d.Dwell[side][s]
+			switch stay {
+			case StayUnfinished:
 				w.Unfinished++
-			case tl[i].Evidence == reassembly.Assumed || tl[i+1].Evidence == reassembly.Timer || tl[i+1].Evidence == reassembly.Assumed:
+			case StayAssumed:
 				w.Assumed++
 			default:
-				w.Record(tl[i+1].At.Sub(tl[i].At))
+				w.Record(took)
 			}
-		}
+		})
 	}
 	h := &c.Handshake
 	for part, took := range [RTTParts]time.Duration{RTTWhole: h.RTT, RTTClientSide: h.ClientSide, RTTServerSide: h.ServerSide} {

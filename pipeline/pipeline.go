@@ -59,6 +59,10 @@ type Config struct {
 	Each func(id uint64, d *report.Digest)
 	// Live, if set, follows the source instead of reading it as fast as it can.
 	Live *Live
+	// Observe, if set, is called with every connection that has settled, those that
+	// Select leaves out too, with its log and its findings as Grades has them. Several
+	// goroutines call it at once, in no particular order; c is valid until it returns.
+	Observe func(c *report.Connection)
 }
 
 func (c *Config) ruleSet() *finding.Set {
@@ -87,6 +91,9 @@ func (c *Config) needs() report.Needs {
 	}
 	if c.Each != nil { // for every connection
 		n.Names, n.Sieve = true, nil
+	}
+	if c.Observe != nil {
+		n.Events = true
 	}
 	if c.Select != nil {
 		// An expression may ask for anything; and of all that it picks the merger must

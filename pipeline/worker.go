@@ -205,6 +205,9 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	if o := w.onlooker; o != nil && o.watches() {
 		o.settled(c, stamp, v.Findings)
 	}
+	if w.cfg.Observe != nil {
+		w.cfg.Observe(v)
+	}
 	w.digest = report.NewDigest(v)
 	picked, then := w.pick(v)
 	switch {

@@ -34,6 +34,8 @@ var mayImport = map[string][]string{
 	"record": {"pipeline", "report", "incident", "finding", "reassembly", "wire", "capture"},
 	// It knows threads and rights, and nothing of packets.
 	"confine": {},
+	// metrics presents what a run hands out, as report does what it leaves behind.
+	"metrics": {"pipeline", "report", "incident", "finding", "census", "reassembly", "wire", "capture"},
 	// cmd is where everything meets, and scenario stands outside as the judge.
 	"cmd/tcplife":                  {"*"},
 	"internal/scenario":            {"*"},
@@ -66,6 +68,7 @@ var whyNot = map[string]string{
 	"check":      "what is expected of a capture is said from outside; a room that knows it would be judged by itself",
 	"ui":         "screens are chosen at the end; a room that knows them could not be used without a terminal",
 	"record":     "captures are written from what the other rooms say; none of them may depend on that",
+	"metrics":    "who looks at a run from outside must not be needed to run",
 	"pipeline":   "the pipeline wires the rooms together; a room that knows it closes a circle",
 }
 
@@ -93,6 +96,8 @@ var foreign = []struct {
 	{"github.com/ulikunitz/xz", unpacking, whyUnpacking},
 	{"github.com/expr-lang/expr", func(s *source) bool { return s.dir() == "selection" },
 		"its language is what users type: one room maps it to the JSON contract, and can change the library"},
+	{"github.com/prometheus/", func(s *source) bool { return s.dir() == "metrics" },
+		"one room knows the exposition format; what is counted does not depend on who reads it"},
 	{"github.com/mattn/go-runewidth", func(s *source) bool { return s.path == "report/canvas.go" || s.test() },
 		"how wide a letter is must be the same in every line of a report"},
 	{"charm.land/", func(s *source) bool { return s.dir() == "ui" },
