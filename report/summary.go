@@ -321,6 +321,18 @@ func (s *Summary) Merge(o *Summary) {
 	s.shown.Merge(&o.shown)
 }
 
+// Clone returns a copy that what is counted later does not change.
+func (s *Summary) Clone() *Summary {
+	c := &Summary{Inputs: slices.Clone(s.Inputs), Unread: s.Unread, Encaps: s.Encaps, Interrupted: s.Interrupted, Fragments: s.Fragments,
+		Selection: s.Selection, Incidents: s.Incidents}
+	c.Merge(s)
+	c.Limits.Incidents = s.Limits.Incidents
+	for r, f := range s.findings {
+		c.counts(r).Examples = slices.Clone(f.Examples)
+	}
+	return c
+}
+
 func add(to, from []uint64) {
 	for i, n := range from {
 		to[i] += n

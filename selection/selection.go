@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,6 +99,24 @@ func (s *Selection) Between(since, until wire.Time, words ...string) {
 
 // Words are the conditions, as flags of the command line.
 func (s *Selection) Words() []string { return s.words }
+
+// Reads returns what the filters read of a connection, in order: names of fields, and of
+// functions that look at its states (dwell, was).
+func (s *Selection) Reads() (names []string) {
+	for _, x := range s.expressions {
+		for name := range x.used {
+			if f, _, call := strings.Cut(name, "("); call {
+				name = f
+			}
+			names = append(names, name)
+		}
+		for _, f := range x.numbered {
+			names = append(names, f.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Picker returns what picks connections on one goroutine.
 func (s *Selection) Picker() report.Picker {

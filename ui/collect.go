@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcplife/tcplife/census"
+	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/wire"
@@ -92,8 +93,15 @@ func (k *Collector) Add(id uint64, d *report.Digest, b *report.Buffer) error {
 func NewRow(id uint64, d *report.Digest, rtt time.Duration, open bool) Row {
 	r := Row{ID: id, UID: strings.Clone(d.UID), Tuple: d.Tuple, Encap: d.Encap, Start: d.Start, End: d.End, Open: open, States: d.Final, HasState: d.HasState,
 		RTT: rtt, Packets: d.Packets, Bytes: d.Bytes, Outcome: d.Outcome, Handshake: d.Handshake, Reason: d.Reason, Closer: d.Closer, HasCloser: d.HasCloser, By: d.By}
-	for i := range d.Findings {
-		f := &d.Findings[i]
+	r.tell(d.Findings)
+	return r
+}
+
+// tell notes the findings.
+func (r *Row) tell(found []finding.Finding) {
+	r.Findings, r.found = nil, slices.Clone(found)
+	for i := range found {
+		f := &found[i]
 		at := slices.IndexFunc(r.Findings, func(t Told) bool { return t.Rule == f.Rule })
 		if at < 0 {
 			r.Findings = append(r.Findings, Told{f.Rule, f.Severity})
@@ -102,37 +110,21 @@ func NewRow(id uint64, d *report.Digest, rtt time.Duration, open bool) Row {
 		}
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Told) int { return int(b.Severity) - int(a.Severity) })
-	return r
 }
 
-// kind is what connections have in common that tell the same story.
+// kind is what connections have in common that tell the same story: how they ended,
+// and the gravest finding.
 func (r *Row) kind() string {
-	var b strings.Builder
-	b.WriteString(r.Reason.String())
-	for _, f := range r.Findings {
-		b.WriteByte(' ')
-		b.WriteString(f.Rule.ID)
+	if len(r.Findings) == 0 {
+		return r.Reason.String()
 	}
-	return b.String()
+	return r.Reason.String() + " " + r.Findings[0].Rule.ID
 }
 
 // trim leaves as many rows as the limit says: the first of each kind, of all kinds
 // equally many where there are enough.
 func (k *Collector) trim() {
-	sizes := make([]int, 0, len(k.kinds))
-	for _, rows := range k.kinds {
-		sizes = append(sizes, len(rows))
-	}
-	slices.Sort(sizes)
-	room, most := k.limit, 0
-	for i, n := range sizes {
-		most = room / (len(sizes) - i)
-		if n > most {
-			break
-		}
-		room -= n
-		most = n
-	}
+	most := share(k.kinds, k.limit)
 	k.kept = 0
 	for kind, rows := range k.kinds {
 		if len(rows) > most {
@@ -144,6 +136,24 @@ func (k *Collector) trim() {
 		}
 		k.kept += len(rows)
 	}
+}
+
+// share returns how many rows of each kind may stay, so that all together are no more
+// than limit: those that are few stay whole.
+func share(kinds map[string][]Row, limit int) (most int) {
+	sizes := make([]int, 0, len(kinds))
+	for _, rows := range kinds {
+		sizes = append(sizes, len(rows))
+	}
+	slices.Sort(sizes)
+	for i, n := range sizes {
+		if most = limit / (len(sizes) - i); n > most {
+			break
+		}
+		limit -= n
+		most = n
+	}
+	return most
 }
 
 func byID(a, b Row) int {
@@ -308,6 +318,25 @@ func (l *Listener) count(r *Row) {
 	}
 	if r.RTT > 0 {
 		l.RTT.Record(r.RTT)
+	}
+}
+
+// clone returns a copy of the list.
+func (k *listeners) clone() ([]Listener, uint64) {
+	list := slices.Clone(k.list)
+	for i := range list {
+		var own census.Histogram
+		own.Merge(&k.list[i].RTT)
+		list[i].RTT = own
+	}
+	return list, k.others
+}
+
+// index finds the listeners of a list that was made elsewhere.
+func (k *listeners) index() {
+	k.at = map[listenerKey]int{}
+	for i := range k.list {
+		k.at[listenerKey{k.list[i].Server, strings.Join(k.list[i].Encap, " ")}] = i
 	}
 }
 

@@ -21,9 +21,9 @@ type mattersTab struct {
 }
 
 func (t *mattersTab) renew(m *Model, fresh bool) {
-	id := ""
+	name := ""
 	if !fresh && t.at < len(t.all) {
-		id = t.all[t.at].ID
+		name = nameOf(&t.all[t.at])
 	}
 	s := m.snap.Summary
 	t.all = s.Matters()
@@ -34,12 +34,20 @@ func (t *mattersTab) renew(m *Model, fresh bool) {
 	}
 	for i := range t.all {
 		// What is under the cursor stays there, whatever came before it.
-		if id != "" && t.all[i].ID == id {
+		if name != "" && nameOf(&t.all[i]) == name {
 			t.at = i
 			break
 		}
 	}
 	t.clamp(len(t.all), t.h)
+}
+
+// nameOf tells a matter from all others.
+func nameOf(x *report.Matter) string {
+	if x.Incident == nil {
+		return x.ID
+	}
+	return x.ID + " " + x.Incident.Catalogue + " " + x.Incident.Scope.String()
 }
 
 func (t *mattersTab) place() string {

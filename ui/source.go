@@ -90,6 +90,9 @@ type Row struct {
 	By             string // "fin" or "rst"
 	// Findings are those told of it, each rule once, the gravest first.
 	Findings []Told
+	// found are the findings themselves; going: it is open and not counted as over.
+	found []finding.Finding
+	going bool
 }
 
 // Told is a finding in a list.

@@ -270,7 +270,11 @@ func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) err
 	}
 	r.grades = o.packets.withhold(r.grades)
 	if o.ui.ui {
-		return r.verdict(ctx, r.showScreens(ctx, all))
+		err := r.showScreens(ctx, all)
+		if ctx.Err() != nil {
+			return &exitError{exitInterrupted, errors.New("interrupted")}
+		}
+		return r.verdict(ctx, err)
 	}
 	parts := []*inputs{all}
 	if o.each {
