@@ -154,7 +154,8 @@ type connectionsTab struct {
 
 func (t *connectionsTab) renew(m *Model, fresh bool) {
 	var uid string
-	if r := t.selected(); r != nil && !fresh {
+	// Who looks at the first goes on doing so, whatever that is by now.
+	if r := t.selected(); r != nil && !fresh && t.at > 0 {
 		uid = r.UID
 	}
 	if fresh && t.order == nil {

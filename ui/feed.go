@@ -85,7 +85,9 @@ type FeedOptions struct {
 
 // State is how things stand.
 type State struct {
-	At wire.Time
+	// At is the time, if Started: there was a frame at all.
+	At      wire.Time
+	Started bool
 	// Open are connections that are open, with their findings so far; Left counts those
 	// that are not among them.
 	Open []Row
@@ -195,7 +197,9 @@ func (f *Feed) Now(s State) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.now, f.any = s, true
-	f.series.add(s.At, s.Census, &f.every, &f.points)
+	if s.Started {
+		f.series.add(s.At, s.Census, &f.every, &f.points)
+	}
 	close(f.come)
 	f.come = make(chan struct{})
 }
@@ -280,11 +284,13 @@ func (f *Feed) Load(ctx context.Context, filter string, p *Progress) (*Snapshot,
 	}
 	defer f.mu.Unlock()
 	s := &Snapshot{Title: f.o.Title, Now: f.now.At, Note: f.now.Note, Left: f.left + f.now.Left}
+	s.First = s.Now
 	for _, in := range f.now.Inputs {
-		if in.Frames > 0 && (!s.Any || in.First < s.First) {
-			s.First, s.Any = in.First, true
+		if in.Frames > 0 && in.First < s.First {
+			s.First = in.First
 		}
 	}
+	s.Any = f.now.Started
 	if f.over {
 		s.Note = "the source has ended"
 	}
@@ -312,7 +318,9 @@ func (f *Feed) Load(ctx context.Context, filter string, p *Progress) (*Snapshot,
 		s.Summary.Connections += f.now.Left
 		s.Summary.Outcomes[reassembly.OutcomeUnknown] += f.now.Left
 		s.Listeners, s.OtherListeners = count.all()
-		s.Census = f.series.clone(f.now.At, f.now.Census)
+		if f.now.Started {
+			s.Census = f.series.clone(f.now.At, f.now.Census)
+		}
 		s.Summary.Incidents = f.judge()
 	} else {
 		s.Summary = &report.Summary{Selection: []string{"--filter " + filter}}
@@ -331,7 +339,9 @@ func (f *Feed) Load(ctx context.Context, filter string, p *Progress) (*Snapshot,
 			s.Rows = append(s.Rows, *r)
 		}
 		s.Listeners, s.OtherListeners = count.all()
-		s.Census = censusOf(s.Rows, f.now.At)
+		if f.now.Started {
+			s.Census = censusOf(s.Rows, f.now.At)
+		}
 	}
 	s.Summary.Inputs = f.now.Inputs
 	return s, nil
@@ -398,15 +408,37 @@ func (f *Feed) Life(ctx context.Context, r *Row, p *Progress) (*Life, error) {
 func (r *Row) digest() report.Digest {
 	d := report.Digest{Outcome: r.Outcome, Handshake: r.Handshake, Reason: r.Reason, Closer: r.Closer, HasCloser: r.HasCloser, By: r.By, Final: r.States,
 		HasState: r.HasState, Tuple: r.Tuple, Encap: r.Encap, Start: r.Start, End: r.End, Packets: r.Packets, Bytes: r.Bytes, Findings: r.found, UID: r.UID}
-	if r.Open {
+	if r.going {
 		d.Ended = reassembly.EndedInput
 	}
 	return d
 }
 
-// OpenRow returns the row of a connection that is open, with its findings so far.
-func OpenRow(r Row, found []finding.Finding) Row {
-	r.Open, r.going, r.Reason, r.Outcome = true, true, reassembly.CloseOpenAtEnd, reassembly.OutcomeUnknown
+// OpenRow returns the row of a connection that has not settled, with its findings so far:
+// what its states say of how it began and of how it ended is filled in. roleBy says how
+// its client is known.
+func OpenRow(r Row, roleBy reassembly.RoleBy, found []finding.Finding) Row {
+	r.going, r.Open = true, false
+	r.Handshake, r.Reason, r.Outcome = reassembly.HandshakePending, reassembly.CloseOpenAtEnd, reassembly.OutcomeUnknown
+	for side, st := range r.States {
+		if !r.HasState[side] {
+			continue
+		}
+		r.Open = r.Open || st != reassembly.Closed && st != reassembly.TimeWait
+		if st == reassembly.TimeWait {
+			// Both FINs were there and have been acknowledged.
+			r.Reason, r.Outcome = reassembly.CloseOrderly, reassembly.OutcomeSuccess
+		}
+		switch {
+		case r.RTT > 0 || st.Synchronized() && roleBy <= reassembly.RoleBySYNACK:
+			r.Handshake = reassembly.HandshakeComplete
+		case st.Synchronized():
+			r.Handshake = reassembly.HandshakeUnseen
+		}
+	}
+	if !r.Open && r.Reason == reassembly.CloseOpenAtEnd {
+		r.Reason = reassembly.CloseUnknown // it will be told when it has settled
+	}
 	r.tell(found)
 	return r
 }

@@ -13,6 +13,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"pgregory.net/rapid"
 
+	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/pipeline"
 	"github.com/tcplife/tcplife/reassembly"
@@ -64,7 +65,7 @@ func feed(t *testing.T, path string) *Feed {
 		t.Fatal(err)
 	}
 	_, last, _ := sum.Span()
-	f.Now(State{At: last, Inputs: sum.Inputs})
+	f.Now(State{At: last, Started: true, Inputs: sum.Inputs})
 	return f
 }
 
@@ -168,18 +169,19 @@ func TestFeedGoesOn(t *testing.T) {
 	s := &screens{t, New(f, Options{}), make(chan tea.Msg, 100)}
 	s.do(s.load("", false))
 	s.Update(tea.WindowSizeMsg{Width: 80, Height: 24})
-	open := OpenRow(row, nil)
+	open := row
 	open.States, open.HasState = [2]reassembly.State{reassembly.Established, reassembly.Established}, [2]bool{true, true}
+	open = OpenRow(open, reassembly.RoleBySYN, nil)
 	at := row.Start + wire.Time(time.Second)
 	state := func(rows ...Row) State {
 		at += wire.Time(time.Second)
-		return State{At: at, Open: rows, Inputs: []report.Input{{First: row.Start, Last: at}}}
+		return State{At: at, Started: true, Open: rows, Inputs: []report.Input{{Info: capture.Info{Frames: 10}, First: row.Start, Last: at}}}
 	}
 	f.Now(state(open))
 	s.settle()
 	s.wants("1 still open")
 	s.press("2")
-	s.wants("ESTABLISHED ESTABLISHED", "2s")
+	s.wants("ESTABLISHED ESTABLISHED", "2s", "unknown, open-at-end, handshake complete")
 	// Into its life, which comes with a later state.
 	_, c := s.Update(keyOf("enter"))
 	s.do(c)

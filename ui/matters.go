@@ -22,7 +22,8 @@ type mattersTab struct {
 
 func (t *mattersTab) renew(m *Model, fresh bool) {
 	name := ""
-	if !fresh && t.at < len(t.all) {
+	// Who looks at the gravest goes on doing so, whatever that is by now.
+	if !fresh && 0 < t.at && t.at < len(t.all) {
 		name = nameOf(&t.all[t.at])
 	}
 	s := m.snap.Summary
