@@ -153,16 +153,20 @@ func (p *printer) findingPage(m *Matter) {
 			sure = append(sure, finding.Confidence(c).String()+" "+number(n))
 		}
 	}
+	if len(f.Examples) > 0 {
+		e := &f.Examples[0]
+		p.part("What", printable(e.Message)+" (connection #"+number(e.ID)+")")
+	}
 	p.part("How sure", strings.Join(sure, ", "))
+	p.part("What to do", f.Rule.Advice)
 	for i := range f.Examples {
 		e := &f.Examples[i]
-		name := ""
+		name, message := "", ": "+printable(e.Message)
 		if i == 0 {
-			name = "Examples"
+			name, message = "Examples", ""
 		}
-		p.part(name, fmt.Sprintf("#%s %s > %s, %s (%s): %s", number(e.ID), e.Tuple.Source(), e.Tuple.Destination(), frameList(e.Frames, p.multi, maxFramesText), e.Confidence, printable(e.Message)))
+		p.part(name, fmt.Sprintf("#%s %s > %s, %s (%s)%s", number(e.ID), e.Tuple.Source(), e.Tuple.Destination(), frameList(e.Frames, p.multi, maxFramesText), e.Confidence, message))
 	}
-	p.part("What to do", f.Rule.Advice)
 }
 
 // WriteOverview writes what was read, how far it can be trusted, and the counts over all

@@ -239,12 +239,13 @@ func (t *connectionsTab) widths(w int) (n [colCount]int) {
 			n[i] = 0
 			continue
 		}
-		for _, side := range []int{colClient, colServer} {
-			least := min(n[side], 16)
-			if give := min(-room, n[side]-least); give > 0 && room < 0 {
-				n[side] -= give
-				room += give
+		for room < 0 && max(n[colClient], n[colServer]) > 16 {
+			side := colClient
+			if n[colServer] > n[colClient] {
+				side = colServer
 			}
+			n[side]--
+			room++
 		}
 	}
 	if room > 12 {

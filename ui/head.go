@@ -137,7 +137,10 @@ func (m *Model) outcomes() string {
 		if s.Passed > 0 {
 			return "None of the " + report.Count(s.Passed, "connection", "connections") + " fits."
 		}
-		return "No TCP connection so far."
+		if m.src.Every() > 0 {
+			return "No TCP connection so far."
+		}
+		return "No TCP connection was found; 5 says what was read."
 	}
 	var words []string
 	for _, x := range []struct {
