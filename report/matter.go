@@ -155,7 +155,7 @@ func (p *printer) findingPage(m *Matter) {
 	}
 	if len(f.Examples) > 0 {
 		e := &f.Examples[0]
-		p.part("What", printable(e.Message)+" (connection #"+number(e.ID)+")")
+		p.part("What", strings.TrimSuffix(printable(e.Message), ".")+" (connection #"+number(e.ID)+").")
 	}
 	p.part("How sure", strings.Join(sure, ", "))
 	p.part("What to do", f.Rule.Advice)

@@ -385,7 +385,7 @@ func (f *Feed) Life(ctx context.Context, r *Row, p *Progress) (*Life, error) {
 			return l, nil
 		}
 		if c := f.now.Lives[r.ID]; c != nil && tries > 0 || c != nil && f.over {
-			return &Life{Connection: *c, ID: r.ID, Note: "It is open: what is said of it may change."}, nil
+			return &Life{Connection: *c, ID: r.ID, Note: "It has not settled: what is said of it may change."}, nil
 		}
 		// What was wanted comes with the State after the next.
 		if tries > 3 || f.over {

@@ -195,7 +195,7 @@ func TestFeedGoesOn(t *testing.T) {
 	with.Lives = map[uint64]*report.Connection{row.ID: &whole.Connection}
 	f.Now(with)
 	s.settle()
-	s.wants("Connection #74", "It is open: what is said of it may change.")
+	s.wants("Connection #74", "It has not settled: what is said of it may change.")
 	// It has settled.
 	f.Seen(&whole.Connection)
 	d := row.digest()
@@ -205,7 +205,7 @@ func TestFeedGoesOn(t *testing.T) {
 		s.do(r)
 	}
 	s.settle()
-	s.lacks("It is open")
+	s.lacks("It has not settled")
 	s.wants("Close:", "abort-unread")
 	s.press("q")
 	s.do(s.load("", true))

@@ -31,6 +31,12 @@ func Run(ctx context.Context, src Source, o Options, in, out *os.File) error {
 	return err
 }
 
+// OpenKeys opens the terminal that the program was started from, for its keys.
+func OpenKeys() (*os.File, error) {
+	in, _, err := tea.OpenTTY()
+	return in, err
+}
+
 // CheckTerminal says why a terminal of this kind (the value of TERM) cannot show the
 // screens, nil if it can.
 func CheckTerminal(kind string) error {

@@ -69,7 +69,7 @@ type attachment interface {
 }
 
 // attachments makes what there is of them.
-func attachments() []attachment { return []attachment{} }
+func attachments() []attachment { return []attachment{&liveScreens{}} }
 
 func (o *liveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.file, "file", "", "follow this `file` as it grows, or the captures that a program rotates into this folder, instead of an interface")

@@ -54,11 +54,15 @@ func (o *analyzeOptions) validateUI() error {
 func (s *streams) screens() (in, out *os.File, err error) {
 	in, _ = s.in.(*os.File)
 	out, _ = s.out.(*os.File)
-	switch {
-	case !isTerminal(s.out):
+	if !isTerminal(s.out) {
 		return nil, nil, usage("--ui draws on a terminal, and standard output is none: leave --ui out for a report (over ssh, ssh -t makes a terminal)")
-	case in == nil || !isTerminal(in):
-		return nil, nil, usage("--ui takes its keys from standard input, which is no terminal: do not redirect it (over ssh, ssh -t makes a terminal)")
+	}
+	if in == nil || !isTerminal(in) {
+		// Standard input is a capture, or a list of files: the keys come from where the
+		// screens are.
+		if in, err = ui.OpenKeys(); err != nil {
+			return nil, nil, usage("--ui takes its keys from standard input, which is no terminal, and there is no other: %w (over ssh, ssh -t makes a terminal)", err)
+		}
 	}
 	if err := ui.CheckTerminal(os.Getenv("TERM")); err != nil {
 		return nil, nil, usage("--ui: %w; leave --ui out for a report", err)
