@@ -152,11 +152,8 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 		shown       examples
 	}
 	by := map[key]*pairs{}
-	for _, i := range s.numbers.sorted() {
+	for _, i := range s.seenTwice() {
 		t := &s.numbers.recs[i]
-		if t.n < 2 || !t.views[0].same(&t.views[1]) {
-			continue
-		}
 		a, b := &t.views[0], &t.views[1]
 		k := a.device(b)
 		g := by[k]

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
@@ -51,6 +50,18 @@ const (
 
 // ends are the kinds of end.
 var ends = [...]kind{softClient, softServer, hardClient, hardServer, device, forgotten}
+
+// kindSet is a set of kinds.
+type kindSet uint32
+
+func kindsOf(all ...kind) (s kindSet) {
+	for _, k := range all {
+		s |= 1 << k
+	}
+	return s
+}
+
+func (s kindSet) has(k kind) bool { return s>>k&1 != 0 }
 
 // point counts what happened in one interval.
 type point struct {
@@ -226,20 +237,62 @@ func (c *chronicle) fold() {
 	c.points = c.points[:n]
 }
 
-// merge adds what o has counted; the points are in order after the next settle.
+// merge adds what o has counted, and puts the points of both in order.
 func (c *chronicle) merge(o *chronicle) {
+	c.inOrder()
+	o.inOrder()
 	for c.shift < o.shift {
-		c.shift++
-		for i := range c.points {
-			c.points[i].at >>= 1
+		c.widen()
+	}
+	if by := c.shift - o.shift; by > 0 {
+		// o is not to be changed but for its order.
+		wider := &chronicle{shift: c.shift, points: slices.Clone(o.points)}
+		for i := range wider.points {
+			wider.points[i].at >>= by
 		}
+		wider.fold()
+		o = wider
 	}
-	by := c.shift - o.shift
-	for _, p := range o.points {
-		p.at >>= by
-		c.points = append(c.points, p)
+	if len(c.points) == 0 {
+		c.points = append(c.points, o.points...)
+	} else {
+		// From the back, so that no point is overwritten unread.
+		i, j := len(c.points)-1, len(o.points)-1
+		c.points = slices.Grow(c.points, len(o.points))[:len(c.points)+len(o.points)]
+		for at := len(c.points) - 1; j >= 0; at-- {
+			if i >= 0 && c.points[i].compare(o.points[j]) > 0 {
+				c.points[at] = c.points[i]
+				i--
+			} else {
+				c.points[at] = o.points[j]
+				j--
+			}
+		}
+		c.points = unite(c.points)
 	}
-	c.tidy = 0
+	c.tidy = int32(len(c.points))
+}
+
+// inOrder puts all points in order.
+func (c *chronicle) inOrder() {
+	if int(c.tidy) < len(c.points) {
+		c.order()
+		c.tidy = int32(len(c.points))
+	}
+}
+
+// unite makes one of points that are alike and stand side by side.
+func unite(points []point) []point {
+	n := 0
+	for _, p := range points {
+		if n > 0 && points[n-1].at == p.at && points[n-1].what == p.what {
+			points[n-1].n += p.n
+			continue
+		}
+		points[n] = p
+		n++
+	}
+	return points[:n]
 }
 
 // width is how wide the intervals are.
@@ -276,12 +329,19 @@ func (c *chronicle) count(what kind) (n uint64) {
 	return n
 }
 
-// joined returns the sum of chronicles, at the widest of their widths.
+// joined returns the sum of chronicles, at the widest of their widths. It may be one of
+// them, so it must not be changed.
 func joined(all []*chronicle) *chronicle {
-	sum := &chronicle{}
-	for _, c := range all {
-		sum.merge(c)
+	switch len(all) {
+	case 0:
+		return &chronicle{}
+	case 1:
+		return all[0]
 	}
-	sum.settle(math.MaxInt)
+	// Halves of halves: each point is moved only as often as there are doublings.
+	a, b := joined(all[:len(all)/2]), joined(all[len(all)/2:])
+	sum := &chronicle{shift: a.shift, tidy: a.tidy, points: make([]point, 0, len(a.points)+len(b.points))}
+	sum.points = append(sum.points, a.points...)
+	sum.merge(b)
 	return sum
 }

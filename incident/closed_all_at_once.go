@@ -77,62 +77,67 @@ type burst struct {
 
 // burstOf finds the second in which the most connections ended in the given ways.
 func burstOf(c *chronicle, ways ...kind) (b burst) {
-	type moment struct {
-		from, to wire.Time
-		n        [kinds]uint32
-	}
-	var recent []moment
-	sum := uint64(0)
-	ended := func(n *[kinds]uint32) (e uint64) {
-		for _, w := range ways {
-			e += uint64(n[w])
-		}
-		return e
-	}
-	c.moments(func(from, to wire.Time, n *[kinds]uint32) {
-		for len(recent) > 0 && recent[0].from < to.Add(-max(atOnce, c.width())) {
-			sum -= ended(&recent[0].n)
-			recent = recent[1:]
-		}
-		recent = append(recent, moment{from, to, *n})
-		e := ended(n)
-		if sum += e; e > 0 && sum > b.n {
-			b = burst{n: sum, to: to, some: true}
-			for i := range recent {
-				if ended(&recent[i].n) > 0 {
-					b.from = recent[i].from
-					break
-				}
+	of, ending := kindsOf(ways...), kindsOf(ends[:]...)
+	points := c.points
+	// The window goes from the point at first to the moment that is looked at; bestFirst
+	// is where the best one began.
+	sum, first, bestFirst := uint64(0), 0, 0
+	wide := max(atOnce, c.width())
+	for i := 0; i < len(points); {
+		ended := uint64(0)
+		at := points[i].at
+		for ; i < len(points) && points[i].at == at; i++ {
+			if of.has(points[i].what) {
+				ended += uint64(points[i].n)
 			}
 		}
-	})
-	if !b.some {
+		if ended == 0 {
+			continue
+		}
+		sum += ended
+		for until := c.to(points[i-1]).Add(-wide); c.from(points[first]) < until; first++ {
+			if of.has(points[first].what) {
+				sum -= uint64(points[first].n)
+			}
+		}
+		if sum > b.n {
+			b.n, b.to, bestFirst = sum, c.to(points[i-1]), first
+		}
+	}
+	if b.n == 0 {
 		return b
 	}
-	b.tooCoarse = c.width() > atOnce
-	open := int64(c.count(met)) // they were there before anything was captured
-	c.moments(func(from, to wire.Time, n *[kinds]uint32) {
-		switch {
-		case to < b.from:
-			open += int64(n[opened])
-			for _, e := range ends {
-				open -= int64(n[e])
+	for !of.has(points[bestFirst].what) {
+		bestFirst++
+	}
+	b.from, b.some, b.tooCoarse = c.from(points[bestFirst]), true, c.width() > atOnce
+	open := int64(0)
+	for _, p := range points {
+		n := uint64(p.n)
+		if p.what == met { // they were there before anything was captured
+			open += int64(n)
+		}
+		switch from := c.from(p); {
+		case c.to(p) < b.from:
+			if ending.has(p.what) {
+				open -= int64(n)
 			}
-			if b.before += uint64(n[opened]); n[opened] > 0 {
-				b.lastOK = to
+			if p.what == opened {
+				open += int64(n)
+				b.before, b.lastOK = b.before+n, c.to(p)
 			}
 		case from <= b.to:
-			for i, k := range n {
-				b.by[i] += uint64(k)
+			b.by[p.what] += n
+			if p.what == opened {
+				b.fresh += n
 			}
-			b.fresh += uint64(n[opened])
-		case n[opened] > 0:
+		case p.what == opened:
 			if b.after == 0 {
 				b.nextOK = from
 			}
-			b.after += uint64(n[opened])
+			b.after += n
 		}
-	})
+	}
 	b.open = uint64(max(open, 0))
 	return b
 }

@@ -159,14 +159,14 @@ func checkClosedUnread(s *Sums, report func(Incident)) {
 // onlyResetter returns the pair of a listener and its client that closed connections by
 // RST, if there is one alone.
 func (s *Sums) onlyResetter(listener key) (only key, alone bool) {
-	for i, k := range s.pairs.keys {
-		if k.listener() != listener || s.pairs.recs[i].closed[hardClient] == 0 {
+	for _, i := range s.pairsOf()[listener] {
+		if s.pairs.recs[i].closed[hardClient] == 0 {
 			continue
 		}
 		if alone {
 			return only, false
 		}
-		only, alone = k, true
+		only, alone = s.pairs.keys[i], true
 	}
 	return only, alone && s.pairs.share() == 0
 }

@@ -48,6 +48,14 @@ func checkResetShare(s *Sums, report func(Incident)) {
 		for _, e := range ends {
 			ended += uint64(l.closed[e])
 		}
+		for side := range l.classes {
+			for _, n := range l.classes[side] {
+				reset += uint64(n)
+			}
+		}
+		if ended < resetLeast || reset*resetShareOf < ended {
+			continue
+		}
 		var parts []string
 		type part struct {
 			n    uint32
@@ -56,18 +64,16 @@ func checkResetShare(s *Sums, report func(Incident)) {
 		var classes []part
 		for side := range l.classes {
 			for class, n := range l.classes[side] {
-				reset += uint64(n)
 				if n > 0 {
 					who := reassembly.Side(side).String()
-					if one, alone := s.onlyResetter(k); alone && side == int(reassembly.Client) {
-						who += " " + one.clientAddr().String()
+					if side == int(reassembly.Client) {
+						if one, alone := s.onlyResetter(k); alone {
+							who += " " + one.clientAddr().String()
+						}
 					}
 					classes = append(classes, part{n, fmt.Sprintf("%s %s (%s)", num(n), who, resetNames[class])})
 				}
 			}
-		}
-		if ended < resetLeast || reset*resetShareOf < ended {
-			continue
 		}
 		slices.SortStableFunc(classes, func(a, b part) int { return cmp.Compare(b.n, a.n) })
 		for _, c := range classes {

@@ -164,20 +164,19 @@ func (s *Sums) blind(k key, l *listener) bool {
 func (s *Sums) triedTwice(listener key) (inner, outer netip.Addr, twice bool) {
 	var clients []key
 	counts := map[key]uint64{}
-	for i, k := range s.attempts.keys {
-		if k.listener() == listener {
-			clients = append(clients, k.client())
-			counts[k.client()] = s.attempts.recs[i].failed()
+	for _, i := range s.attemptsAt()[listener] {
+		if len(clients) == 2 {
+			return inner, outer, false
 		}
+		k := s.attempts.keys[i].client()
+		clients = append(clients, k)
+		counts[k] = s.attempts.recs[i].failed()
 	}
 	if len(clients) != 2 || counts[clients[0]] != counts[clients[1]] || s.attempts.share() > 0 {
 		return inner, outer, false
 	}
-	for _, i := range s.numbers.sorted() {
+	for _, i := range s.seenTwice() {
 		t := &s.numbers.recs[i]
-		if t.n < 2 || !t.views[0].same(&t.views[1]) {
-			continue
-		}
 		a, b := clientKey(&t.views[0].tuple), clientKey(&t.views[1].tuple)
 		if a != b && counts[a] > 0 && counts[b] > 0 {
 			return a.clientAddr(), b.clientAddr(), true

@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/tcplife/tcplife/finding"
@@ -75,6 +77,11 @@ type Sums struct {
 	until       wire.Time
 	// heard is when each host was last heard, in whichever role; settle finds it out.
 	heard map[key]wire.Time
+	// What several rules look up, found out when the first one asks: the places of pairs
+	// and of attempts by listener, and of those numbers that stand in the capture twice,
+	// in the order of their keys.
+	pairsOf, attemptsAt func() map[key][]int32
+	seenTwice           func() []int32
 	// places is where the findings that are being counted stand in told.
 	places []uint8
 }
@@ -264,6 +271,9 @@ func (s *Sums) settle() {
 	s.paths.settle()
 	s.hosts.settle()
 	s.numbers.settle()
+	s.pairsOf = sync.OnceValue(func() map[key][]int32 { return byListener(s.pairs.keys) })
+	s.attemptsAt = sync.OnceValue(func() map[key][]int32 { return byListener(s.attempts.keys) })
+	s.seenTwice = sync.OnceValue(s.twice)
 	s.heard = map[key]wire.Time{}
 	for i, k := range s.listeners.keys {
 		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.recs[i].heard)
@@ -271,4 +281,25 @@ func (s *Sums) settle() {
 	for i, k := range s.clients.keys {
 		s.heard[k.turned()] = max(s.heard[k.turned()], s.clients.recs[i].heard)
 	}
+}
+
+// byListener returns the places of keys by the listener that they name.
+func byListener(keys []key) map[key][]int32 {
+	by := map[key][]int32{}
+	for i, k := range keys {
+		by[k.listener()] = append(by[k.listener()], int32(i))
+	}
+	return by
+}
+
+// twice returns the places of the numbers that two connections have in common which are
+// one, in the order of their keys.
+func (s *Sums) twice() (all []int32) {
+	for i := range s.numbers.recs {
+		if t := &s.numbers.recs[i]; t.n >= 2 && t.views[0].same(&t.views[1]) {
+			all = append(all, int32(i))
+		}
+	}
+	slices.SortFunc(all, func(a, b int32) int { return s.numbers.keys[a].compare(s.numbers.keys[b]) })
+	return all
 }

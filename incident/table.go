@@ -38,6 +38,8 @@ type table[R any, P record[R]] struct {
 	keys   []key
 	recs   []R
 	series []chronicle
+	// order are the places in the order of their keys, if they are known.
+	order []int32
 	// points is the number of instants, those not yet put in order too; beyond calm
 	// all are put in order.
 	points, calm int
@@ -91,7 +93,7 @@ func (t *table[R, P]) at(k *key) int32 {
 	if !ok {
 		i = int32(len(t.keys))
 		t.index[*k] = i
-		t.keys = append(t.keys, *k)
+		t.keys, t.order = append(t.keys, *k), nil
 		var none R
 		t.recs = append(t.recs, none)
 		if t.room > 0 {
@@ -149,6 +151,7 @@ func (t *table[R, P]) drop() {
 		return
 	}
 	n := 0
+	t.order = nil
 	for i := range t.keys {
 		k := t.keys[i]
 		if !t.kept(&k) {
@@ -194,13 +197,18 @@ func (t *table[R, P]) merge(o *table[R, P]) {
 	t.settle()
 }
 
-// sorted returns the places of all records, in the order of their keys.
+// sorted returns the places of all records, in the order of their keys. It is found out
+// once, until keys come or go.
 func (t *table[R, P]) sorted() []int32 {
+	if len(t.order) == len(t.keys) {
+		return t.order
+	}
 	order := make([]int32, len(t.keys))
 	for i := range order {
 		order[i] = int32(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int { return t.keys[a].compare(t.keys[b]) })
+	t.order = order
 	return order
 }
 
