@@ -90,7 +90,7 @@ func (s *Sums) numbered(f *facts) {
 	if i < 0 {
 		return
 	}
-	v := view{tuple: c.Tuple, shown: example{c.First, newUID(f.uid)}, start: c.Start, last: c.End}
+	v := view{tuple: c.Tuple, shown: example{c.First, f.uid()}, start: c.Start, last: c.End}
 	for side := range c.Ends {
 		e := &c.Ends[side]
 		v.octets[side], v.missing[side], v.ttl[side] = e.UniqueBytes, e.MissingBytes, e.TTL

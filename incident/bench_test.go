@@ -34,7 +34,7 @@ func BenchmarkAdd(b *testing.B) {
 				b.Fatal(err)
 			}
 			conns := settledOf(script.frames(b))
-			c, found, uid := conns[0].conn, conns[0].found, conns[0].uid
+			c, found, uid := conns[0].conn, conns[0].found, func() string { return conns[0].uid }
 			sums := incident.New(incident.Config{Profile: reassembly.Linux})
 			src, dst := c.Tuple.Src, c.Tuple.DstPort
 			n := 0
@@ -82,7 +82,7 @@ func BenchmarkIncidents(b *testing.B) {
 	sums := incident.New(incident.Config{Profile: reassembly.Linux})
 	for i, conns := range allTraffic() {
 		for j, c := range conns {
-			sums.Add(c.conn, c.found, fmt.Sprintf("C%d-%d", i, j))
+			sums.Add(c.conn, c.found, func() string { return fmt.Sprintf("C%d-%d", i, j) })
 		}
 	}
 	b.ReportAllocs()

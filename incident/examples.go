@@ -45,11 +45,11 @@ type examples struct {
 }
 
 // add takes an example if it is one of the earliest.
-func (x *examples) add(frame wire.FrameID, name string) {
+func (x *examples) add(frame wire.FrameID, f *facts) {
 	if x.n == maxExamples && frame > x.all[maxExamples-1].frame {
 		return
 	}
-	x.insert(example{frame, newUID(name)})
+	x.insert(example{frame, f.uid()})
 }
 
 func (x *examples) insert(e example) {

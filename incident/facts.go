@@ -37,7 +37,9 @@ type facts struct {
 	c      *reassembly.Conn
 	found  []finding.Finding
 	places []uint8 // of found, in told
-	uid    string
+	// name gives the connection's uid, which named is once it has been asked for: few are.
+	name  func() string
+	named uid
 	opening
 	// end is the kind of its end, if it is over.
 	end    kind
@@ -84,8 +86,17 @@ type facts struct {
 // no round trip in use exceeds.
 const patience = time.Second
 
-func look(c *reassembly.Conn, found []finding.Finding, name string) facts {
-	f := facts{c: c, found: found, uid: name, opening: openingOf(c, found)}
+// uid returns the connection's uid.
+func (f *facts) uid() uid {
+	if f.named.len == 0 {
+		f.named = newUID(f.name())
+	}
+	return f.named
+}
+
+// look finds out about a connection.
+func (f *facts) look(c *reassembly.Conn, found []finding.Finding, name func() string) {
+	*f = facts{c: c, found: found, name: name, opening: openingOf(c, found)}
 	if f.opening == open {
 		if len(found) > 0 {
 			f.death, f.dead = death(c, found)
@@ -129,7 +140,6 @@ func look(c *reassembly.Conn, found []finding.Finding, name string) facts {
 			}
 		}
 	}
-	return f
 }
 
 func openingOf(c *reassembly.Conn, found []finding.Finding) opening {

@@ -76,7 +76,7 @@ func (x *checks) add(f *facts) {
 		x.reset++
 	}
 	x.when.add(f.c.Start)
-	x.some.add(f.c.First, f.uid)
+	x.some.add(f.c.First, f)
 }
 
 func (x *checks) merge(o *checks) {

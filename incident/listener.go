@@ -142,11 +142,11 @@ func resetClass(r reassembly.CloseReason) int {
 }
 
 // show takes an example, and makes the room for it where there is none yet.
-func show(x **examples, frame wire.FrameID, name string) {
+func show(x **examples, frame wire.FrameID, f *facts) {
 	if *x == nil {
 		*x = new(examples)
 	}
-	(*x).add(frame, name)
+	(*x).add(frame, f)
 }
 
 func mergeExamples(x **examples, o *examples) {
@@ -200,18 +200,18 @@ func (l *listener) add(f *facts) {
 			l.halves = new(pulse)
 		}
 		l.halves.add(c.Start)
-		show(&l.halfs, c.First, f.uid)
+		show(&l.halfs, c.First, f)
 	case ignored:
 		if c.Seen&reassembly.SeenRSTServer != 0 {
 			l.aborted++
 		} else {
 			l.ignored++
 		}
-		show(&l.queued, c.First, f.uid)
+		show(&l.queued, c.First, f)
 	case untouched:
 		l.untouched++
 		l.firstUntouched = earliest(l.firstUntouched, c.Start)
-		show(&l.queued, c.First, f.uid)
+		show(&l.queued, c.First, f)
 	case open:
 		l.established(f)
 	}
@@ -250,10 +250,10 @@ func (l *listener) established(f *facts) {
 	} else {
 		l.joined++
 	}
-	show(&l.some, c.First, f.uid)
+	show(&l.some, c.First, f)
 	if f.waited[reassembly.Server] {
 		client := clientKey(&c.Tuple)
-		l.closing.add(&f.waits[reassembly.Server], &client, f.uid)
+		l.closing.add(&f.waits[reassembly.Server], &client, f)
 	}
 	if c.Ends[reassembly.Server].Bytes == 0 && c.Ends[reassembly.Client].Bytes > 0 && !c.Ends[reassembly.Server].HasFIN && c.Seen&reassembly.SeenRSTServer == 0 {
 		l.mute++
@@ -263,7 +263,7 @@ func (l *listener) established(f *facts) {
 			l.stalls++
 		}
 		l.restarts += f.stalled
-		show(&l.queued, c.First, f.uid)
+		show(&l.queued, c.First, f)
 	}
 	l.spoke = max(l.spoke, f.spoke)
 	if c.Ends[0].MissingBytes > 0 || c.Ends[1].MissingBytes > 0 || c.Seen&reassembly.SeenAckUnseen != 0 {
@@ -278,20 +278,20 @@ func (l *listener) established(f *facts) {
 	}
 	l.closed[f.end]++
 	if f.end == softServer || f.end == hardServer || f.end == device {
-		show(&l.held, c.First, f.uid)
+		show(&l.held, c.First, f)
 	}
 	switch cl := &c.Close; {
 	case f.crossed:
 		addSpread(&l.races[cl.Closer], f.idle)
-		show(&l.raced, c.First, f.uid)
+		show(&l.raced, c.First, f)
 	case f.stale > 0:
 		addSpread(&l.stales[cl.Closer], f.idle)
 		addSpread(&l.late, f.stale)
-		show(&l.raced, c.First, f.uid)
+		show(&l.raced, c.First, f)
 	case f.gaveUp > 0:
 		addSpread(&l.gaveUp, f.gaveUp)
 		addSpread(&l.tooLate, f.tooLate)
-		show(&l.hasty, c.First, f.uid)
+		show(&l.hasty, c.First, f)
 	}
 	if cl := &c.Close; cl.By == "fin" && c.Idle.Closed > 0 {
 		addSpread(&l.idle[cl.Closer], c.Idle.Closed)
@@ -305,7 +305,7 @@ func (l *listener) established(f *facts) {
 		if f.unheard && c.Close.Closer == reassembly.Server {
 			l.unheard++
 		}
-		show(&l.cuts, c.First, f.uid)
+		show(&l.cuts, c.First, f)
 	}
 	if c.Seen&reassembly.SeenRST != 0 {
 		l.wasReset(f)
@@ -332,7 +332,7 @@ func (l *listener) wasReset(f *facts) {
 	}
 	by := c.Close.Closer
 	l.classes[by][class]++
-	show(&l.reset, c.First, f.uid)
+	show(&l.reset, c.First, f)
 	for i := range c.Ends {
 		// A FIN of its own takes a number too.
 		if c.Ends[i].Unacked() > 1 {
@@ -373,7 +373,7 @@ func (l *listener) retried(f *facts) {
 	default:
 		l.steps[3]++
 	}
-	show(&l.slow, c.First, f.uid)
+	show(&l.slow, c.First, f)
 }
 
 // noted counts what the findings on a connection say.
@@ -383,7 +383,7 @@ func (l *listener) noted(f *facts) {
 		side := x.Endpoint
 		switch x.Catalogue {
 		case "H06", "H07":
-			show(&l.queued, x.Frames[0], f.uid)
+			show(&l.queued, x.Frames[0], f)
 		case "D02", "D03":
 			if side == finding.Both || x.Severity == finding.Info {
 				continue
@@ -396,7 +396,7 @@ func (l *listener) noted(f *facts) {
 			} else {
 				l.zero[side]++
 			}
-			show(&l.stalled, x.Frames[0], f.uid)
+			show(&l.stalled, x.Frames[0], f)
 		}
 		if side == finding.Both {
 			continue

@@ -103,7 +103,7 @@ func (p *pair) add(f *facts) {
 		p.longest = max(p.longest, d)
 		p.idles++
 	}
-	p.some.add(c.First, f.uid)
+	p.some.add(c.First, f)
 }
 
 func (p *pair) merge(o *pair) {
@@ -145,7 +145,7 @@ func (x *client) add(f *facts) {
 		x.opened++
 		if f.waited[reassembly.Client] {
 			server := listenerKey(&c.Tuple)
-			x.closing.add(&f.waits[reassembly.Client], &server, f.uid)
+			x.closing.add(&f.waits[reassembly.Client], &server, f)
 		}
 	} else {
 		x.failed++

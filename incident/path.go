@@ -60,13 +60,13 @@ func (p *path) add(f *facts) {
 		switch x.Catalogue {
 		case "C05b":
 			p.lostTo[x.Endpoint]++
-			show(&p.lost, x.Frames[0], f.uid)
+			show(&p.lost, x.Frames[0], f)
 		case "C05a":
 			p.unseen[x.Endpoint]++
-			show(&p.lost, x.Frames[0], f.uid)
+			show(&p.lost, x.Frames[0], f)
 		case "H23":
 			p.holes[x.Endpoint]++
-			show(&p.hole, x.Frames[0], f.uid)
+			show(&p.hole, x.Frames[0], f)
 		}
 	}
 	for side, n := range f.lacks {
@@ -74,12 +74,12 @@ func (p *path) add(f *facts) {
 		case n > 0 && !f.unseen[side]:
 			if has(f.found, "H23", finding.Endpoint(side)) == nil {
 				p.holes[side]++
-				show(&p.hole, f.c.First, f.uid)
+				show(&p.hole, f.c.First, f)
 			}
 		case n > 0:
 			p.gone[side]++
 			p.most[side] = max(p.most[side], n)
-			show(&p.hole, f.c.First, f.uid)
+			show(&p.hole, f.c.First, f)
 		}
 	}
 	if d := &f.death; f.dead && d.idle >= deadIdle {
@@ -97,7 +97,7 @@ func (p *path) add(f *facts) {
 				break
 			}
 		}
-		show(&p.dead, d.frame, f.uid)
+		show(&p.dead, d.frame, f)
 	}
 	tell(&p.told, f.places)
 }
@@ -181,7 +181,7 @@ func (h *host) add(f *facts) {
 		h.high = peer
 	}
 	tell(&h.told, f.places)
-	h.some.add(d.frame, f.uid)
+	h.some.add(d.frame, f)
 	h.roles[d.silent]++
 	if d.heard == 0 {
 		h.never++

@@ -122,7 +122,7 @@ func (x *outages) add(f *facts) {
 	x.roles[s.silent]++
 	x.starts.add(s.from)
 	x.firstTo, x.lastTo = earliest(x.firstTo, s.to), max(x.lastTo, s.to)
-	x.some.add(s.frame, f.uid)
+	x.some.add(s.frame, f)
 }
 
 func (x *outages) merge(o *outages) {

@@ -55,8 +55,8 @@ func closeWaitOf(c *reassembly.Conn, side reassembly.Side, i int) wait {
 // long reports whether an endpoint stood there, and did not only pass.
 func (w *wait) long() bool { return w.to.Sub(w.from) >= closeWait }
 
-// add counts an endpoint's time; peer names the other end.
-func (x *standing) add(w *wait, peer *key, name string) {
+// add counts an endpoint's time; peer is the other end.
+func (x *standing) add(w *wait, peer *key, f *facts) {
 	switch {
 	case !w.open:
 		addSpread(&x.lags, w.to.Sub(w.from))
@@ -75,7 +75,7 @@ func (x *standing) add(w *wait, peer *key, name string) {
 	if peer.compare(x.high) > 0 {
 		x.high = *peer
 	}
-	show(&x.in, w.frame, name)
+	show(&x.in, w.frame, f)
 }
 
 func (x *standing) merge(o *standing) {

@@ -82,7 +82,10 @@ type Sums struct {
 	// in the order of their keys.
 	pairsOf, attemptsAt func() map[key][]int32
 	seenTwice           func() []int32
-	// places is where the findings that are being counted stand in told.
+	known               knowns
+	// facts are those of the connection that is being counted, and places is where its
+	// findings stand in told.
+	facts  facts
 	places []uint8
 }
 
@@ -104,9 +107,9 @@ func newSums(cfg Config, by int) *Sums {
 	}
 }
 
-// Add counts a connection that has settled, with the findings on it and its uid. It
-// keeps nothing of c.
-func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid string) {
+// Add counts a connection that has settled, with the findings on it. It keeps nothing of
+// c. uid gives the connection's uid; it is asked only for those that may be named.
+func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid func() string) {
 	s.connections++
 	s.until = max(s.until, c.Until)
 	// Of sampled connections nearly everything is missing, and what did not come is what
@@ -114,33 +117,34 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid string) {
 	if len(c.Events) == 0 || c.Sampled() {
 		return
 	}
-	f := look(c, found, uid)
+	f := &s.facts
+	f.look(c, found, uid)
 	s.places = placesOf(found, s.places[:0])
 	f.places = s.places
 	switch f.opening {
 	case refused, unreachable, unanswered:
 		k := listenerKey(&c.Tuple)
 		if i := s.targets.at(&k); i >= 0 {
-			s.targets.recs[i].add(&f)
+			s.targets.recs[i].add(f)
 		}
-		s.tried(&f)
+		s.tried(f)
 	case half:
-		s.answered(&f)
-		s.tried(&f)
+		s.answered(f)
+		s.tried(f)
 	case ignored, untouched:
-		s.answered(&f)
+		s.answered(f)
 	case probe:
-		s.tried(&f)
+		s.tried(f)
 	case open:
-		i := s.answered(&f)
-		s.talked(&f, i)
-		s.numbered(&f)
+		s.talked(f, s.answered(f))
+		s.numbered(f)
+		return
 	default:
 		return
 	}
 	k := clientKey(&c.Tuple)
 	if i := s.clients.at(&k); i >= 0 {
-		s.clients.recs[i].add(&f)
+		s.clients.recs[i].add(f)
 	}
 }
 
@@ -152,26 +156,43 @@ func (s *Sums) tried(f *facts) {
 	}
 }
 
-// answered counts a connection with its listener and returns the listener's place.
-func (s *Sums) answered(f *facts) int32 {
-	k := listenerKey(&f.c.Tuple)
-	i := s.listeners.at(&k)
+// answered counts a connection with its listener and returns what is known of where it
+// and its client are counted.
+func (s *Sums) answered(f *facts) *known {
+	at := s.known.of(&f.c.Tuple)
+	i, ok := s.listeners.recall(at.listener)
+	if !ok {
+		k := listenerKey(&f.c.Tuple)
+		i = s.listeners.at(&k)
+		at.listener = s.listeners.spot(i)
+	}
 	if i >= 0 {
 		s.listeners.recs[i].add(f)
 	}
-	return i
+	return at
 }
 
-// talked counts an established connection over time, and with its client. at is its
-// listener's place.
-func (s *Sums) talked(f *facts, at int32) {
+// talked counts an established connection over time, and with its client.
+func (s *Sums) talked(f *facts, at *known) {
 	c := f.c
-	k := listenerKey(&c.Tuple)
-	s.listeners.notes(f, &k, at, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
-	k = pairKey(&c.Tuple)
-	if at = s.pairs.at(&k); at >= 0 {
-		s.pairs.recs[at].add(f)
-		s.pairs.notes(f, &k, at, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
+	s.listeners.notes(f, listenerKey, &at.listener, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
+	i, ok := s.pairs.recall(at.pair)
+	if !ok {
+		k := pairKey(&c.Tuple)
+		i = s.pairs.at(&k)
+		at.pair = s.pairs.spot(i)
+	}
+	if i >= 0 {
+		s.pairs.recs[i].add(f)
+		s.pairs.notes(f, pairKey, &at.pair, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
+	}
+	if i, ok = s.clients.recall(at.client); !ok {
+		k := clientKey(&c.Tuple)
+		i = s.clients.at(&k)
+		at.client = s.clients.spot(i)
+	}
+	if i >= 0 {
+		s.clients.recs[i].add(f)
 	}
 	if f.dead || f.stall.to != 0 {
 		silent := f.stall.silent
@@ -191,16 +212,40 @@ func (s *Sums) talked(f *facts, at int32) {
 	}
 }
 
-// notes counts over time what happened to a connection and to the endpoint of one side.
-// The key stands at a place, -1 if it is not kept.
-func (t *table[R, P]) notes(f *facts, k *key, at int32, side reassembly.Side, timeWaits time.Duration) {
+// known is where a client and listener are counted. Most connections are of pairs that
+// have made others a moment before.
+type known struct {
+	pair, listener, client spot
+	key                    key
+}
+
+// knowns remembers some pairs, each at a place that its key gives.
+type knowns [1 << 9]known
+
+// of returns what is known of a connection's pair.
+func (all *knowns) of(t *wire.Tuple) *known {
+	k := pairKey(t)
+	h := (k[clientHigh] ^ k[clientLow] + k[serverHigh]<<7 ^ k[serverLow]<<3 ^ k[rest]<<1) * 0x9e3779b97f4a7c15
+	at := &all[h>>(64-9)]
+	if at.key != k {
+		*at = known{key: k}
+	}
+	return at
+}
+
+// notes counts over time what happened to a connection and to the endpoint of one side,
+// at the place of a key of its tuple.
+func (t *table[R, P]) notes(f *facts, of func(*wire.Tuple) key, to *spot, side reassembly.Side, timeWaits time.Duration) {
 	c := f.c
 	note := func(when wire.Time, what kind) {
-		if at < 0 {
-			return
+		at, ok := t.recall(*to)
+		if !ok {
+			k := of(&c.Tuple) // keys went, this one perhaps among them
+			at = t.at(&k)
+			*to = t.spot(at)
 		}
-		if t.note(at, when, what); t.lastAt < 0 {
-			at = t.at(k) // keys went, this one perhaps among them
+		if at >= 0 {
+			t.note(at, when, what)
 		}
 	}
 	if c.Handshake.Outcome == reassembly.HandshakeUnseen {

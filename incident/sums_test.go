@@ -85,7 +85,7 @@ func TestSumsAreSums(t *testing.T) {
 		sums := func() *incident.Sums {
 			return incident.NewSmall(incident.Config{Profile: reassembly.Linux}, by)
 		}
-		add := func(s *incident.Sums, c settled) { s.Add(c.conn, c.found, c.uid) }
+		add := func(s *incident.Sums, c settled) { s.Add(c.conn, c.found, func() string { return c.uid }) }
 		whole := sums()
 		for _, c := range conns {
 			add(whole, c)
@@ -124,8 +124,8 @@ func TestSumsCanBeAskedInBetween(t *testing.T) {
 	for _, conns := range allTraffic() {
 		one, two := incident.New(incident.Config{Profile: reassembly.Linux}), incident.New(incident.Config{Profile: reassembly.Linux})
 		for i, c := range conns {
-			one.Add(c.conn, c.found, c.uid)
-			two.Add(c.conn, c.found, c.uid)
+			one.Add(c.conn, c.found, func() string { return c.uid })
+			two.Add(c.conn, c.found, func() string { return c.uid })
 			if i == len(conns)/2 {
 				told(two)
 			}

@@ -34,7 +34,7 @@ type table[R any, P record[R]] struct {
 	least, steps int
 
 	level  int
-	index  map[key]int32
+	index  index
 	keys   []key
 	recs   []R
 	series []chronicle
@@ -43,11 +43,26 @@ type table[R any, P record[R]] struct {
 	// points is the number of instants, those not yet put in order too; beyond calm
 	// all are put in order.
 	points, calm int
+	// drops is how often keys went, and those that stayed came to other places; from 1.
+	drops uint32
 	// last is the key that was asked for last, and its place: connections to one
 	// listener come in runs.
 	last   key
 	lastAt int32
 }
+
+// spot is where a key stands, or -1 if it is not kept, until keys go.
+type spot struct {
+	at    int32
+	drops uint32
+}
+
+// spot returns a place to be remembered.
+func (t *table[R, P]) spot(at int32) spot { return spot{at, t.drops} }
+
+// recall returns a place that was remembered, if it is still right. The zero spot is
+// not.
+func (t *table[R, P]) recall(p spot) (at int32, ok bool) { return p.at, p.drops == t.drops }
 
 // fewest is the least bound that the widest intervals keep: two of them, before 1970 and
 // after it, with every kind in each.
@@ -56,7 +71,7 @@ const fewest = 2 * int(kinds)
 // newTable returns a table of at most keep keys and, if room is not 0, at most room
 // instants; room is no less than fewest then.
 func newTable[R any, P record[R]](keep, room, least int) table[R, P] {
-	t := table[R, P]{keep: keep, room: room, least: max(least, fewest), index: map[key]int32{}, calm: 2 * room, lastAt: -1}
+	t := table[R, P]{keep: keep, room: room, least: max(least, fewest), calm: 2 * room, drops: 1, lastAt: -1}
 	for cap := room; cap > t.least; cap /= 2 {
 		t.steps++
 	}
@@ -89,19 +104,19 @@ func (t *table[R, P]) at(k *key) int32 {
 	if t.share() > 0 && !t.kept(k) {
 		return -1
 	}
-	i, ok := t.index[*k]
-	if !ok {
+	i := t.index.find(t.keys, k)
+	if i < 0 {
 		i = int32(len(t.keys))
-		t.index[*k] = i
 		t.keys, t.order = append(t.keys, *k), nil
 		var none R
 		t.recs = append(t.recs, none)
 		if t.room > 0 {
 			t.series = append(t.series, chronicle{})
 		}
+		t.index.add(t.keys)
 		if len(t.keys) > t.keep {
 			t.settle()
-			if i, ok = t.index[*k]; !ok {
+			if i = t.index.find(t.keys, k); i < 0 {
 				return -1
 			}
 		}
@@ -152,15 +167,14 @@ func (t *table[R, P]) drop() {
 	}
 	n := 0
 	t.order = nil
+	t.drops++
 	for i := range t.keys {
 		k := t.keys[i]
 		if !t.kept(&k) {
-			delete(t.index, k)
 			continue
 		}
 		if n != i {
 			t.keys[n], t.recs[n] = k, t.recs[i]
-			t.index[k] = int32(n)
 			if t.room > 0 {
 				t.series[n], t.series[i] = t.series[i], chronicle{}
 			}
@@ -173,6 +187,7 @@ func (t *table[R, P]) drop() {
 		clear(t.series[n:])
 		t.series = t.series[:n]
 	}
+	t.index.rebuild(t.keys)
 	t.lastAt = -1
 }
 
@@ -214,7 +229,7 @@ func (t *table[R, P]) sorted() []int32 {
 
 // get returns the record of a key, nil if there is none.
 func (t *table[R, P]) get(k key) *R {
-	if i, ok := t.index[k]; ok {
+	if i := t.index.find(t.keys, &k); i >= 0 {
 		return &t.recs[i]
 	}
 	return nil
@@ -223,7 +238,7 @@ func (t *table[R, P]) get(k key) *R {
 // times returns the counts over time of a key, nil if there are none. The table must
 // be settled.
 func (t *table[R, P]) times(k key) *chronicle {
-	if i, ok := t.index[k]; ok && t.room > 0 {
+	if i := t.index.find(t.keys, &k); i >= 0 && t.room > 0 {
 		return &t.series[i]
 	}
 	return nil

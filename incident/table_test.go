@@ -176,7 +176,7 @@ func TestTableSurvivesEqualHashes(t *testing.T) {
 	for i := range uint64(5) {
 		tab.keys = append(tab.keys, key{i})
 		tab.recs = append(tab.recs, tally{})
-		tab.index[key{i}] = int32(i)
+		tab.index.add(tab.keys)
 	}
 	tab.level = 64 // as far as hashes can part them
 	tab.settle()
@@ -280,8 +280,8 @@ func TestExamplesAreTheEarliest(t *testing.T) {
 		if i%2 == 0 {
 			x = &other
 		}
-		x.add(wire.FrameID(f+1), fmt.Sprintf("UID%d", f+1))
-		x.add(wire.FrameID(f+1), fmt.Sprintf("UID%d", f+1))
+		x.add(wire.FrameID(f+1), &facts{name: func() string { return fmt.Sprintf("UID%d", f+1) }})
+		x.add(wire.FrameID(f+1), &facts{name: func() string { return fmt.Sprintf("UID%d", f+1) }})
 	}
 	whole.merge(&other)
 	want := []wire.FrameID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}

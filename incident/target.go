@@ -66,7 +66,7 @@ func (t *target) add(f *facts) {
 	t.syns += c.Handshake.SYNs
 	t.tries.add(c.Start)
 	tell(&t.told, f.places)
-	t.some.add(c.First, f.uid)
+	t.some.add(c.First, f)
 }
 
 // icmpSort is a sort of ICMP error.
@@ -167,8 +167,10 @@ func (a *attempt) add(f *facts) {
 	if has(f.found, "H13", finding.Both) != nil {
 		a.bare++
 	}
-	if e := (example{f.c.First, newUID(f.uid)}); a.shown.frame == 0 || e.compare(&a.shown) < 0 {
-		a.shown = e
+	if a.shown.frame == 0 || f.c.First <= a.shown.frame {
+		if e := (example{f.c.First, f.uid()}); a.shown.frame == 0 || e.compare(&a.shown) < 0 {
+			a.shown = e
+		}
 	}
 	a.first, a.last = earliest(a.first, f.c.Start), max(a.last, f.c.Start)
 }

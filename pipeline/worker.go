@@ -35,7 +35,9 @@ type worker struct {
 	summary report.Summary
 	// sums are what its connections show together, of the same sort; nil if nobody
 	// asks.
-	sums    *incident.Sums
+	sums *incident.Sums
+	// name gives the uid of the connection in view: incidents name their examples.
+	name    func() string
 	names   names
 	started bool
 	// onlooker is set in a live run.
@@ -54,6 +56,12 @@ type worker struct {
 
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet(), needs: cfg.needs()}
+	w.name = func() string {
+		if w.view.UID == "" {
+			w.view.UID = w.names.uid(&w.view.Key, w.view.Encap)
+		}
+		return w.view.UID
+	}
 	if len(cfg.incidentRules()) > 0 {
 		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks, Part: cfg.incidentPart()})
 	}
@@ -184,11 +192,8 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	w.result.leave(stamp >> stampShift)
 	v := &w.view
 	*v = report.Connection{Conn: c, Capture: w.cfg.Name, Encap: w.batch.layers(c.Tuple.Encap)}
-	switch {
-	case w.needs.Names:
+	if w.needs.Names {
 		w.names.view(v)
-	case w.sums != nil: // incidents name their examples
-		v.UID = w.names.uid(&v.Key, v.Encap)
 	}
 	if w.needs.Peers {
 		w.views = w.peers[w.shard].Views(c)
@@ -197,7 +202,7 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	v.Findings = w.rules.Check(c)
 	if w.sums != nil {
 		// Also what nobody asked for: what many connections show is seen on all of them.
-		w.sums.Add(c, v.Findings, v.UID)
+		w.sums.Add(c, v.Findings, w.name)
 	}
 	if g := w.cfg.Grades; g != nil {
 		v.Findings = g.Apply(v.Findings)
@@ -225,6 +230,9 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	printed := w.sieve == nil || w.sieve.Pick(stamp, &w.digest)
 	if !example && !printed {
 		return
+	}
+	if example {
+		w.digest.UID = w.name()
 	}
 	s := w.result.next()
 	s.stamp, s.printed, s.interim, s.digest, s.later = stamp, printed, false, w.digest, then

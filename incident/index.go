@@ -1,0 +1,81 @@
+package incident
+
+import (
+	"math/bits"
+	"math/rand/v2"
+)
+
+// index finds the place of a key in a list of keys: an open-addressing table of places,
+// at most half full. A key's number is the upper half of its hash, so that another key's
+// octets are hardly ever looked at in vain.
+type index struct {
+	slots []slot
+	shift uint8 // of a number to its first slot
+}
+
+// slot is a key's number and its place plus 1; the zero slot is free.
+type slot struct{ number, at uint32 }
+
+// indexSeed differs from run to run: whoever chooses addresses shall not choose where
+// they stand.
+var indexSeed = [2]uint64{rand.Uint64(), rand.Uint64() | 1}
+
+func numberOf(k *key) uint32 {
+	h := indexSeed[0]
+	for _, w := range k {
+		high, low := bits.Mul64(h^w, indexSeed[1]^0xd6e8feb86659fd93)
+		h = high ^ low
+	}
+	high, low := bits.Mul64(h, indexSeed[1])
+	return uint32((high ^ low) >> 32)
+}
+
+// find returns the place of a key, -1 if it has none.
+func (x *index) find(keys []key, k *key) int32 {
+	if len(x.slots) == 0 {
+		return -1
+	}
+	number := numberOf(k)
+	for i := number >> x.shift; ; i++ {
+		s := x.slots[i&uint32(len(x.slots)-1)]
+		if s.at == 0 {
+			return -1
+		}
+		if s.number == number && keys[s.at-1] == *k {
+			return int32(s.at - 1)
+		}
+	}
+}
+
+// add enters the last of the keys, which has no place yet.
+func (x *index) add(keys []key) {
+	if len(keys)*2 > len(x.slots) {
+		x.rebuild(keys)
+		return
+	}
+	x.enter(numberOf(&keys[len(keys)-1]), len(keys))
+}
+
+func (x *index) enter(number uint32, at int) {
+	i := number >> x.shift
+	for x.slots[i&uint32(len(x.slots)-1)].at != 0 {
+		i++
+	}
+	x.slots[i&uint32(len(x.slots)-1)] = slot{number, uint32(at)}
+}
+
+// rebuild enters all keys anew, with room for as many again.
+func (x *index) rebuild(keys []key) {
+	size := max(16, 1<<bits.Len(uint(4*len(keys)-1)))
+	if len(keys) == 0 {
+		size = 16
+	}
+	if len(x.slots) == size {
+		clear(x.slots)
+	} else {
+		x.slots, x.shift = make([]slot, size), uint8(32-bits.TrailingZeros(uint(size)))
+	}
+	for i := range keys {
+		x.enter(numberOf(&keys[i]), i+1)
+	}
+}
