@@ -123,3 +123,12 @@ func (o *oneLayer) SetTransportLayer(gopacket.TransportLayer)     {}
 func (o *oneLayer) SetApplicationLayer(gopacket.ApplicationLayer) {}
 func (o *oneLayer) SetErrorLayer(gopacket.ErrorLayer)             {}
 func (o *oneLayer) DumpPacketData()                               {}
+
+// DropTables empties tables of the library in which it would look up what lies behind a
+// header. Nothing here asks for that (see oneLayer), and they are 5 MB of pointers, which
+// the garbage collector follows each time. Whoever decodes frames with the library itself
+// must not call it.
+func DropTables() {
+	clear(layers.EthernetTypeMetadata[:])
+	clear(layers.PPPTypeMetadata[:])
+}

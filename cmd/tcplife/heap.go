@@ -5,16 +5,16 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+
+	"github.com/tcplife/tcplife/wire"
 )
 
 // Go collects when the heap has grown by as much as it held before. That suits neither
-// end here. A small heap would be collected every few megabytes, and each time the
-// decoders' tables are gone through, which are larger than the heap. And a large one is
-// records without pointers, which cost the collector nothing: to let it grow to twice of
-// that would be a waste of memory.
+// end here: a small heap would be collected every few megabytes, and a large one is records
+// without pointers, which cost the collector nothing. To let it grow to twice of that would
+// be a waste of memory.
 const (
-	// heapRoom is by how much a heap may always grow: a handful of collections on a
-	// capture of a million packets, and a quarter of what such a run takes altogether.
+	// heapRoom is by how much a heap may always grow.
 	heapRoom = 16 << 20
 	// heapGrowth is by how many percent one may grow that is larger.
 	heapGrowth = 25
@@ -26,8 +26,11 @@ func paceCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	debug.SetGCPercent(growth(0, heapRoom/4)) // the runtime begins at 4 MiB
-	collected(new(*int))
+	debug.SetGCPercent(100 * heapRoom / (4 << 20)) // the runtime begins at 4 MiB
+	runtime.SetFinalizer(new(*int), func(token **int) {
+		wire.DropTables() // which no collection shall go through again
+		collected(token)
+	})
 }
 
 // collected is called, by way of a finalizer, after each collection.
