@@ -90,7 +90,7 @@ func checkHalfClosedForLong(c *reassembly.Conn, report func(Finding)) {
 		if stateAt(c, you, until) != reassembly.CloseWait {
 			continue // it closed in a segment that the capture lacks
 		}
-		open := end < 0 && c.Ended == reassembly.EndedInput
+		open := end < 0 && c.Ended.Early()
 		if c.Events[ack].Kind == reassembly.KindData || until.Sub(at) < closeWaitNoticed && (!open || until.Sub(c.Events[fin].At) < least(c, you)) {
 			continue
 		}

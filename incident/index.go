@@ -2,7 +2,8 @@ package incident
 
 import (
 	"math/bits"
-	"math/rand/v2"
+
+	"github.com/tcplife/tcplife/reassembly"
 )
 
 // index finds the place of a key in a list of keys: an open-addressing table of places,
@@ -11,22 +12,21 @@ import (
 type index struct {
 	slots []slot
 	shift uint8 // of a number to its first slot
+	// seed is another one in each run: whoever chooses addresses shall not choose where
+	// they stand.
+	seed reassembly.Seed
 }
 
 // slot is a key's number and its place plus 1; the zero slot is free.
 type slot struct{ number, at uint32 }
 
-// indexSeed differs from run to run: whoever chooses addresses shall not choose where
-// they stand.
-var indexSeed = [2]uint64{rand.Uint64(), rand.Uint64() | 1}
-
-func numberOf(k *key) uint32 {
-	h := indexSeed[0]
+func (x *index) number(k *key) uint32 {
+	h := x.seed.A
 	for _, w := range k {
-		high, low := bits.Mul64(h^w, indexSeed[1]^0xd6e8feb86659fd93)
+		high, low := bits.Mul64(h^w, x.seed.B^0xd6e8feb86659fd93)
 		h = high ^ low
 	}
-	high, low := bits.Mul64(h, indexSeed[1])
+	high, low := bits.Mul64(h, x.seed.B|1)
 	return uint32((high ^ low) >> 32)
 }
 
@@ -35,7 +35,7 @@ func (x *index) find(keys []key, k *key) int32 {
 	if len(x.slots) == 0 {
 		return -1
 	}
-	number := numberOf(k)
+	number := x.number(k)
 	for i := number >> x.shift; ; i++ {
 		s := x.slots[i&uint32(len(x.slots)-1)]
 		if s.at == 0 {
@@ -53,7 +53,7 @@ func (x *index) add(keys []key) {
 		x.rebuild(keys)
 		return
 	}
-	x.enter(numberOf(&keys[len(keys)-1]), len(keys))
+	x.enter(x.number(&keys[len(keys)-1]), len(keys))
 }
 
 func (x *index) enter(number uint32, at int) {
@@ -76,6 +76,6 @@ func (x *index) rebuild(keys []key) {
 		x.slots, x.shift = make([]slot, size), uint8(32-bits.TrailingZeros(uint(size)))
 	}
 	for i := range keys {
-		x.enter(numberOf(&keys[i]), i+1)
+		x.enter(x.number(&keys[i]), i+1)
 	}
 }

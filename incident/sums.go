@@ -2,7 +2,6 @@ package incident
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/tcplife/tcplife/finding"
@@ -19,6 +18,8 @@ type Config struct {
 	// Part says how much is kept of what is counted: one in so many of the bounds; 0
 	// stands for 1.
 	Part int
+	// Seed makes the tables' hashes unpredictable; nothing else depends on it.
+	Seed reassembly.Seed
 }
 
 // profile returns the profile of a host: that of the longest prefix that holds its
@@ -77,11 +78,12 @@ type Sums struct {
 	until       wire.Time
 	// heard is when each host was last heard, in whichever role; settle finds it out.
 	heard map[key]wire.Time
-	// What several rules look up, found out when the first one asks: the places of pairs
+	// What several rules look up is found out when the first one asks: the places of pairs
 	// and of attempts by listener, and of those numbers that stand in the capture twice,
 	// in the order of their keys.
-	pairsOf, attemptsAt func() map[key][]int32
-	seenTwice           func() []int32
+	pairsBy, attemptsBy map[key][]int32
+	twiceAt             []int32
+	knowsTwice          bool
 	known               knowns
 	// facts are those of the connection that is being counted, and places is where its
 	// findings stand in told.
@@ -94,7 +96,7 @@ func New(cfg Config) *Sums { return newSums(cfg, max(cfg.Part, 1)) }
 
 // newSums returns empty sums whose bounds are smaller by a divisor.
 func newSums(cfg Config, by int) *Sums {
-	return &Sums{
+	s := &Sums{
 		cfg:       cfg,
 		listeners: newTable[listener](mostListeners/by, mostInstants/by, leastInstants/min(by, 64)),
 		targets:   newTable[target](mostTargets/by, 0, 0),
@@ -105,6 +107,10 @@ func newSums(cfg Config, by int) *Sums {
 		hosts:     newTable[host](mostHosts/by, 0, 0),
 		numbers:   newTable[translated](mostNumbers/by, 0, 0),
 	}
+	for _, x := range []*index{&s.listeners.index, &s.targets.index, &s.clients.index, &s.pairs.index, &s.attempts.index, &s.paths.index, &s.hosts.index, &s.numbers.index} {
+		x.seed = cfg.Seed
+	}
+	return s
 }
 
 // Add counts a connection that has settled, with the findings on it. It keeps nothing of
@@ -316,9 +322,7 @@ func (s *Sums) settle() {
 	s.paths.settle()
 	s.hosts.settle()
 	s.numbers.settle()
-	s.pairsOf = sync.OnceValue(func() map[key][]int32 { return byListener(s.pairs.keys) })
-	s.attemptsAt = sync.OnceValue(func() map[key][]int32 { return byListener(s.attempts.keys) })
-	s.seenTwice = sync.OnceValue(s.twice)
+	s.pairsBy, s.attemptsBy, s.twiceAt, s.knowsTwice = nil, nil, nil, false
 	s.heard = map[key]wire.Time{}
 	for i, k := range s.listeners.keys {
 		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.recs[i].heard)
@@ -328,7 +332,22 @@ func (s *Sums) settle() {
 	}
 }
 
-// byListener returns the places of keys by the listener that they name.
+// pairsOf returns the places of the pairs of each listener, attemptsAt those of the
+// attempts.
+func (s *Sums) pairsOf() map[key][]int32 {
+	if s.pairsBy == nil {
+		s.pairsBy = byListener(s.pairs.keys)
+	}
+	return s.pairsBy
+}
+
+func (s *Sums) attemptsAt() map[key][]int32 {
+	if s.attemptsBy == nil {
+		s.attemptsBy = byListener(s.attempts.keys)
+	}
+	return s.attemptsBy
+}
+
 func byListener(keys []key) map[key][]int32 {
 	by := map[key][]int32{}
 	for i, k := range keys {
@@ -337,14 +356,18 @@ func byListener(keys []key) map[key][]int32 {
 	return by
 }
 
-// twice returns the places of the numbers that two connections have in common which are
-// one, in the order of their keys.
-func (s *Sums) twice() (all []int32) {
+// seenTwice returns the places of the numbers that two connections have in common which
+// are one, in the order of their keys.
+func (s *Sums) seenTwice() []int32 {
+	if s.knowsTwice {
+		return s.twiceAt
+	}
 	for i := range s.numbers.recs {
 		if t := &s.numbers.recs[i]; t.n >= 2 && t.views[0].same(&t.views[1]) {
-			all = append(all, int32(i))
+			s.twiceAt = append(s.twiceAt, int32(i))
 		}
 	}
-	slices.SortFunc(all, func(a, b int32) int { return s.numbers.keys[a].compare(s.numbers.keys[b]) })
-	return all
+	slices.SortFunc(s.twiceAt, func(a, b int32) int { return s.numbers.keys[a].compare(s.numbers.keys[b]) })
+	s.knowsTwice = true
+	return s.twiceAt
 }

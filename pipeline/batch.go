@@ -3,6 +3,7 @@ package pipeline
 import (
 	"sync"
 
+	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/wire"
 )
@@ -50,6 +51,12 @@ type batch struct {
 	open, seen uint64
 	moment     // of a live run
 
+	// eviction is the reader's question or order, and on the way back the merger's answer;
+	// held is what was held at the end, if there are limits; sent: it has been under way.
+	eviction eviction
+	held     reassembly.Held
+	sent     bool
+
 	pending sync.WaitGroup
 	results []result // by worker
 }
@@ -64,8 +71,8 @@ func newBatch(jobs int) *batch {
 }
 
 func (b *batch) reset() {
-	b.n, b.flush, b.last = 0, 0, false
 	b.moment = moment{}
+	b.n, b.flush, b.last, b.eviction = 0, 0, false, eviction{}
 	b.errors = b.errors[:0]
 	for i := range b.results {
 		b.results[i].reset()
@@ -109,6 +116,8 @@ type result struct {
 	// Of a live run: what happened, and the worker's part of a snapshot.
 	events []Event
 	glance *glance
+	// standings are the worker's answer about limits.
+	standings standings
 }
 
 // An epoch in which a second's worth of a flood settles needs a thousand times the
@@ -153,6 +162,7 @@ func (r *result) reset() {
 	if cap(r.events) > r.keep {
 		r.events = nil
 	}
+	r.standings = standings{lowest: r.standings.lowest[:0], graves: r.standings.graves[:0]}
 	if cap(r.settled) > r.keep {
 		r.settled = nil
 	}

@@ -68,6 +68,9 @@ func (m *merger) take(b *batch) {
 		}
 	}
 	b.open, b.seen = m.numbers.open(), b.until
+	if m.cfg.Limits.given() {
+		m.evict(b)
+	}
 	if b.last {
 		b.portions = m.numbers.portions()
 	}

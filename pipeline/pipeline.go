@@ -50,9 +50,11 @@ type Config struct {
 	// is said of the capture as a whole. Selection says the same in words.
 	Select    func() report.Picker
 	Selection []string
-	Format    report.Format
-	Report    report.Options
-	Output    io.Writer
+	// Limits bound what is held of connections.
+	Limits Limits
+	Format report.Format
+	Report report.Options
+	Output io.Writer
 	// Each, if set, is called with every connection and its number before it is
 	// written, in that order, on the goroutine that called Run. d is valid until
 	// the call returns.
@@ -63,6 +65,9 @@ type Config struct {
 	// Select leaves out too, with its log and its findings as Grades has them. Several
 	// goroutines call it at once, in no particular order; c is valid until it returns.
 	Observe func(c *report.Connection)
+
+	// held, if set, is told what is held at the end of each epoch, where there are limits.
+	held func(reassembly.Held)
 }
 
 func (c *Config) ruleSet() *finding.Set {

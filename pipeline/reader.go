@@ -42,6 +42,12 @@ type reader struct {
 	// pace is set for a live run; last is what it knows for the last snapshot.
 	pace *pace
 	last moment
+	// idle are batches that came back and wait to be used, while limits are looked after;
+	// known is what was held at the end of the latest of those that came back, told what the
+	// merger said with it.
+	idle  []*batch
+	known known
+	told  eviction
 }
 
 // run sends everything that there is to send.
@@ -87,7 +93,13 @@ func (r *reader) grow(n int) {
 
 // next waits for a free batch.
 func (r *reader) next() *batch {
-	b := <-r.free
+	var b *batch
+	if n := len(r.idle); n > 0 {
+		b, r.idle = r.idle[n-1], r.idle[:n-1]
+	} else {
+		b = <-r.free
+		r.learned(b)
+	}
 	b.reset()
 	return b
 }
@@ -249,6 +261,9 @@ func (r *reader) submit(b *batch, last bool) *batch {
 	}
 	b.last = last
 	r.post(b, now)
+	if !last {
+		r.keep()
+	}
 	return b
 }
 
@@ -269,7 +284,7 @@ func (r *reader) post(b *batch, now wire.Time) {
 	b.clock, b.started, b.encaps = now, r.frames > 0, r.encaps
 	b.number, b.until = r.batches, r.segments
 	r.batches++
-	r.sealed = now
+	r.sealed, b.sent = now, true
 	r.send(b)
 }
 

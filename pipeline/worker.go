@@ -20,6 +20,8 @@ type worker struct {
 	mine   [batchSegments]uint16
 	seen   [batchSegments]reassembly.Place
 	looked uint64
+	// standings is what stands works with.
+	standings []reassembly.Standing
 	// peers follow the connections for what other tools would say, by shard.
 	peers [shardCount]*rosetta.Watcher
 	rules *finding.Set
@@ -63,7 +65,7 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 		return w.view.UID
 	}
 	if len(cfg.incidentRules()) > 0 {
-		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks, Part: cfg.incidentPart()})
+		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks, Part: cfg.incidentPart(), Seed: seed})
 	}
 	if w.needs.Sieve != nil {
 		w.sieve = w.needs.Sieve()
@@ -118,6 +120,9 @@ func (w *worker) work(b *batch) {
 	}
 	if w.onlooker != nil && b.flush == 0 {
 		w.onlooker.look(b)
+	}
+	if w.cfg.Limits.given() {
+		w.stands(b)
 	}
 	if b.flush == 0 {
 		return

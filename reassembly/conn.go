@@ -156,6 +156,10 @@ const (
 	EndedEvicted              // a limit on connections or memory
 )
 
+// Early reports whether the connection may have gone on: it was not over when it was
+// last watched.
+func (e Ended) Early() bool { return e == EndedInput || e == EndedEvicted }
+
 // Endpoint is one side of a connection.
 type Endpoint struct {
 	// Packets counts every captured frame the side sent, doubled and repeated ones

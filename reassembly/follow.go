@@ -145,15 +145,10 @@ func (t *Tracker) Evict(most int) (gone int) {
 	})
 	many := len(all) - (most - most/evictSpare)
 	for _, c := range all[:many] {
-		if c.id&briefBit != 0 {
-			t.settleBrief(c.id, EndedEvicted, now)
-			gone++
-		} else if r := t.recs.at(c.id); !r.released {
-			// An older life of the tuple may have left with a newer one.
-			before := t.Open()
-			t.settle(c.id, EndedEvicted, now)
-			gone += before - t.Open()
-		}
+		// An older life of the tuple may leave with a newer one, or have left with it.
+		before := t.Open()
+		t.evict(c.id, now)
+		gone += before - t.Open()
 	}
 	return gone
 }

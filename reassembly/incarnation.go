@@ -187,7 +187,7 @@ func (t *Tracker) reopen(rec uint32, s *wire.Segment, swapped bool) uint32 {
 	fresh := t.open(s, &key, hash, swapped)
 	r, f := t.recs.at(rec), t.recs.at(fresh)
 	f.older, r.newer = rec, fresh
-	f.previous, r.next = r.neighbour(), f.neighbour()
+	f.previous, r.next = t.neighbour(r), t.neighbour(f)
 	r.listen()
 	t.sibling(rec, fresh, s, swapped)
 	return fresh

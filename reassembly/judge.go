@@ -149,7 +149,7 @@ func closeReason(c *Conn, first int) CloseReason {
 			return CloseOrderlyUnconfirmed // the other FIN shows only in what followed it
 		case fins[0] || fins[1]:
 			return CloseHalfClosed
-		case first < 0 && (c.Ended == EndedInput || c.Ended == EndedEvicted):
+		case first < 0 && c.Ended.Early():
 			return CloseOpenAtEnd
 		}
 		return CloseUnknown

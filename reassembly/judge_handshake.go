@@ -45,7 +45,7 @@ func judgeHandshake(c *Conn) {
 	c.judgeQueue()
 	client, server := hadState(c, Client, Established), hadState(c, Server, Established)
 	reset := c.Seen&SeenRST != 0
-	over := c.Ended != EndedInput
+	over := !c.Ended.Early()
 	switch {
 	case c.Seen&(SeenSYN|SeenSYNACK) == 0:
 		h.Outcome = HandshakeUnseen

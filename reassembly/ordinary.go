@@ -265,7 +265,7 @@ func (c *course) closing(e *entry, from Side, now moment, span uint32) bool {
 // ordinary describes in t.conn what a brief record holds, and reports whether it can.
 func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 	c := &t.course
-	if !c.look(t, b) || c.stage == 0 && b.n > 1 && why != EndedInput && why != EndedEvicted {
+	if !c.look(t, b) || c.stage == 0 && b.n > 1 && !why.Early() {
 		return false
 	}
 	t.summarize(c)
@@ -337,7 +337,7 @@ func (t *Tracker) attempt(c *course, profiles [2]*Profile) {
 		server.expire(profiles[Server].SYNACKSpan, profiles[Server], conn.Until, timeoutDead)
 	}
 	conn.Handshake.Outcome, conn.Close.Reason = HandshakePending, CloseOpenAtEnd
-	if conn.Ended != EndedInput || gaveUp {
+	if !conn.Ended.Early() || gaveUp {
 		conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
 	}
 }

@@ -72,6 +72,9 @@ type record struct {
 
 	recent  [recentMax]recentFrame
 	recentN uint8
+	// origin is what names the connection if it goes on after it was evicted; 0 if it does
+	// not.
+	origin uint32
 	// view is the watcher's name for the connection; 0 while the log says all.
 	view uint32
 }
@@ -210,14 +213,15 @@ func (r *record) side(swapped bool) Side {
 // tuple returns the tuple from the client to the server.
 func (r *record) tuple() wire.Tuple { return r.key.tuple(r.clientIsLow) }
 
-func (r *record) neighbour() incarnation {
+func (t *Tracker) neighbour(r *record) incarnation {
+	name := t.named(r)
 	f := &r.half[Client]
 	if r.roleBy != RoleBySYN {
 		f = &r.half[Server]
 	}
 	return incarnation{
 		hasTime: f.has(hasTime), ttl: f.hops, tsMax: f.tsMax,
-		start: r.start, last: r.last, frame: r.first, seq: r.firstSeq, clientIsLow: r.clientIsLow,
+		start: name.start, last: r.last, frame: r.first, seq: name.seq, clientIsLow: r.clientIsLow,
 		openedByLow: r.clientIsLow == (r.roleBy == RoleBySYN), known: true,
 	}
 }

@@ -30,6 +30,7 @@ type tomb struct {
 	late     uint32 // 0: nothing came
 	ttl      uint8
 	flags    tombFlags
+	roleBy   RoleBy // if tombEvicted
 }
 
 // tombEnd is the part of a side's sequence space by which its segments are known.
@@ -44,6 +45,7 @@ const (
 	tombOpenedByLow                       // so is who began
 	tombHasTime                           // tsMax is set
 	tombReplaced                          // a newer connection of the tuple was buried since
+	tombEvicted                           // it had to go early, and may go on
 )
 
 func (b *tomb) has(f tombFlags) bool { return b.flags&f != 0 }

@@ -55,6 +55,7 @@ type Tracker struct {
 	helds    slab[heldEvents]
 	extents  slab[extent]
 	icmps    slab[icmpNote]
+	origins  slab[origin]
 	table    table
 	tagged   table // the newest record of each tuple that has an encapsulation
 	wheel    wheel
@@ -63,7 +64,8 @@ type Tracker struct {
 	fed      wire.Time // the largest time of a segment
 	started  bool
 
-	rest []uint32 // records that Flush has still to hand out
+	rest  []uint32 // records that Flush has still to hand out
+	stood []stood  // see Standings
 	// changed has what was touched since Changed was called; see touch.
 	changed []uint32
 	conn    Conn    // handed to Settled
@@ -136,7 +138,8 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 	}
 	if rec == 0 {
 		tomb := t.tombs.of(&key, hash)
-		if tomb != 0 && t.tombs.claim(tomb, s, swapped) {
+		goesOn := tomb != 0 && t.tombs.slab.at(tomb).goesOn(s, swapped)
+		if tomb != 0 && !goesOn && t.tombs.claim(tomb, s, swapped) {
 			return
 		}
 		other := t.elsewhere(&key, tuple)
@@ -144,7 +147,11 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 			t.openBrief(s, &key, hash, swapped)
 			return
 		}
-		rec = t.open(s, &key, hash, swapped)
+		if goesOn {
+			rec = t.resume(tomb, s, &key, hash)
+		} else {
+			rec = t.open(s, &key, hash, swapped)
+		}
 		t.sibling(t.whole(other), rec, s, swapped)
 	} else if of := t.incarnationOf(rec, s, swapped); of != rec {
 		if o := t.recs.at(of); o.replaced && s.Span() > 0 {
@@ -407,7 +414,7 @@ func (t *Tracker) bury(r *record, now wire.Time) {
 		}
 		ends[side], known[side] = tombEnd{from, h.next}, h.has(hasNext)
 	}
-	life := r.neighbour()
+	life := t.neighbour(r)
 	t.tombs.bury(&r.key, r.hash, &life, ends, known, now)
 }
 
@@ -468,6 +475,9 @@ func (t *Tracker) release(rec uint32) {
 	if r.held != 0 {
 		t.helds.put(r.held)
 	}
+	if r.origin != 0 {
+		t.origins.put(r.origin)
+	}
 	for i := range r.half {
 		if e := r.half[i].ext; e != 0 {
 			t.extents.put(e)
@@ -503,9 +513,10 @@ func (t *Tracker) describe(c *Conn, r *record) {
 	}
 	ends := c.Ends
 	r.seen |= r.sum()
+	name := t.named(r)
 	*c = Conn{
 		Tuple: r.tuple(), RoleBy: r.roleBy, First: r.first, Last: r.lastFrame, Start: r.start, End: r.last,
-		Events: events, ICMP: icmp, Dropped: r.dropped, Seen: r.seen, Quiet: Quiet{r.quietAt, r.quietFrame, r.quietFor}, Idle: r.idle, Key: UIDKey{Tuple: r.tuple(), Start: r.start, ISN: r.firstSeq},
+		Events: events, ICMP: icmp, Dropped: r.dropped, Seen: r.seen, Quiet: Quiet{r.quietAt, r.quietFrame, r.quietFor}, Idle: r.idle, Key: UIDKey{Tuple: r.tuple(), Start: name.start, ISN: name.seq},
 		Previous: r.previous.public(&r.key, r.clientIsLow), Next: r.next.public(&r.key, r.clientIsLow), Replaced: r.replaced, View: r.view,
 	}
 	for i := range r.half {

@@ -150,7 +150,7 @@ func (a *appender) connection(buf *Buffer, c *Connection) {
 // open reports whether the connection was still alive when watching it ended: what
 // it says is then "as of" Until.
 func open(c *reassembly.Conn) bool {
-	if c.Ended != reassembly.EndedInput && c.Ended != reassembly.EndedEvicted {
+	if !c.Ended.Early() {
 		return false
 	}
 	for i := range c.Ends {

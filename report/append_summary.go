@@ -106,6 +106,9 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 	b = strconv.AppendUint(b, s.Limits.Evicted, 10)
 	b = appendField(b, "dropped_events", s.Limits.DroppedEvents)
 	b = appendField(b, "cut_logs", s.Limits.CutLogs)
+	if s.Limits.Forgotten > 0 {
+		b = appendField(b, "forgotten", s.Limits.Forgotten)
+	}
 	if l := &s.Limits.Incidents; l.Hit() {
 		b = append(b, `,"kept_one_of":`...)
 		b = appendIncidentLimits(b, l)

@@ -113,8 +113,9 @@ type Quality struct {
 
 // Limits says which of the analyser's own bounds were hit.
 type Limits struct {
-	// Evicted counts connections that had to leave early.
-	Evicted uint64
+	// Evicted counts connections that had to leave early, Forgotten those that had left
+	// and were remembered for less long than what still comes for them may take.
+	Evicted, Forgotten uint64
 	// DroppedEvents counts events that a connection's log had no room for,
 	// CutLogs the connections concerned.
 	DroppedEvents, CutLogs uint64

@@ -296,6 +296,7 @@ func (s *Summary) Remarks() (bad, notes []string) {
 		"fragments that overlap: a host may have thrown it away, or read it otherwise")
 	note(&bad, backwards, "frame has", "frames have", "an earlier time than the one before: intervals around them are not exact"+named("time-disorder"))
 	note(&bad, s.Limits.Evicted, "connection", "connections", "had to be reported before the end because a limit on connections or memory was reached")
+	note(&bad, s.Limits.Forgotten, "connection", "connections", "that had left had to be forgotten for the same reason: what came late for them counts as other connections")
 	if l := s.Limits.Incidents; l.Hit() {
 		bad = append(bad, fmt.Sprintf("there were more hosts, listeners and pairs of them than are kept apart: across connections, one of %s clients, %s listeners, %s pairs and %s attempts was counted",
 			number(l.Clients), number(max(l.Listeners, l.Targets)), number(l.Pairs), number(l.Attempts)))

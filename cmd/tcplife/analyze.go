@@ -40,6 +40,7 @@ type analyzeOptions struct {
 	grade                gradeOptions
 	screen               screenOptions
 	ui                   uiOptions
+	limits               limitOptions
 	// tuple are the lives of the tuple that is drawn, once they are known.
 	tuple    []chosen
 	settings *settings
@@ -71,6 +72,7 @@ func (o *analyzeOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.quiet, "quiet", false, "no progress and no warnings on standard error: only what went wrong")
 	f.BoolVar(&o.verbose, "verbose", false, "say on standard error which files of a folder were passed over, why frames held no TCP, and which settings are not from the command line")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "goroutines that track connections, 0 for one per core; the output is the same for any number")
+	o.limits.addFlags(f)
 	f.SortFlags = false
 }
 
@@ -93,6 +95,9 @@ func (o *analyzeOptions) validate() error {
 	}
 	if o.jobs < 0 {
 		return usage("--jobs %d: give 0 or more", o.jobs)
+	}
+	if err := o.limits.validate(); err != nil {
+		return err
 	}
 	if _, isSeverity := severity(o.failOn); o.failOn != "" && !isSeverity && finding.Lookup(o.failOn) == nil && incident.Lookup(o.failOn) == nil && finding.LookupCapture(o.failOn) == nil {
 		return usage("--fail-on %q is neither a severity (info, warning, error) nor a finding's ID%s ('tcplife explain' lists them)",
@@ -367,6 +372,7 @@ func (r *reporting) one(ctx context.Context, in *inputs) error {
 		Name: name, Unread: in.unread, Jobs: r.jobs, MergeEncap: r.mergeEncap, Profile: r.profile, Networks: r.networks, Format: format, Output: r.out,
 		Report: opts, Grades: r.grades,
 	}
+	r.limits.apply(cfg)
 	if cfg.Source, err = r.selection.apply(ctx, cfg, in, source); err != nil {
 		return err
 	}

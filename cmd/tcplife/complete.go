@@ -50,7 +50,7 @@ func (o *analyzeOptions) addCompletion(c *cobra.Command) {
 			panic(err) // no such flag: a mistake in the program
 		}
 	}
-	for _, flag := range []string{"name", "jobs", "at", "top", "limit", "width", "host", "net", "port", "service", "since", "until", "capture-filter", "bpf"} {
+	for _, flag := range []string{"name", "jobs", "max-connections", "max-memory", "at", "top", "limit", "width", "host", "net", "port", "service", "since", "until", "capture-filter", "bpf"} {
 		if err := c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions); err != nil {
 			panic(err)
 		}

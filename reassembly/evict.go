@@ -1,0 +1,237 @@
+package reassembly
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Memory that a tracker may take is bounded from outside: whoever holds several trackers
+// knows how much all of them take, asks each for the standing of its connections, and has
+// them let go of those that stand lowest. What a tracker tells for that depends on the
+// connections alone, and not on where in memory they are.
+
+// Standing says when a connection has to go, if there is no room for all: half-open ones
+// before others, of the same sort those that were silent the longest, and of these the one
+// that opened first.
+type Standing struct {
+	// Open: something has passed behind the opening.
+	Open  bool
+	Last  wire.Time
+	Stamp uint64
+}
+
+// Compare orders standings: who must go first comes first. No two connections have the
+// same.
+func (s Standing) Compare(o Standing) int {
+	if s.Open != o.Open {
+		if o.Open {
+			return -1
+		}
+		return 1
+	}
+	if s.Last != o.Last {
+		return cmp.Compare(s.Last, o.Last)
+	}
+	return cmp.Compare(s.Stamp, o.Stamp)
+}
+
+// Standings appends that of every connection that is held. Evict goes by it, if nothing is
+// fed in between.
+func (t *Tracker) Standings(list []Standing) []Standing {
+	t.look()
+	list = slices.Grow(list, len(t.stood))
+	for i := range t.stood {
+		list = append(list, t.stood[i].Standing)
+	}
+	return list
+}
+
+// stood is a connection and its standing.
+type stood struct {
+	Standing
+	id uint32
+}
+
+// look fills t.stood. Brief records are taken as they lie: in the order of the table each
+// would be waited for.
+func (t *Tracker) look() {
+	t.stood = slices.Grow(t.stood[:0], t.Open())
+	for id := uint32(1); id <= t.briefs.used; id++ {
+		if b := t.briefs.at(id); b.n > 0 {
+			t.stood = append(t.stood, stood{Standing{b.has(briefOpen), b.last, b.stamp}, id | briefBit})
+		}
+	}
+	for i := range t.table.slots {
+		id := t.table.slots[i].rec
+		if id&briefBit != 0 {
+			continue
+		}
+		for ; id != 0; id = t.recs.at(id).older {
+			r := t.recs.at(id)
+			t.stood = append(t.stood, stood{Standing{r.state != stateAttempt, r.last, r.stamp}, id})
+		}
+	}
+}
+
+// EvictUpTo lets all connections go that stand no higher than the given one, as of the
+// time that Advance was told last; Standings must have been called before, and nothing else
+// since.
+func (t *Tracker) EvictUpTo(highest Standing) {
+	for i := range t.stood {
+		if t.stood[i].Compare(highest) <= 0 {
+			t.evict(t.stood[i].id, t.clock)
+		}
+	}
+	t.stood = t.stood[:0]
+}
+
+// evict lets a connection go early, if it has not gone with a newer life of its tuple. What
+// still comes for one that was not closed goes on under its key, as a connection of its own
+// (see Conn.Key).
+func (t *Tracker) evict(id uint32, now wire.Time) {
+	if id&briefBit != 0 {
+		open := !t.briefs.at(id &^ briefBit).has(briefClosed)
+		t.settleBrief(id, EndedEvicted, now)
+		if open {
+			t.tombs.evicted(RoleBySYN)
+		}
+		return
+	}
+	r := t.recs.at(id)
+	if r.released {
+		return
+	}
+	why, open, by := EndedEvicted, r.newer == 0 && (r.state == stateAttempt || r.state == stateOpen), r.roleBy
+	if r.replaced {
+		why = EndedReused
+	}
+	t.settle(id, why, now)
+	if open {
+		t.tombs.evicted(by)
+	}
+}
+
+// Held is what a tracker holds.
+type Held struct {
+	// Open counts connections, Buried those that have left and are remembered.
+	Open, Buried int
+	// Octets is what both take, tables included.
+	Octets int
+}
+
+// Add adds what another tracker holds.
+func (h *Held) Add(o Held) {
+	h.Open, h.Buried, h.Octets = h.Open+o.Open, h.Buried+o.Buried, h.Octets+o.Octets
+}
+
+// perSlot is what a connection takes of a table that is between a third and three quarters
+// full, and of lists that name it.
+var perSlot = 2*octets[slot]() + 2*4
+
+// TombOctets is what is counted in Held for a connection that is only remembered.
+var TombOctets = octets[tomb]() + perSlot
+
+// octets is the size of a value.
+func octets[T any]() int { return int(reflect.TypeFor[T]().Size()) }
+
+// Held returns what the tracker holds. It goes by what is in use, so that it is the same
+// however the connections are spread over trackers.
+func (t *Tracker) Held() Held {
+	h := Held{Open: t.Open(), Buried: t.tombs.slab.live()}
+	h.Octets = h.Open*perSlot + h.Buried*TombOctets +
+		t.recs.live()*octets[record]() + t.briefs.live()*octets[brief]() +
+		t.entries.live()*octets[entries]() + t.blocks.live()*octets[block]() +
+		t.helds.live()*octets[heldEvents]() + t.extents.live()*octets[extent]() +
+		t.icmps.live()*octets[icmpNote]() + t.origins.live()*octets[origin]() +
+		t.tombs.lates.live()*octets[Late]()
+	return h
+}
+
+// Graves counts connections that are remembered until the same time.
+type Graves struct {
+	Until wire.Time
+	N     int
+}
+
+// Graves appends how many connections that have left are remembered until when, the first
+// first. Advance must have been told the time since they left.
+func (t *Tracker) Graves(list []Graves) []Graves {
+	ts := &t.tombs
+	for _, i := range ts.queue[ts.head:] {
+		until := ts.slab.at(i).gone
+		if n := len(list); n > 0 && list[n-1].Until == until {
+			list[n-1].N++
+		} else {
+			list = append(list, Graves{until, 1})
+		}
+	}
+	return list
+}
+
+// Forget forgets all connections that would be remembered no longer than until. What comes
+// for them is no more told apart from what comes for others. It returns how many.
+func (t *Tracker) Forget(until wire.Time) (n int) {
+	ts := &t.tombs
+	for ; ts.head < ts.fresh; ts.head++ {
+		i := ts.queue[ts.head]
+		b := ts.slab.at(i)
+		if b.gone > until {
+			break
+		}
+		ts.drop(i, b)
+		n++
+	}
+	return n
+}
+
+// evicted remembers of the connection buried last that it had not come to its end, and how
+// its roles were known.
+func (ts *tombs) evicted(by RoleBy) {
+	b := ts.slab.at(ts.queue[len(ts.queue)-1])
+	b.flags |= tombEvicted
+	b.roleBy = by
+}
+
+// goesOn reports whether a segment of a tuple continues the connection that had to leave
+// it early: everything does but the SYN of another one.
+func (b *tomb) goesOn(s *wire.Segment, swapped bool) bool {
+	if !b.has(tombEvicted) || s.At > b.expires {
+		return false
+	}
+	return s.Flags&(wire.SYN|wire.ACK|wire.RST) != wire.SYN || b.side(swapped) == Client && s.Seq == b.firstSeq && b.roleBy == RoleBySYN
+}
+
+// origin is what a connection is named by that goes on after it was evicted.
+type origin struct {
+	start wire.Time
+	seq   wire.Seq
+}
+
+// resume begins the rest of a connection that had to leave early.
+func (t *Tracker) resume(i uint32, s *wire.Segment, key *tupleKey, hash uint64) uint32 {
+	b := t.tombs.slab.at(i)
+	rec := t.recs.get()
+	r := t.recs.at(rec)
+	*r = record{key: *key, hash: hash, start: s.At, last: s.At, first: s.Frame, firstSeq: s.Seq, carrier: s.Carrier}
+	r.roleBy, r.clientIsLow = b.roleBy, b.has(tombClientIsLow)
+	if s.Flags&wire.SYN == 0 {
+		r.state = stateOpen
+	}
+	r.origin = t.origins.get()
+	*t.origins.at(r.origin) = origin{b.start, b.firstSeq}
+	t.table.insert(hash, rec)
+	t.tag(rec, key, hash)
+	r.stamp = t.cfg.Opened()
+	return rec
+}
+
+// named returns what the uid of a record's connection is made of, besides its tuple.
+func (t *Tracker) named(r *record) origin {
+	if r.origin != 0 {
+		return *t.origins.at(r.origin)
+	}
+	return origin{r.start, r.firstSeq}
+}
