@@ -40,9 +40,10 @@ type reset struct {
 
 // resets calls f for each RST of c, in order.
 func resets(c *reassembly.Conn, f func(r *reset)) {
+	var r reset // one for all: it is allocated, as f may be anything
 	for i := range c.Events {
 		if c.Events[i].Kind == reassembly.KindRST {
-			r := classify(c, i)
+			r = classify(c, i)
 			f(&r)
 		}
 	}

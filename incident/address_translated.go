@@ -38,8 +38,9 @@ rule (masquerade, snat, dnat). FreeBSD: pfctl -s state. Windows: Get-NetNatSessi
 // translated is what is known of a pair of initial sequence numbers: the connections
 // that began with it, the two earliest if there are more.
 type translated struct {
-	n     uint8
-	views [2]view
+	// first is the earliest, second the next one: nil for nearly all.
+	first  view
+	second *view
 }
 
 // view is one of the connections that have both initial sequence numbers in common.
@@ -55,23 +56,31 @@ type view struct {
 }
 
 func (t *translated) insert(v *view) {
-	at := int(t.n)
-	for at > 0 && t.views[at-1].compare(v) > 0 {
-		at--
+	switch {
+	case !t.first.some():
+		t.first = *v
+	case t.first.compare(v) <= 0:
+		if t.second == nil || t.second.compare(v) > 0 {
+			second := *v
+			t.second = &second
+		}
+	default:
+		second := t.first
+		t.first, t.second = *v, &second
 	}
-	if at == len(t.views) {
-		return
-	}
-	t.n = min(t.n+1, uint8(len(t.views)))
-	copy(t.views[at+1:t.n], t.views[at:])
-	t.views[at] = *v
 }
 
 func (t *translated) merge(o *translated) {
-	for i := range o.views[:o.n] {
-		t.insert(&o.views[i])
+	if o.first.some() {
+		t.insert(&o.first)
+	}
+	if o.second != nil {
+		t.insert(o.second)
 	}
 }
+
+// some reports whether the view is of a connection: its first frame has a number.
+func (v *view) some() bool { return v.shown.frame != 0 }
 
 // numbersKey names a connection by its initial sequence numbers.
 func numbersKey(c *reassembly.Conn) key {
@@ -154,14 +163,14 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 	by := map[key]*pairs{}
 	for _, i := range s.seenTwice() {
 		t := &s.numbers.recs[i]
-		a, b := &t.views[0], &t.views[1]
+		a, b := &t.first, t.second
 		k := a.device(b)
 		g := by[k]
 		if g == nil {
 			g = &pairs{first: a.start, last: a.last, example: t, routed: true}
 			by[k] = g
 		}
-		if a.compare(&g.example.views[0]) < 0 {
+		if a.compare(&g.example.first) < 0 {
 			g.example = t
 		}
 		g.n++
@@ -180,7 +189,7 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 		in := Incident{
 			key: k, Catalogue: "K10", Severity: finding.Info, Confidence: finding.Likely, Count: g.n, First: g.first, Last: g.last,
 			Message: fmt.Sprintf("%s %s in the capture twice, before and behind a device that rewrites addresses, as %s and as %s. They are counted twice.",
-				count(g.n, "connection"), what, &g.example.views[0], &g.example.views[1]),
+				count(g.n, "connection"), what, &g.example.first, g.example.second),
 			Falsify: "Two hosts that really made both connections, by their own lists of sockets.",
 			Reason:  "both initial sequence numbers and the amounts of data are the same; the hop limits do not show a router between the two",
 		}

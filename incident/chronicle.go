@@ -329,19 +329,68 @@ func (c *chronicle) count(what kind) (n uint64) {
 	return n
 }
 
-// joined returns the sum of chronicles, at the widest of their widths. It may be one of
-// them, so it must not be changed.
-func joined(all []*chronicle) *chronicle {
-	switch len(all) {
-	case 0:
-		return &chronicle{}
-	case 1:
+// joiner adds chronicles up, again and again in the same memory.
+type joiner struct {
+	sum  chronicle
+	into []point
+	ends []int // of the runs that are in order
+}
+
+// join returns the sum of chronicles that are settled, at the widest of their widths. It is
+// valid until the next call, may be one of them, and must not be changed.
+func (j *joiner) join(all []*chronicle) *chronicle {
+	if len(all) == 1 {
 		return all[0]
 	}
-	// Halves of halves: each point is moved only as often as there are doublings.
-	a, b := joined(all[:len(all)/2]), joined(all[len(all)/2:])
-	sum := &chronicle{shift: a.shift, tidy: a.tidy, points: make([]point, 0, len(a.points)+len(b.points))}
-	sum.points = append(sum.points, a.points...)
-	sum.merge(b)
-	return sum
+	j.sum = chronicle{points: j.sum.points[:0]}
+	for _, c := range all {
+		j.sum.shift = max(j.sum.shift, c.shift)
+	}
+	j.ends = j.ends[:0]
+	for _, c := range all {
+		for _, p := range c.points {
+			p.at >>= j.sum.shift - c.shift
+			j.sum.points = append(j.sum.points, p)
+		}
+		from := 0
+		if n := len(j.ends); n > 0 {
+			from = j.ends[n-1]
+		}
+		if c.shift < j.sum.shift {
+			slices.SortFunc(j.sum.points[from:], point.compare) // within an interval they are not, any more
+		}
+		j.ends = append(j.ends, len(j.sum.points))
+	}
+	// Two and two, so that each point is moved only as often as there are doublings.
+	for len(j.ends) > 1 {
+		j.into = slices.Grow(j.into[:0], len(j.sum.points))
+		n, from := 0, 0
+		for i := 0; i < len(j.ends); i += 2 {
+			mid := j.ends[i]
+			to := mid
+			if i+1 < len(j.ends) {
+				to = j.ends[i+1]
+			}
+			j.into = appendMerged(j.into, j.sum.points[from:mid], j.sum.points[mid:to])
+			j.ends[n] = len(j.into)
+			n, from = n+1, to
+		}
+		j.ends = j.ends[:n]
+		j.sum.points, j.into = j.into, j.sum.points
+	}
+	j.sum.points = unite(j.sum.points)
+	j.sum.tidy = int32(len(j.sum.points))
+	return &j.sum
+}
+
+// appendMerged appends the points of two lists that are in order, in order.
+func appendMerged(to, a, b []point) []point {
+	for len(a) > 0 && len(b) > 0 {
+		if p, q := &a[0], &b[0]; p.at < q.at || p.at == q.at && p.what <= q.what {
+			to, a = append(to, *p), a[1:]
+		} else {
+			to, b = append(to, *q), b[1:]
+		}
+	}
+	return append(append(to, a...), b...)
 }

@@ -190,7 +190,7 @@ func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
 		for _, k := range all {
 			parts = append(parts, s.listeners.times(k))
 		}
-		times = joined(parts)
+		times = s.joiner.join(parts)
 	}
 	b := burstOf(times, softServer, hardServer, device, tooServer, tooHardServer)
 	if !b.some {
@@ -297,15 +297,19 @@ func (s *Sums) idleLimitOf(all []key, b *burst) bool {
 
 func (s *Sums) clientAtOnce(host key, all []key, report func(Incident)) {
 	parts := make([]*chronicle, 0, len(all))
-	n := 0
+	n, harms := 0, uint64(0)
 	for _, k := range all {
-		parts = append(parts, s.pairs.times(k))
+		times := s.pairs.times(k)
+		parts = append(parts, times)
 		n += int(s.pairs.get(k).opened)
+		if harms*onceHarm < onceClients {
+			harms += times.count(hardClient) + times.count(tooHardClient)
+		}
 	}
-	if n < onceClients {
-		return
+	if n < onceClients || harms*onceHarm < onceClients {
+		return // programs that come to their end close what they have
 	}
-	b := burstOf(joined(parts), softClient, hardClient, tooClient, tooHardClient)
+	b := burstOf(s.joiner.join(parts), softClient, hardClient, tooClient, tooHardClient)
 	hard := b.by[hardClient] + b.by[tooHardClient]
 	if !b.some || !b.all(onceClients) || hard*onceHarm < b.n {
 		return // programs that come to their end close what they have

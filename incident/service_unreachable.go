@@ -177,7 +177,7 @@ func (s *Sums) triedTwice(listener key) (inner, outer netip.Addr, twice bool) {
 	}
 	for _, i := range s.seenTwice() {
 		t := &s.numbers.recs[i]
-		a, b := clientKey(&t.views[0].tuple), clientKey(&t.views[1].tuple)
+		a, b := clientKey(&t.first.tuple), clientKey(&t.second.tuple)
 		if a != b && counts[a] > 0 && counts[b] > 0 {
 			return a.clientAddr(), b.clientAddr(), true
 		}

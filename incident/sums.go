@@ -84,6 +84,7 @@ type Sums struct {
 	pairsBy, attemptsBy map[key][]int32
 	twiceAt             []int32
 	knowsTwice          bool
+	joiner              joiner
 	known               knowns
 	// facts are those of the connection that is being counted, and places is where its
 	// findings stand in told.
@@ -363,7 +364,7 @@ func (s *Sums) seenTwice() []int32 {
 		return s.twiceAt
 	}
 	for i := range s.numbers.recs {
-		if t := &s.numbers.recs[i]; t.n >= 2 && t.views[0].same(&t.views[1]) {
+		if t := &s.numbers.recs[i]; t.second != nil && t.first.same(t.second) {
 			s.twiceAt = append(s.twiceAt, int32(i))
 		}
 	}

@@ -58,6 +58,9 @@ type slot struct {
 
 const tableMin = 16
 
+// slotsPerPage is how many slots a page of memory holds, at least.
+const slotsPerPage = 4096 / 8
+
 // first returns a record that is filed under the hash, and its slot; 0 if there is
 // none.
 func (t *table) first(hash uint64) (rec uint32, at int) {
@@ -104,6 +107,11 @@ func (t *table) insert(hash uint64, rec uint32) {
 	} else if t.count*4 >= len(t.slots)*3 {
 		old := t.slots
 		t.slots = make([]slot, 2*len(old))
+		// Memory that is read before it is written is asked for twice, and at random places
+		// reading comes first.
+		for i := 0; i < len(t.slots); i += slotsPerPage {
+			t.slots[i] = slot{}
+		}
 		for _, s := range old {
 			if s.rec != 0 {
 				t.place(s)
