@@ -1,6 +1,7 @@
 package reassembly
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tcplife/tcplife/wire"
@@ -402,7 +403,8 @@ func (t *Tracker) closed(c *course, profiles [2]*Profile) {
 // retell writes the log, and shows the watcher what the log does not hold.
 func (t *Tracker) retell(c *course) {
 	b, conn := c.b, &t.conn
-	list := append(conn.Events, Event{
+	list := slices.Grow(conn.Events, int(b.n))
+	list = append(list, Event{
 		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.tsVal, Flags: wire.Flags(b.flags),
 		Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], From: Client, Kind: KindSYN, Marks: marksOf(b.how), Traits: traitsOf(b.how),
 	})
@@ -419,7 +421,9 @@ func (t *Tracker) retell(c *course) {
 			blk = t.entries.at(blk).next
 		}
 		from := Side(e.how & howServer)
-		v := Event{
+		// Where it will be, unless it is held: there is room for all of them.
+		v := &list[:len(list)+1][len(list)]
+		*v = Event{
 			At: b.at(e), Frame: b.first + wire.FrameID(e.frame), Count: 1, Len: uint32(e.len), Seq: next[from], End: next[from].Add(uint32(e.len)), Ack: e.ack, TSVal: e.tsVal, TSEcr: e.tsEcr,
 			Flags: wire.Flags(e.flags), Window: e.window, IPID: e.ipid, TTL: b.ttl[from], From: from, Marks: marksOf(e.how), Traits: traitsOf(e.how),
 		}
@@ -446,11 +450,15 @@ func (t *Tracker) retell(c *course) {
 			if old := &held.events[from]; old.Count > 0 {
 				list[run[from]-1].join(old)
 			}
-			held.events[from], held.newest = v, from
+			held.events[from], held.newest = *v, from
 			continue
 		}
-		list = held.spill(list, &run)
-		list = append(list, v)
+		if held.events[0].Count|held.events[1].Count != 0 {
+			last := *v
+			list = append(held.spill(list, &run), last)
+		} else {
+			list = list[:len(list)+1]
+		}
 		switch {
 		case plain:
 			run[from] = len(list)
