@@ -96,36 +96,43 @@ func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 	side, you := r.from, r.from.Peer()
 	unread, data := c.Unread(r.at)
 	unsent, known := unacked(c, side, r.at)
-	f := Finding{
-		Catalogue: "C11", Severity: Info, Confidence: Likely, Endpoint: Endpoint(side),
-		Frames:  frames(c, r.at),
-		Message: fmt.Sprintf("The %s aborted the connection by RST at %s", side, since(c, r.event.At)),
-		Falsify: fmt.Sprintf("The %s's application still holding the connection (a RST in its name), or its record of an orderly close.", side),
-		Reason:  "an abort on purpose, one because of unread data and the end of a process look the same",
-	}
+	f := Finding{Catalogue: "C11", Severity: Info, Confidence: Likely, Endpoint: Endpoint(side)}
 	if unread > 0 {
 		f.Catalogue = "C12"
 		f.Frames = frames(c, data, r.at)
-		f.Message += fmt.Sprintf(", %s after %s from the %s had passed that it probably never read", span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(unread), "octet"), you)
+	} else {
+		f.Frames = frames(c, r.at)
 	}
-	if unsent > 0 {
-		f.Message += fmt.Sprintf(", with %s of its own not acknowledged", plural(int(unsent), "octet"))
-	}
+	then := ""
 	switch {
 	case unread > 0 && unsent == 0 && satisfied(c, r):
-		f.Message += "; it had its answer, and its RST acknowledges all of it."
+		then = "; it had its answer, and its RST acknowledges all of it."
 	case unread+unsent > 0 && unread <= reassembly.FarewellMax && c.Farewell(r.at):
-		f.Message += "." + farewell
+		then = "." + farewell
 	case unread+unsent > 0:
 		f.Severity = Warning
-		f.Message += "."
+		then = "."
 	case known:
-		f.Message += ", when all data had been acknowledged."
+		then = ", when all data had been acknowledged."
 	default:
-		f.Message += "."
+		then = "."
 	}
-	if r.doubt != "" {
-		f.Confidence, f.Reason = Possible, r.doubt
+	if r.doubt != 0 {
+		f.Confidence = Possible
+	}
+	f.say = func(f *Finding) {
+		f.Message = fmt.Sprintf("The %s aborted the connection by RST at %s", side, since(c, r.event.At))
+		if unread > 0 {
+			f.Message += fmt.Sprintf(", %s after %s from the %s had passed that it probably never read", span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(unread), "octet"), you)
+		}
+		if unsent > 0 {
+			f.Message += fmt.Sprintf(", with %s of its own not acknowledged", plural(int(unsent), "octet"))
+		}
+		f.Message += then
+		f.Falsify = fmt.Sprintf("The %s's application still holding the connection (a RST in its name), or its record of an orderly close.", side)
+		if f.Reason = r.why(c); f.Reason == "" {
+			f.Reason = "an abort on purpose, one because of unread data and the end of a process look the same"
+		}
 	}
 	report(f)
 }

@@ -87,8 +87,8 @@ func refusedACK(c *reassembly.Conn, report func(Finding)) {
 		Falsify: "Another client's handshake with this listener that went through at that moment.",
 		Reason:  "a listener that is closed just then, and a device that forbids the connection, do the same",
 	}
-	if r.doubt != "" {
-		f.Confidence, f.Reason = Possible, r.doubt
+	if r.doubt != 0 {
+		f.Confidence, f.Reason = Possible, r.why(c)
 	}
 	report(f)
 }

@@ -171,7 +171,8 @@ func check(t *testing.T, c *reassembly.Conn) []Finding {
 		r.Check(c, func(f Finding) {
 			f.Rule = r
 			found = append(found, f)
-			whole(t, f)
+			Tell(found)
+			whole(t, found[len(found)-1])
 		})
 	}
 	return found

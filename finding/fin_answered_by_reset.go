@@ -104,8 +104,8 @@ func reportFINReset(c *reassembly.Conn, me reassembly.Side, theirs, fin int, g *
 	default:
 		f.Message += fmt.Sprintf("the %s had no socket any more and skipped TIME_WAIT", you)
 	}
-	if r.doubt != "" && f.Confidence == Certain {
-		f.Confidence, f.Reason = Likely, r.doubt
+	if r.doubt != 0 && f.Confidence == Certain {
+		f.Confidence, f.Reason = Likely, r.why(c)
 	}
 	switch {
 	case lost == 0:

@@ -67,6 +67,19 @@ type Finding struct {
 	// were seen, would take the finding back. Reason says why the confidence is what
 	// it is.
 	Message, Falsify, Reason string
+
+	// say, if set, finds these words, from the connection that was checked.
+	say func(f *Finding)
+}
+
+// Tell puts findings of Set.Find into words. The connection must still be as it was.
+func Tell(found []Finding) {
+	for i := range found {
+		if f := &found[i]; f.say != nil {
+			f.say(f)
+			f.say = nil
+		}
+	}
 }
 
 // Rule is one kind of finding, as a value: what it means, how it is known, what

@@ -200,8 +200,8 @@ func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
 		f.Confidence, f.Reason = Possible, "the capture begins inside the connection: the peer's FIN may have passed before"
 	case why != "":
 		f.Confidence, f.Reason = Likely, why
-	case r.doubt != "":
-		f.Confidence, f.Reason = Likely, r.doubt
+	case r.doubt != 0:
+		f.Confidence, f.Reason = Likely, r.why(c)
 	}
 	report(f)
 }

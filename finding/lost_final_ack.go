@@ -264,28 +264,34 @@ func (l *lostAck) lostBehind(report func(Finding)) {
 	}
 	again := ackOf(c, you, repeats[len(repeats)-1], c.Ends[l.side].FIN)
 	shown := next(c, l.acks[0]+1, func(e *reassembly.Event) bool { return e.From == l.side && e.Kind == reassembly.KindFIN })
-	count := ""
-	if len(l.acks) > 1 {
-		count = fmt.Sprintf(", like %d more,", len(l.acks)-1)
-	}
 	f := Finding{
 		Catalogue: "C05b", Severity: Warning, Confidence: Certain, Endpoint: Endpoint(l.side),
 		Frames: frames(c, append(append([]int{again}, l.copies...), l.acks...)...),
-		Message: fmt.Sprintf("The %s's ACK of the %s's FIN passed the capture point at %s%s and did not arrive: the %s repeated its FIN %s, %s after that ACK, and was in %s for %s.",
-			you, l.side, since(c, c.Events[l.acks[0]].At), count, l.side, times(len(repeats)), span(c.Events[shown].At.Sub(c.Events[l.acks[0]].At)), l.where(), l.waited(again)),
-		Falsify: fmt.Sprintf("The ACK was held up, not lost, if a capture at the %s shows it arriving late; the repeated FIN is a copy made by the network if the %s did not send it twice.", l.side, l.side),
-		Reason:  fmt.Sprintf("the FIN followed its ACK by %s, more than crossing segments explain (the %s answers in %s)", span(l.gap), l.side, span(c.Ends[l.side].Response)),
 	}
 	best := c.Ends[l.side].Response
-	switch {
-	case l.acks[0] < l.fin:
-		f.Confidence, f.Reason = Likely, "the capture missed the FIN's first copy; that there was one shows only in its ACK"
-	case best == 0:
-		f.Confidence, f.Reason = Likely, fmt.Sprintf("the %s's response time is unknown, so an ACK that crossed the repeated FIN cannot be ruled out", l.side)
-	case l.gap < best:
-		f.Confidence, f.Reason = Likely, fmt.Sprintf("the FIN followed its ACK by %s, and the %s answers in %s at best; but the ACK was as prompt as ever, and a retransmission timer is longer than a round trip", span(l.gap), l.side, span(best))
-	case l.gap <= jitter(best):
-		f.Confidence, f.Reason = Likely, fmt.Sprintf("the FIN followed its ACK by %s; the %s answers in %s at best, and a slow path might let the two cross", span(l.gap), l.side, span(best))
+	if l.acks[0] < l.fin || best == 0 || l.gap < best || l.gap <= jitter(best) {
+		f.Confidence = Likely
+	}
+	f.say = func(f *Finding) {
+		count := ""
+		if len(l.acks) > 1 {
+			count = fmt.Sprintf(", like %d more,", len(l.acks)-1)
+		}
+		f.Message = fmt.Sprintf("The %s's ACK of the %s's FIN passed the capture point at %s%s and did not arrive: the %s repeated its FIN %s, %s after that ACK, and was in %s for %s.",
+			you, l.side, since(c, c.Events[l.acks[0]].At), count, l.side, times(len(repeats)), span(c.Events[shown].At.Sub(c.Events[l.acks[0]].At)), l.where(), l.waited(again))
+		f.Falsify = fmt.Sprintf("The ACK was held up, not lost, if a capture at the %s shows it arriving late; the repeated FIN is a copy made by the network if the %s did not send it twice.", l.side, l.side)
+		switch {
+		case l.acks[0] < l.fin:
+			f.Reason = "the capture missed the FIN's first copy; that there was one shows only in its ACK"
+		case best == 0:
+			f.Reason = fmt.Sprintf("the %s's response time is unknown, so an ACK that crossed the repeated FIN cannot be ruled out", l.side)
+		case l.gap < best:
+			f.Reason = fmt.Sprintf("the FIN followed its ACK by %s, and the %s answers in %s at best; but the ACK was as prompt as ever, and a retransmission timer is longer than a round trip", span(l.gap), l.side, span(best))
+		case l.gap <= jitter(best):
+			f.Reason = fmt.Sprintf("the FIN followed its ACK by %s; the %s answers in %s at best, and a slow path might let the two cross", span(l.gap), l.side, span(best))
+		default:
+			f.Reason = fmt.Sprintf("the FIN followed its ACK by %s, more than crossing segments explain (the %s answers in %s)", span(l.gap), l.side, span(c.Ends[l.side].Response))
+		}
 	}
 	report(f)
 }

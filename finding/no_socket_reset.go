@@ -77,8 +77,8 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 		} else {
 			f.Message += "."
 		}
-		if r.doubt != "" {
-			f.Confidence, f.Reason = Possible, r.doubt
+		if r.doubt != 0 {
+			f.Confidence, f.Reason = Possible, r.why(c)
 		} else if why := gaps(c); why != "" {
 			f.Confidence, f.Reason = Possible, why+"; the side's own FIN or RST may be among it"
 		}

@@ -34,8 +34,54 @@ type reset struct {
 	event       *reassembly.Event
 	from        reassembly.Side
 	origin      origin
-	// doubt says what speaks against the origin; empty if nothing does.
-	doubt string
+	// doubt says what speaks against the origin; 0 if nothing does.
+	doubt doubt
+}
+
+// doubt is why a RST may be another than it seems. It becomes words where it is told (see
+// why): every rule about RSTs looks at each of them.
+type doubt uint8
+
+const (
+	_ doubt = iota
+	wentOn
+	wasOpening
+	hasWindow
+	liesOutside
+	lacksWindow
+	lacksStamps
+	offNumber
+	standsAlone
+	answersNothing
+	otherHops
+)
+
+// why says the doubt in words; empty if there is none.
+func (r *reset) why(c *reassembly.Conn) string {
+	e, me := r.event, r.from
+	switch r.doubt {
+	case wentOn:
+		return fmt.Sprintf("the %s went on afterwards as if it had sent no RST", me)
+	case wasOpening:
+		return fmt.Sprintf("the %s was opening a connection then: a host without that socket answers in the same way as one whose new SYN met an old acknowledgment", me)
+	case hasWindow:
+		return fmt.Sprintf("its window is %d, while a host without that socket sends 0", e.Window)
+	case liesOutside:
+		return fmt.Sprintf("its number lies where the %s could not have accepted it", me.Peer())
+	case lacksWindow:
+		return "its window is 0, while a Linux socket sends the window it had; Windows hosts and many devices send 0"
+	case lacksStamps:
+		return "it lacks the time stamps that the sender's other segments carry"
+	case offNumber:
+		return "its number is not the one after the last that the capture holds of its sender"
+	case standsAlone:
+		return fmt.Sprintf("the capture holds no other segment of the %s to compare it with", me)
+	case answersNothing:
+		return "the capture holds no segment that it could answer"
+	case otherHops:
+		return fmt.Sprintf("its hop limit is %d, that of the %s's first segment %d", e.TTL, me, c.Ends[me].TTL)
+	}
+	return ""
 }
 
 // resets calls f for each RST of c, in order.
@@ -58,7 +104,7 @@ func unaware(rst *reassembly.Event, seq wire.Seq) bool {
 func classify(c *reassembly.Conn, i int) reset {
 	e := &c.Events[i]
 	r := reset{at: i, trigger: -1, event: e, from: e.From}
-	me, you := e.From, e.From.Peer()
+	me := e.From
 	bare := e.Flags&wire.ACK == 0
 	answered := -1
 	if bare {
@@ -69,17 +115,17 @@ func classify(c *reassembly.Conn, i int) reset {
 	})
 	switch {
 	case goesOn(c, i):
-		r.origin, r.trigger, r.doubt = foreign, answered, fmt.Sprintf("the %s went on afterwards as if it had sent no RST", me)
+		r.origin, r.trigger, r.doubt = foreign, answered, wentOn
 		return r
 	case answered >= 0:
 		r.origin, r.trigger = reply, answered
 		if spoke >= 0 && c.Events[spoke].Kind == reassembly.KindSYN || afterNext(c, i) && c.Next.Opener == me {
-			r.doubt = fmt.Sprintf("the %s was opening a connection then: a host without that socket answers in the same way as one whose new SYN met an old acknowledgment", me)
+			r.doubt = wasOpening
 		} else if e.Window != 0 {
-			r.doubt = fmt.Sprintf("its window is %d, while a host without that socket sends 0", e.Window)
+			r.doubt = hasWindow
 		}
 	case e.Marks.Has(reassembly.MarkOutside):
-		r.origin, r.doubt = foreign, fmt.Sprintf("its number lies where the %s could not have accepted it", you)
+		r.origin, r.doubt = foreign, liesOutside
 		return r
 	case !bare && spoke < 0 && refused(c, i) >= 0:
 		r.origin, r.trigger = refusal, refused(c, i)
@@ -87,28 +133,28 @@ func classify(c *reassembly.Conn, i int) reset {
 		r.origin = abort
 		switch was := &c.Events[spoke]; {
 		case e.Window == 0 && was.Window != 0:
-			r.doubt = "its window is 0, while a Linux socket sends the window it had; Windows hosts and many devices send 0"
+			r.doubt = lacksWindow
 		case was.Marks.Has(reassembly.MarkTimestamp) && !e.Marks.Has(reassembly.MarkTimestamp) && was.Kind != reassembly.KindSYN && was.Kind != reassembly.KindSYNACK:
-			r.doubt = "it lacks the time stamps that the sender's other segments carry"
+			r.doubt = lacksStamps
 		default:
 			if sent, ok := sentBefore(c, me, i); ok && e.Seq != sent {
-				r.doubt = "its number is not the one after the last that the capture holds of its sender"
+				r.doubt = offNumber
 			}
 		}
 	case !bare && spoke < 0 && genuine(e) && c.Seen&reassembly.SeenData != 0:
 		// A host without the socket gives an ACK only to what has none, which data never is.
-		r.origin, r.doubt = abort, fmt.Sprintf("the capture holds no other segment of the %s to compare it with", me)
+		r.origin, r.doubt = abort, standsAlone
 	default:
-		r.doubt = "the capture holds no segment that it could answer"
+		r.doubt = answersNothing
 	}
 	if spoke >= 0 && otherTTL(c, i) {
 		// One difference may be the path's doing or the stack's; with a second one, or
 		// with a RST of the same kind to the other end, the host is no longer the
 		// likelier sender.
-		if r.doubt != "" && r.origin != reply || toBothEnds(c, i) {
+		if r.doubt != 0 && r.origin != reply || toBothEnds(c, i) {
 			r.origin = foreign
 		}
-		r.doubt = fmt.Sprintf("its hop limit is %d, that of the %s's first segment %d", e.TTL, me, c.Ends[me].TTL)
+		r.doubt = otherHops
 	}
 	return r
 }

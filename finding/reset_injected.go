@@ -60,7 +60,7 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 			Frames:  frames(c, g.shown...),
 			Message: fmt.Sprintf("A RST in the %s's name passed at %s that the %s seems not to have sent: hop limit %d, its own is %d.", side, since(c, r.event.At), side, r.event.TTL, c.Ends[side].TTL),
 			Falsify: fmt.Sprintf("A capture at the %s that shows it sending the RST.", side),
-			Reason:  r.doubt,
+			Reason:  r.why(c),
 		}
 		if on >= 0 {
 			then := next(c, on+1, func(e *reassembly.Event) bool {

@@ -57,13 +57,25 @@ func checkResetProvenance(c *reassembly.Conn, report func(Finding)) {
 
 func reportProvenance(c *reassembly.Conn, g *group, report func(Finding)) {
 	r := g.first
-	f := Finding{
-		Catalogue: "R01", Severity: Info, Confidence: Certain, Endpoint: Endpoint(r.from),
-		Frames:  frames(c, g.shown...),
-		Falsify: fmt.Sprintf("A capture at the %s that does not hold the RST, or holds it at another time.", r.from),
-		Reason:  "flags and number have this form and no other",
+	f := Finding{Catalogue: "R01", Severity: Info, Confidence: Certain, Endpoint: Endpoint(r.from), Frames: frames(c, g.shown...)}
+	switch r.origin {
+	case refusal, reply, abort:
+		if r.doubt != 0 {
+			f.Confidence = Likely
+		}
+	case foreign:
+		f.Confidence = Likely
+	default:
+		f.Confidence = Possible
 	}
-	what := ""
+	n := g.n
+	f.say = func(f *Finding) { f.Message, f.Falsify, f.Reason = r.provenance(c, n) }
+	report(f)
+}
+
+// provenance says where a RST comes from, the first of so many of its form.
+func (r *reset) provenance(c *reassembly.Conn, n int) (message, falsify, reason string) {
+	what := "has no form that tells its origin"
 	switch r.origin {
 	case refusal:
 		what = "is a refusal: it acknowledges the SYN, and nothing listens there"
@@ -72,22 +84,17 @@ func reportProvenance(c *reassembly.Conn, g *group, report func(Finding)) {
 	case abort:
 		what = "is the abort of a socket: it carries the ACK and the number that come next"
 	case foreign:
-		what, f.Confidence = "may come from a device on the path", Likely
-	default:
-		what, f.Confidence = "has no form that tells its origin", Possible
+		what = "may come from a device on the path"
 	}
-	if r.doubt != "" {
-		f.Reason = r.doubt
-		if f.Confidence == Certain {
-			f.Confidence = Likely
-		}
+	if reason = r.why(c); reason == "" {
+		reason = "flags and number have this form and no other"
 	}
 	count := "RST"
-	if g.n > 1 {
-		count = fmt.Sprintf("first of %d RSTs of this form,", g.n)
+	if n > 1 {
+		count = fmt.Sprintf("first of %d RSTs of this form,", n)
 	}
-	f.Message = fmt.Sprintf("The %s's %s at %s %s (%s).", r.from, count, since(c, r.event.At), what, r.evidence(c))
-	report(f)
+	return fmt.Sprintf("The %s's %s at %s %s (%s).", r.from, count, since(c, r.event.At), what, r.evidence(c)),
+		fmt.Sprintf("A capture at the %s that does not hold the RST, or holds it at another time.", r.from), reason
 }
 
 // name says what an event is, in a sentence.

@@ -40,6 +40,14 @@ func (s *Set) Triggers() reassembly.Seen { return s.triggers }
 // Check returns the findings on c: the gravest first, then by first frame and ID.
 // The caller may keep them.
 func (s *Set) Check(c *reassembly.Conn) []Finding {
+	found := s.Find(c)
+	Tell(found)
+	return found
+}
+
+// Find is Check for those who may not need the findings' words: most are counted only, and
+// what would be said of them takes longer to write than to find. Tell adds the words.
+func (s *Set) Find(c *reassembly.Conn) []Finding {
 	if c.Seen&s.triggers == 0 {
 		return nil
 	}

@@ -336,9 +336,10 @@ type joiner struct {
 	ends []int // of the runs that are in order
 }
 
-// join returns the sum of chronicles that are settled, at the widest of their widths. It is
-// valid until the next call, may be one of them, and must not be changed.
-func (j *joiner) join(all []*chronicle) *chronicle {
+// join returns the sum of chronicles that are settled, as far as some kinds go, at the widest
+// of their widths. It is valid until the next call, may be one of them, with other kinds too,
+// and must not be changed.
+func (j *joiner) join(all []*chronicle, kinds kindSet) *chronicle {
 	if len(all) == 1 {
 		return all[0]
 	}
@@ -349,8 +350,10 @@ func (j *joiner) join(all []*chronicle) *chronicle {
 	j.ends = j.ends[:0]
 	for _, c := range all {
 		for _, p := range c.points {
-			p.at >>= j.sum.shift - c.shift
-			j.sum.points = append(j.sum.points, p)
+			if kinds.has(p.what) {
+				p.at >>= j.sum.shift - c.shift
+				j.sum.points = append(j.sum.points, p)
+			}
 		}
 		from := 0
 		if n := len(j.ends); n > 0 {

@@ -169,7 +169,7 @@ func checkCloseWaitLeak(s *Sums, report func(Incident)) {
 	}
 	for _, k := range sortedKeys(byClient) {
 		c := s.clients.get(k)
-		x, ok := leaking(s.joiner.join(byClient[k]), &c.closing, s.until)
+		x, ok := leaking(s.joiner.join(byClient[k], kindsOf(stood, leftCloseWait)), &c.closing, s.until)
 		if !ok || x.median < leakAgeLong {
 			continue
 		}

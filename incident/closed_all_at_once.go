@@ -190,7 +190,7 @@ func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
 		for _, k := range all {
 			parts = append(parts, s.listeners.times(k))
 		}
-		times = s.joiner.join(parts)
+		times = s.joiner.join(parts, kindsOf(softServer, hardServer, device, tooServer, tooHardServer, idled, opened, met)|kindsOf(ends[:]...))
 	}
 	b := burstOf(times, softServer, hardServer, device, tooServer, tooHardServer)
 	if !b.some {
@@ -309,7 +309,7 @@ func (s *Sums) clientAtOnce(host key, all []key, report func(Incident)) {
 	if n < onceClients || harms*onceHarm < onceClients {
 		return // programs that come to their end close what they have
 	}
-	b := burstOf(s.joiner.join(parts), softClient, hardClient, tooClient, tooHardClient)
+	b := burstOf(s.joiner.join(parts, kindsOf(tooClient, tooHardClient, opened, met)|kindsOf(ends[:]...)), softClient, hardClient, tooClient, tooHardClient)
 	hard := b.by[hardClient] + b.by[tooHardClient]
 	if !b.some || !b.all(onceClients) || hard*onceHarm < b.n {
 		return // programs that come to their end close what they have

@@ -41,7 +41,7 @@ func (x *index) find(keys []key, k *key) int32 {
 		if s.at == 0 {
 			return -1
 		}
-		if s.number == number && keys[s.at-1] == *k {
+		if s.number == number && keys[s.at-1].is(k) {
 			return int32(s.at - 1)
 		}
 	}

@@ -86,6 +86,12 @@ func (k key) turned() key {
 	return k
 }
 
+// is reports whether two keys are equal; spelled out, because the compiler would call a
+// function that compares octets.
+func (k *key) is(o *key) bool {
+	return k[rest] == o[rest] && k[clientLow] == o[clientLow] && k[serverLow] == o[serverLow] && k[clientHigh] == o[clientHigh] && k[serverHigh] == o[serverHigh]
+}
+
 func (k key) port() uint16        { return uint16(k[rest]) }
 func (k key) v6() bool            { return k[rest]&v6Bit != 0 }
 func (k key) encap() wire.EncapID { return wire.EncapID(k[rest] >> encapFrom) }

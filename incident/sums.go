@@ -234,7 +234,7 @@ func (all *knowns) of(t *wire.Tuple) *known {
 	k := pairKey(t)
 	h := (k[clientHigh] ^ k[clientLow] + k[serverHigh]<<7 ^ k[serverLow]<<3 ^ k[rest]<<1) * 0x9e3779b97f4a7c15
 	at := &all[h>>(64-9)]
-	if at.key != k {
+	if !at.key.is(&k) {
 		*at = known{key: k}
 	}
 	return at

@@ -98,7 +98,7 @@ func (t *table[R, P]) kept(k *key) bool {
 // at returns the place of a key's record, -1 if the key is not kept. Places change
 // with every key that is added.
 func (t *table[R, P]) at(k *key) int32 {
-	if t.lastAt >= 0 && t.last == *k {
+	if t.lastAt >= 0 && t.last.is(k) {
 		return t.lastAt
 	}
 	if t.share() > 0 && !t.kept(k) {

@@ -204,13 +204,16 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 		w.views = w.peers[w.shard].Views(c)
 		v.Peers = &w.views
 	}
-	v.Findings = w.rules.Check(c)
+	v.Findings = w.rules.Find(c)
 	if w.sums != nil {
 		// Also what nobody asked for: what many connections show is seen on all of them.
 		w.sums.Add(c, v.Findings, w.name)
 	}
 	if g := w.cfg.Grades; g != nil {
 		v.Findings = g.Apply(v.Findings)
+	}
+	if w.picker != nil || w.onlooker != nil {
+		finding.Tell(v.Findings) // they may ask for anything
 	}
 	if o := w.onlooker; o != nil && o.watches() {
 		o.settled(c, stamp, v.Findings)
@@ -236,6 +239,7 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	if !example && !printed {
 		return
 	}
+	finding.Tell(v.Findings)
 	if example {
 		w.digest.UID = w.name()
 	}
