@@ -12,6 +12,9 @@ type Set struct {
 	rules    []*Rule
 	triggers reassembly.Seen   // of all rules together
 	each     []reassembly.Seen // by rule, side by side
+	// choices are the rules that some bits select: connections show few combinations, and
+	// there are ten times as many rules as a connection needs.
+	choices [64]choice
 	// running is the rule at work and found what there is so far; add takes what
 	// it reports, made once because a function made for each rule and connection
 	// would have to be allocated.
@@ -58,11 +61,9 @@ func (s *Set) Find(c *reassembly.Conn) []Finding {
 	}
 	clear(s.found)
 	s.found = s.found[:0]
-	for i, triggers := range s.each {
-		if c.Seen&triggers != 0 {
-			s.running = s.rules[i]
-			s.running.Check(c, s.add)
-		}
+	for _, i := range s.selected(c.Seen & s.triggers) {
+		s.running = s.rules[i]
+		s.running.Check(c, s.add)
 	}
 	if len(s.found) == 0 {
 		return nil
@@ -70,4 +71,25 @@ func (s *Set) Find(c *reassembly.Conn) []Finding {
 	found := slices.Clone(s.found)
 	sortFindings(found)
 	return found
+}
+
+// choice is what bits select: places in Set.rules.
+type choice struct {
+	seen  reassembly.Seen
+	rules []uint16
+}
+
+// selected returns the places of the rules that have one of the bits among their triggers;
+// there is one, at least.
+func (s *Set) selected(seen reassembly.Seen) []uint16 {
+	at := &s.choices[uint64(seen)*0x9e3779b97f4a7c15>>(64-6)]
+	if at.seen != seen {
+		at.seen, at.rules = seen, at.rules[:0]
+		for i, triggers := range s.each {
+			if seen&triggers != 0 {
+				at.rules = append(at.rules, uint16(i))
+			}
+		}
+	}
+	return at.rules
 }

@@ -221,7 +221,7 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	if w.cfg.Observe != nil {
 		w.cfg.Observe(v)
 	}
-	w.digest = report.NewDigest(v)
+	w.digest.Take(v)
 	picked, then := w.pick(v)
 	switch {
 	case then != nil: // the merger counts it

@@ -232,18 +232,23 @@ type Digest struct {
 }
 
 // NewDigest takes from c what the summary needs. Findings are shared, not copied.
-func NewDigest(c *Connection) Digest {
-	d := Digest{Outcome: c.Outcome, Handshake: c.Handshake.Outcome, Reason: c.Close.Reason, Closer: c.Close.Closer, HasCloser: c.Close.HasCloser,
-		By: c.Close.By, Ended: c.Ended, Seen: c.Seen, RoleBy: c.RoleBy, Dropped: c.Dropped, Tuple: c.Tuple, Encap: c.Encap, First: c.First, Last: c.Last,
-		Start: c.Start, End: c.End,
-		Trace: finding.TraceOf(c.Conn), Findings: c.Findings, UID: c.UID}
+func NewDigest(c *Connection) (d Digest) {
+	d.Take(c)
+	return d
+}
+
+// Take is NewDigest where the digest is to be.
+func (d *Digest) Take(c *Connection) {
+	d.Outcome, d.Handshake, d.Reason, d.Closer, d.HasCloser, d.By = c.Outcome, c.Handshake.Outcome, c.Close.Reason, c.Close.Closer, c.Close.HasCloser, c.Close.By
+	d.Ended, d.Seen, d.RoleBy, d.Dropped = c.Ended, c.Seen, c.RoleBy, c.Dropped
+	d.Tuple, d.Encap, d.First, d.Last, d.Start, d.End = c.Tuple, c.Encap, c.First, c.Last, c.Start, c.End
+	d.Trace, d.Findings, d.UID, d.Stream, d.Duplicates = finding.TraceOf(c.Conn), c.Findings, c.UID, 0, 0
 	for i := range c.Ends {
 		e := &c.Ends[i]
 		d.Final[i], d.HasState[i] = e.Final(), len(e.Timeline) > 0
 		d.Packets[i], d.Bytes[i], d.Missing[i] = e.Packets, e.Bytes, e.MissingBytes
 		d.Duplicates += e.Duplicates
 	}
-	return d
 }
 
 // Input is one input and what reading it showed.

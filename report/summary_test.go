@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,23 @@ import (
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
+
+// Take leaves nothing of what was there before.
+func TestDigestTakesAll(t *testing.T) {
+	var used Digest
+	for _, d := range documents() {
+		for _, st := range d.steps {
+			if st.c == nil {
+				continue
+			}
+			used.Stream = 7
+			used.Take(st.c)
+			if want := NewDigest(st.c); !reflect.DeepEqual(want, used) {
+				t.Fatalf("%+v, want %+v", used, want)
+			}
+		}
+	}
+}
 
 func TestSummaryCounts(t *testing.T) {
 	all := documents()
