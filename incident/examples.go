@@ -40,13 +40,16 @@ func (e *example) compare(o *example) int {
 
 // examples are the earliest of those that show something, each once.
 type examples struct {
-	n   uint8
+	n uint8
+	// last is the latest one's frame when there is no room for more: beside n, because
+	// nearly always that is all there is to look at.
+	last wire.FrameID
 	all [maxExamples]example
 }
 
 // add takes an example if it is one of the earliest.
 func (x *examples) add(frame wire.FrameID, f *facts) {
-	if x.n == maxExamples && frame > x.all[maxExamples-1].frame {
+	if x.n == maxExamples && frame > x.last {
 		return
 	}
 	x.insert(example{frame, f.uid()})
@@ -63,6 +66,7 @@ func (x *examples) insert(e example) {
 	x.n = min(x.n+1, maxExamples)
 	copy(x.all[at+1:x.n], x.all[at:])
 	x.all[at] = e
+	x.last = x.all[x.n-1].frame
 }
 
 func (x *examples) merge(o *examples) {
