@@ -44,7 +44,7 @@ type examples struct {
 	// last is the latest one's frame when there is no room for more: beside n, because
 	// nearly always that is all there is to look at.
 	last wire.FrameID
-	all [maxExamples]example
+	all  [maxExamples]example
 }
 
 // add takes an example if it is one of the earliest.
