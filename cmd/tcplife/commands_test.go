@@ -8,10 +8,12 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -91,6 +93,10 @@ func TestExamples(t *testing.T) {
 				in = []byte("capture.pcap\x00")
 			}
 			command, _, _ = strings.Cut(command, " | ") // to another program
+			if c.Name() == "live" {
+				endless(t, in, split(strings.TrimSpace(command)))
+				continue
+			}
 			code, out, errOut := invoke(t, in, split(strings.TrimSpace(command))...)
 			if strings.Contains(command, "--ui") && code == exitUsage && strings.Contains(errOut, "standard output is none") {
 				continue // nothing but the terminal is missing
@@ -102,6 +108,33 @@ func TestExamples(t *testing.T) {
 	})
 	if seen < 10 {
 		t.Errorf("only %d examples", seen)
+	}
+}
+
+// endless runs an example that ends when it is interrupted, and interrupts it. It is a
+// process of its own, since one that has opened an interface gives its rights away. What
+// the example names need not be here, or be allowed: its flags are those that there are.
+func endless(t *testing.T, in []byte, args []string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "tcplife")
+	if err := os.Symlink(self, program); err != nil { // see TestMain
+		t.Logf("%q is not run: %v", args, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	c := exec.CommandContext(ctx, program, args...)
+	c.Cancel, c.WaitDelay = func() error { return c.Process.Signal(os.Interrupt) }, 10*time.Second
+	c.Stdin = bytes.NewReader(in)
+	if out, _ := c.CombinedOutput(); bytes.Contains(out, []byte("unknown flag")) {
+		t.Errorf("%q: %s", args, out)
+	}
+	if c.ProcessState == nil || c.ProcessState.ExitCode() < 0 {
+		t.Errorf("%q does not end when it is interrupted", args)
 	}
 }
 
