@@ -65,7 +65,11 @@ func Listen(address string) (s *Server, warning string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	network := "tcp"
+	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
+		network = "tcp4" // 0.0.0.0 is no more than it says
+	}
+	l, err := net.Listen(network, net.JoinHostPort(host, port))
 	if err != nil {
 		return nil, "", fmt.Errorf("metrics cannot be served at %s: %w%s", address, cause(err), remedy(err, port))
 	}

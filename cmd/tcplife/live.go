@@ -69,7 +69,7 @@ type attachment interface {
 }
 
 // attachments makes what there is of them.
-func attachments() []attachment { return []attachment{&liveScreens{}} }
+func attachments() []attachment { return []attachment{&liveScreens{}, &metricsOptions{}} }
 
 func (o *liveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.file, "file", "", "follow this `file` as it grows, or the captures that a program rotates into this folder, instead of an interface")
@@ -537,6 +537,7 @@ func (o *liveOptions) addCompletion(c *cobra.Command) {
 		"every":    fixed("1s", "10s", "1m"),
 		"duration": fixed("10s", "1m", "1h"),
 		"max-hold": fixed("30s", "5m"),
+		"metrics":  fixed("127.0.0.1:9777"),
 	} {
 		if err := c.RegisterFlagCompletionFunc(flag, complete); err != nil {
 			panic(err) // no such flag: a mistake in the program
