@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -130,11 +131,14 @@ func endless(t *testing.T, in []byte, args []string) {
 	c := exec.CommandContext(ctx, program, args...)
 	c.Cancel, c.WaitDelay = func() error { return c.Process.Signal(os.Interrupt) }, 10*time.Second
 	c.Stdin = bytes.NewReader(in)
-	if out, _ := c.CombinedOutput(); bytes.Contains(out, []byte("unknown flag")) {
+	out, err := c.CombinedOutput()
+	if bytes.Contains(out, []byte("unknown flag")) {
 		t.Errorf("%q: %s", args, out)
 	}
-	if c.ProcessState == nil || c.ProcessState.ExitCode() < 0 {
-		t.Errorf("%q does not end when it is interrupted", args)
+	// On a busy machine the signal may come before anybody listens for it, and ends the
+	// program too.
+	if errors.Is(err, exec.ErrWaitDelay) || c.ProcessState == nil || strings.Contains(c.ProcessState.String(), "killed") {
+		t.Errorf("%q does not end when it is interrupted: %v", args, err)
 	}
 }
 
