@@ -13,7 +13,7 @@ func (t *Tracker) incarnationOf(rec uint32, s *wire.Segment, swapped bool) uint3
 	r := t.recs.at(rec)
 	if s.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
 		for i := rec; i != 0; i = t.recs.at(i).older {
-			if o := t.recs.at(i); o.sentSYN(s, swapped) && (i == rec && !t.freed(o, o.side(swapped).Peer()) || !o.over()) {
+			if o := t.recs.at(i); o.sentSYN(s, swapped) && (i == rec && !t.freed(o, o.side(swapped).Peer()) || !o.over() || o.took(s, o.side(swapped))) {
 				return i
 			}
 		}

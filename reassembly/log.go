@@ -182,31 +182,16 @@ const (
 // doubled reports whether the capture holds this frame a second time (field guide
 // K05): the same in all that a retransmission would change.
 func (r *record) doubled(s *wire.Segment, from Side) bool {
-	ts := s.Options.Set.Has(wire.OptTimestamps)
-	mark := mix(uint64(s.Seq)<<32|uint64(s.Ack), 0x9e3779b97f4a7c15)
-	mark = mix(mark^(uint64(s.IPID)<<48|uint64(s.Flags)<<32|uint64(s.Window)<<16|uint64(from)), 0xbf58476d1ce4e5b9)
-	mark = mix(mark^uint64(s.Len), 0x94d049bb133111eb)
-	if ts {
-		mark = mix(mark^(uint64(s.Options.TSVal)<<32|uint64(s.Options.TSEcr)), 0xd6e8feb86659fd93)
-	}
-	window := doubleWindow
-	if s.IPID != 0 || ts && s.Span() > 0 {
-		// A pure ACK is left out: several with one time stamp are ordinary.
-		window = sureWindow
-	}
+	mark, window := markOf(s, from)
 	// RSTs that answer several segments are alike to the bit. Where nothing else of the
 	// connection was doubled, they are not doubles; elsewhere each has one.
 	alike := s.Flags&(wire.RST|wire.ACK) == wire.RST && window == doubleWindow
 	if !alike || r.seen&SeenDuplicate != 0 {
-		for i := range r.recent {
-			if e := &r.recent[i]; e.mark == mark && e.at != 0 {
-				if d := s.At.Sub(e.at); d <= window && d >= -window {
-					if alike {
-						*e = recentFrame{}
-					}
-					return true
-				}
+		if e := r.recall(mark, window, s.At); e != nil {
+			if alike {
+				*e = recentFrame{}
 			}
+			return true
 		}
 	}
 	// What is not compared takes its place all the same: how far back the others are
@@ -214,6 +199,43 @@ func (r *record) doubled(s *wire.Segment, from Side) bool {
 	r.recent[r.recentN%recentMax] = recentFrame{mark, s.At}
 	r.recentN++
 	return false
+}
+
+// markOf returns what a frame is compared by, and the time within which an equal one is
+// its double.
+func markOf(s *wire.Segment, from Side) (mark uint64, window time.Duration) {
+	ts := s.Options.Set.Has(wire.OptTimestamps)
+	mark = mix(uint64(s.Seq)<<32|uint64(s.Ack), 0x9e3779b97f4a7c15)
+	mark = mix(mark^(uint64(s.IPID)<<48|uint64(s.Flags)<<32|uint64(s.Window)<<16|uint64(from)), 0xbf58476d1ce4e5b9)
+	mark = mix(mark^uint64(s.Len), 0x94d049bb133111eb)
+	if ts {
+		mark = mix(mark^(uint64(s.Options.TSVal)<<32|uint64(s.Options.TSEcr)), 0xd6e8feb86659fd93)
+	}
+	if s.IPID != 0 || ts && s.Span() > 0 {
+		// A pure ACK is left out: several with one time stamp are ordinary.
+		return mark, sureWindow
+	}
+	return mark, doubleWindow
+}
+
+// recall returns the frame of this mark that passed within the window, nil if there is
+// none among the last.
+func (r *record) recall(mark uint64, window time.Duration, at wire.Time) *recentFrame {
+	for i := range r.recent {
+		if e := &r.recent[i]; e.mark == mark && e.at != 0 {
+			if d := at.Sub(e.at); d <= window && d >= -window {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// took reports whether the connection has taken this frame's double for its own. Where a
+// frame belongs must not depend on what its double has changed.
+func (r *record) took(s *wire.Segment, from Side) bool {
+	mark, window := markOf(s, from)
+	return r.recall(mark, window, s.At) != nil
 }
 
 // reconsider decides, without hindsight, whether and when the connection may

@@ -300,6 +300,19 @@ func TestDoubledFrames(t *testing.T) {
 	}
 }
 
+// TestDoubleOfASYN: what a SYN changes about the life that it belongs to makes no other
+// life of its double.
+func TestDoubleOfASYN(t *testing.T) {
+	s := newScript().after(0).client(syn, 0, 0).server(syn, 0, 0).
+		client(ack, 1, 1).client(fin, 1, 1).client(fin, 2, 1).client(syn, 0, 0).client(ack, 3, 1).server(ack, 1, 3).
+		after(3*time.Millisecond).client(ack, 3, 1).client(psh, 3, 1, payload(1)).client(ack, 4, 1).
+		after(3*time.Millisecond).client(ack, 4, 1).client(fin, 4, 1).server(fin, 1, 5).
+		client(rst, 5, 0).client(synack, 0, 2).server(ack, 2, 5).client(syn, 0, 0)
+	want(t, "lives", len(track(s.segs).conns), 1)
+	s.after(time.Microsecond).client(syn, 0, 0)
+	want(t, "lives with the double", len(track(s.segs).conns), 1)
+}
+
 // TestSequenceWrap: nothing depends on where the numbers are.
 func TestSequenceWrap(t *testing.T) {
 	run := func(isn [2]wire.Seq) *Conn {
