@@ -69,7 +69,9 @@ type attachment interface {
 }
 
 // attachments makes what there is of them.
-func attachments() []attachment { return []attachment{&liveScreens{}, &metricsOptions{}} }
+func attachments() []attachment {
+	return []attachment{&liveScreens{}, &metricsOptions{}, &recordOptions{}}
+}
 
 func (o *liveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.file, "file", "", "follow this `file` as it grows, or the captures that a program rotates into this folder, instead of an interface")
@@ -547,6 +549,11 @@ func (o *liveOptions) addCompletion(c *cobra.Command) {
 	for _, flag := range []string{"name", "jobs", "count", "max-connections", "width", "host", "net", "port", "service"} {
 		if err := c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions); err != nil {
 			panic(err)
+		}
+	}
+	for _, a := range o.others {
+		if x, ok := a.(interface{ addCompletion(*cobra.Command) }); ok {
+			x.addCompletion(c)
 		}
 	}
 }
