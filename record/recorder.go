@@ -110,7 +110,7 @@ func (r *Recorder) End() (written, missed, beyond uint64) {
 // reaches. Both are called on one goroutine, and do not wait for the disk.
 func (r *Recorder) Found(uid string, t wire.Tuple, start wire.Time, f *finding.Finding) {
 	if r.Wanted(f) {
-		r.record(uid, t, start, f)
+		r.record(uid, t, start, f) // what does not succeed is tried again when it settles
 	}
 }
 
@@ -122,12 +122,27 @@ func (r *Recorder) Settled(d *report.Digest) {
 			worst = f
 		}
 	}
-	if worst != nil {
-		r.record(d.UID, d.Tuple, d.Start, worst)
+	if worst == nil {
+		return
+	}
+	switch r.record(d.UID, d.Tuple, d.Start, worst) {
+	case recordMissed:
+		r.missed++
+	case recordBeyond:
+		r.beyond++
 	}
 }
 
-func (r *Recorder) record(uid string, t wire.Tuple, start wire.Time, f *finding.Finding) {
+// outcome is what came of a wish to record.
+type outcome uint8
+
+const (
+	recordDone outcome = iota
+	recordMissed
+	recordBeyond
+)
+
+func (r *Recorder) record(uid string, t wire.Tuple, start wire.Time, f *finding.Finding) outcome {
 	before, again := r.recorded[uid]
 	name := before.name
 	if !again {
@@ -136,24 +151,21 @@ func (r *Recorder) record(uid string, t wire.Tuple, start wire.Time, f *finding.
 			limit = DefaultRecords
 		}
 		if r.files >= limit {
-			r.beyond++
-			return
+			return recordBeyond
 		}
 		name = fmt.Sprintf("%s-%s-%s.pcapng", start.Std().Format("20060102T150405.000Z"), f.Rule.ID, uid)
 	}
 	frames, missing := r.Ring.Take(t)
 	if len(frames) == 0 {
-		r.missed++
-		return
+		return recordMissed
 	}
 	if again && frames[0].ID > before.first {
-		return // the ring does not reach back any more: what is written has more
+		return recordDone // the ring does not reach back any more: what is written has more
 	}
 	select {
 	case r.queue <- job{name, f.Rule.ID, shows(f, false), frames, missing}:
 	default:
-		r.missed++
-		return
+		return recordMissed
 	}
 	if !again {
 		r.files++
@@ -164,6 +176,7 @@ func (r *Recorder) record(uid string, t wire.Tuple, start wire.Time, f *finding.
 		r.recorded[uid] = recorded{name, frames[0].ID}
 		r.order = append(r.order, uid)
 	}
+	return recordDone
 }
 
 // write reads the packets as a capture, for what is to be said of them, and writes them.
