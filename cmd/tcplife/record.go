@@ -119,6 +119,17 @@ func folder(flag, path string) (*os.Root, error) {
 	return root, nil
 }
 
+// folders are those that are written to while packets come.
+func (o *recordOptions) folders() (all []string) {
+	if o.dir != "" {
+		all = append(all, o.dir)
+	}
+	if o.write != "" {
+		all = append(all, filepath.Dir(o.write))
+	}
+	return all
+}
+
 // rotate begins to write all packets.
 func (o *recordOptions) rotate(t *tape, run *liveRun) (end func() error, err error) {
 	root, err := folder("--write", filepath.Dir(o.write))
