@@ -38,10 +38,6 @@ type Live struct {
 	// with "settled": false, and again as often, if they have changed; the format must be
 	// a report.Interim. They are written once more when they have settled.
 	MaxHold time.Duration
-	// MaxConnections is how many may be open at once; with more of them attempts leave
-	// first, then those in which nothing passed for longest ("evicted": true). 0 stands
-	// for a million.
-	MaxConnections int
 	// IncidentPart says how much of what many connections show together is kept in
 	// memory: one in so many of what a capture may take, which is some 100 MB for each
 	// worker. 0 stands for 32.
@@ -179,7 +175,7 @@ type Snapshot struct {
 
 	// Opened counts the connections that were ever begun, attempts included, in the
 	// order of ID: the highest number so far. Evicted counts those that left because of
-	// MaxConnections.
+	// Config.Limits.
 	Opened, Evicted uint64
 	// Total sums up all settled connections since the beginning, Delta those since the
 	// last snapshot: reasons, closers, outcomes, findings, Durations (round trips of
@@ -203,9 +199,10 @@ type Followed struct {
 
 // The usual values.
 const (
-	usualFlush          = 100 * time.Millisecond
-	usualMaxConnections = 1 << 20
-	usualIncidentPart   = 32
+	usualFlush = 100 * time.Millisecond
+	// usualConnections are held at most where nobody says how many: some gigabyte.
+	usualConnections  = 1 << 20
+	usualIncidentPart = 32
 )
 
 type systemClock struct{}
@@ -225,13 +222,6 @@ func (l *Live) flush() time.Duration {
 		return l.Flush
 	}
 	return usualFlush
-}
-
-func (l *Live) maxConnections() int {
-	if l.MaxConnections > 0 {
-		return l.MaxConnections
-	}
-	return usualMaxConnections
 }
 
 // ticks reports whether there are snapshots.

@@ -78,7 +78,6 @@ func (m *merger) glimpse(b *batch) {
 		}
 		s.Open += g.open
 		s.Behind += g.behind
-		s.Evicted += g.evicted
 		for side := range s.Census {
 			for state, n := range g.census[side] {
 				s.Census[side][state] += n
@@ -125,7 +124,7 @@ func (m *merger) present(s *Snapshot, inputs []report.Input) {
 	s.Delta = m.delta
 	m.summary.Merge(m.delta)
 	m.summary.Inputs = inputs
-	s.Total = m.summary
+	s.Total, s.Evicted = m.summary, m.summary.Limits.Evicted
 	m.delta = &report.Summary{}
 	m.cfg.Live.Snapshot(s)
 }

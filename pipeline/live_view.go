@@ -12,12 +12,12 @@ import (
 
 // glance is one worker's part of a snapshot.
 type glance struct {
-	open, behind, evicted uint64
-	census                [2][reassembly.StateCount]uint64
-	rows                  []Row
-	listeners             map[socket]*Listener
-	followed              []Followed
-	delta                 report.Summary
+	open, behind uint64
+	census       [2][reassembly.StateCount]uint64
+	rows         []Row
+	listeners    map[socket]*Listener
+	followed     []Followed
+	delta        report.Summary
 }
 
 // socket is a listening socket.
@@ -34,7 +34,7 @@ const mostSockets = 1 << 14
 // last one out of its summary.
 func (o *onlooker) show(b *batch) {
 	w, v := o.w, b.view
-	g := &glance{behind: o.behind, evicted: o.gone, census: o.census, delta: w.summary}
+	g := &glance{behind: o.behind, census: o.census, delta: w.summary}
 	w.summary = report.Summary{}
 	for _, t := range w.shards {
 		if t != nil {

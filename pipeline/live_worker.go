@@ -66,8 +66,6 @@ type onlooker struct {
 	// timers and holds are the connections that are to be looked at again at some time:
 	// by time.
 	timers, holds agenda
-	evict         int    // the most connections of one shard
-	gone          uint64 // that were evicted
 	now           wire.Time
 	view          report.Connection
 	known         []announced // see same
@@ -76,21 +74,13 @@ type onlooker struct {
 func newOnlooker(w *worker, live *Live) *onlooker {
 	return &onlooker{
 		w: w, live: live, of: map[uint64]int32{}, found: map[int32][]finding.Finding{}, told: map[int32][]toldFinding{},
-		evict: max(live.maxConnections()/shardCount, 1),
 	}
 }
 
-// look is called at the end of a batch: what has changed is looked at, what is too much
-// leaves.
+// look is called at the end of a batch: what has changed is looked at.
 func (o *onlooker) look(b *batch) {
 	w := o.w
 	o.now = b.clock
-	for i, t := range w.shards {
-		if t != nil && t.Open() > o.evict {
-			w.shard = uint8(i)
-			o.gone += uint64(t.Evict(o.evict))
-		}
-	}
 	if !b.look {
 		return
 	}

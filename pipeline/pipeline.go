@@ -136,6 +136,11 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	// channel; closing its source sets it free.
 	source, following := cfg.Source, (*pace)(nil)
 	if cfg.Live != nil {
+		if !cfg.Limits.given() {
+			bounded := *cfg
+			bounded.Limits.Connections = usualConnections
+			cfg = &bounded
+		}
 		following = newPace(cfg)
 		source = following.src
 	}

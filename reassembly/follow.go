@@ -1,11 +1,6 @@
 package reassembly
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/tcplife/tcplife/wire"
-)
+import "github.com/tcplife/tcplife/wire"
 
 // A run that follows an interface wants to know how connections stand before they
 // leave. A look at one infers its states as if the input ended now, and leaves it as it
@@ -110,66 +105,4 @@ func (t *Tracker) peekRecord(rec uint32, now wire.Time, do func(c *Conn, stamp u
 	t.conclude(r, why, now)
 	r.seen = seen // what shows only in the whole is not for good yet
 	do(&t.conn, r.stamp)
-}
-
-// evictSpare is the part of the limit that an eviction frees beyond what it must, so
-// that not every connection that opens costs a look at all of them.
-const evictSpare = 16
-
-// Evict lets connections leave until at most so many are held: attempts first, then
-// those that have ended, then those whose last segment is the longest ago. It returns
-// how many left.
-func (t *Tracker) Evict(most int) (gone int) {
-	if t.Open() <= most {
-		return 0
-	}
-	now := max(t.clock, t.fed)
-	type candidate struct {
-		rank  int
-		last  wire.Time
-		stamp uint64
-		id    uint32
-	}
-	all := make([]candidate, 0, t.Open())
-	for _, id := range t.inOrder() {
-		if id&briefBit != 0 {
-			b := t.briefs.at(id &^ briefBit)
-			all = append(all, candidate{b.rank(), b.last, b.stamp, id})
-			continue
-		}
-		r := t.recs.at(id)
-		all = append(all, candidate{r.rank(), r.last, r.stamp, id})
-	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.last, b.last), cmp.Compare(a.stamp, b.stamp))
-	})
-	many := len(all) - (most - most/evictSpare)
-	for _, c := range all[:many] {
-		// An older life of the tuple may leave with a newer one, or have left with it.
-		before := t.Open()
-		t.evict(c.id, now)
-		gone += before - t.Open()
-	}
-	return gone
-}
-
-// rank orders connections by how little is lost with them.
-func (b *brief) rank() int {
-	switch {
-	case !b.has(briefOpen):
-		return 0
-	case b.has(briefClosed):
-		return 1
-	}
-	return 2
-}
-
-func (r *record) rank() int {
-	switch {
-	case r.state == stateAttempt:
-		return 0
-	case r.state == stateClosed || r.state == stateReset || r.replaced:
-		return 1
-	}
-	return 2
 }

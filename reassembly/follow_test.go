@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -109,51 +108,4 @@ func lastOf(tr *Tracker, id uint32) wire.FrameID {
 	b, last := tr.briefs.at(id&^briefBit), wire.FrameID(0)
 	tr.segments(b, func(s *wire.Segment, _ Side) { last = s.Frame })
 	return last
-}
-
-// TestEvict: attempts leave before what is over, that before what is open, and of equals
-// those that were heard of the longest ago; nothing leaves while there is room.
-func TestEvict(t *testing.T) {
-	var left []string
-	tr := New(Config{Settled: func(c *Conn, _ uint64) {
-		if c.Ended != EndedEvicted {
-			t.Errorf("it left as %v", c.Ended)
-		}
-		left = append(left, c.Tuple.Source().String())
-	}})
-	at := time.Duration(0)
-	feed := func(port uint16, scripts ...*script) {
-		for _, s := range scripts {
-			for _, seg := range s.segs {
-				seg.At = scriptStart.Add(at)
-				at += time.Millisecond
-				if seg.Tuple.SrcPort == 40000 {
-					seg.Tuple.SrcPort = port
-				} else {
-					seg.Tuple.DstPort = port
-				}
-				tr.Feed(&seg)
-			}
-		}
-	}
-	feed(1, newScript().handshake())                                 // open, the oldest
-	feed(2, newScript().handshake().clientCloses())                  // closed
-	feed(3, newScript().client(syn, 0, 0))                           // an attempt
-	feed(4, newScript().handshake())                                 // open
-	feed(5, newScript().handshake().client(rstack, 1, 1))            // reset
-	feed(6, newScript().client(syn, 0, 0).client(syn, 0, 0))         // an attempt
-	feed(1, newScript().client(psh, 1, 1, payload(3)))               // the oldest says something
-	feed(7, newScript().handshake().client(psh, 1, 1, payload(100))) // open
-	for limit := 7; limit >= 0; limit-- {
-		if got, want := tr.Evict(limit), min(1, 7-limit); got != want {
-			t.Fatalf("Evict(%d) let %d go, want %d", limit, got, want)
-		}
-	}
-	want := []string{"10.0.0.1:3", "10.0.0.1:6", "10.0.0.1:2", "10.0.0.1:5", "10.0.0.1:4", "10.0.0.1:1", "10.0.0.1:7"}
-	if !reflect.DeepEqual(left, want) {
-		t.Errorf("they left in the order %v, want %v", left, want)
-	}
-	if tr.Open() != 0 {
-		t.Errorf("%d are left", tr.Open())
-	}
 }

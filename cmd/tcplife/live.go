@@ -42,7 +42,7 @@ type liveOptions struct {
 	every, duration      time.Duration
 	maxHold              time.Duration
 	count                uint64
-	maxConnections       int
+	limits               limitOptions
 	jobs                 int
 	all, dwell, rtt      bool
 	mergeEncap           bool
@@ -80,7 +80,8 @@ func (o *liveOptions) addFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.duration, "duration", 0, "end after this time, with the full report")
 	f.Uint64Var(&o.count, "count", 0, "end after this number of frames, with the full report")
 	f.DurationVar(&o.maxHold, "max-hold", 0, "ndjson: write connections that are open for so long as they are, with \"settled\": false, and again as often; once more when they have settled")
-	f.IntVar(&o.maxConnections, "max-connections", 1<<20, "how many connections are followed at once; beyond that attempts leave first, then what has been silent for longest")
+	o.limits.addFlags(f)
+	f.Lookup("max-connections").Usage = "hold at most `N` open connections: half-open ones go first, then those that were silent the longest; 0 stands for a million"
 	o.iface.addFlags(f)
 	f.StringVarP(&o.format, "format", "f", "text", "the `format` to print: "+strings.Join(liveFormats, ", "))
 	f.StringVarP(&o.output, "output", "o", "", "write to this `file` instead of standard output; SIGHUP opens it anew")
@@ -101,10 +102,6 @@ func (o *liveOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "goroutines that track connections, 0 for one per core; the output is the same for any number")
 	f.SortFlags = false
 }
-
-// leastConnections is the least that --max-connections takes: there are 64 tables, and
-// which of them a connection is in is left to chance.
-const leastConnections = 1024
 
 // validate checks what can be checked without opening anything.
 func (o *liveOptions) validate() (err error) {
@@ -131,8 +128,8 @@ func (o *liveOptions) validate() (err error) {
 	if o.maxHold > 0 && o.format != "ndjson" {
 		return usage("--max-hold writes connections before they have settled, which --format %s has no words for: give --format ndjson", o.format)
 	}
-	if o.maxConnections < leastConnections {
-		return usage("--max-connections %d: give a number from %d", o.maxConnections, leastConnections)
+	if err := o.limits.validate(); err != nil {
+		return err
 	}
 	if o.jobs < 0 {
 		return usage("--jobs %d: give 0 or more", o.jobs)
@@ -391,7 +388,8 @@ func (o *liveOptions) run(ctx context.Context, s *streams, args []string) error 
 	run := newLiveRun(&pipeline.Config{
 		Name: name, Jobs: o.jobs, MergeEncap: o.mergeEncap, Profile: profile, Networks: networks, Grades: grades, Format: format, Output: out, Report: opts,
 	}, src)
-	run.Live.MaxHold, run.Live.MaxConnections = o.maxHold, o.maxConnections
+	run.Live.MaxHold = o.maxHold
+	o.limits.apply(run.Config)
 	if o.selection.given() {
 		if o.selection.made, err = selection.New(&o.selection.wish); err != nil {
 			return usage("%w", err)
@@ -546,7 +544,7 @@ func (o *liveOptions) addCompletion(c *cobra.Command) {
 		}
 	}
 	o.iface.addCompletion(c)
-	for _, flag := range []string{"name", "jobs", "count", "max-connections", "width", "host", "net", "port", "service"} {
+	for _, flag := range []string{"name", "jobs", "count", "max-connections", "max-memory", "width", "host", "net", "port", "service"} {
 		if err := c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions); err != nil {
 			panic(err)
 		}
