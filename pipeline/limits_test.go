@@ -82,7 +82,7 @@ func TestLimitsForAnyJobsAndSeed(t *testing.T) {
 		}
 		frames := generate(rapid.Uint64().Draw(t, "frames' seed"), wish)
 		free, _ := limited(t, frames, Limits{}, 1, 1)
-		ample, _ := limited(t, frames, Limits{Connections: len(frames) + 1, Octets: 1 << 40}, 2, 7)
+		ample, _ := limited(t, frames, Limits{Connections: len(frames) + 1, Octets: 1 << 30}, 2, 7)
 		if ample != free {
 			t.Fatalf("a limit that is not reached changes the report:\n%s", firstDifference(free, ample))
 		}
