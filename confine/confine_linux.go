@@ -36,11 +36,19 @@ func Drop(l Limits) (o Outcome, err error) {
 		return o, fmt.Errorf("set no_new_privs: %w", err)
 	}
 	if root {
-		if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(to.gid, to.gid, to.gid), syscall.Setresuid(to.uid, to.uid, to.uid)); err != nil {
-			return o, fmt.Errorf("become user %s: %w", to.name, err)
+		// What it can never have again. Whoever may not do this has little to lose.
+		for c := range cap.MaxBits() {
+			if cap.DropBound(c) != nil {
+				break
+			}
 		}
-		o.User = to.name
 	}
+	if root && to.uid != 0 {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(to.gid, to.gid, to.gid), syscall.Setresuid(to.uid, to.uid, to.uid)); err != nil {
+			return o, fmt.Errorf("become user %s: %w (a container may know no other user than root: with --user root it stays root, without capabilities)", to.name, err)
+		}
+	}
+	o.User = to.name
 	// Root's went with the user; those that a file or a service gave did not. The ambient
 	// ones go with the inheritable ones.
 	if err := cap.NewSet().SetProc(); err != nil {

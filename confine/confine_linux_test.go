@@ -59,7 +59,7 @@ func child(folder string) {
 	}
 	tasks, _ := filepath.Glob("/proc/self/task/*/status")
 	fmt.Printf("threads %v\n", len(tasks) >= 8)
-	wanted := regexp.MustCompile(`(?m)^(Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapAmb|NoNewPrivs):[ \t]*(.*?)[ \t]*$`)
+	wanted := regexp.MustCompile(`(?m)^(Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs):[ \t]*(.*?)[ \t]*$`)
 	seen := map[string]bool{}
 	for _, name := range tasks {
 		status, err := os.ReadFile(name)
@@ -107,14 +107,14 @@ func TestDrop(t *testing.T) {
 	for _, want := range []string{
 		"user nobody, landlock ", fmt.Sprintf("closed [%q]", folder+"/roots"), "threads true",
 		"Uid 65534 65534 65534 65534", "Gid 65534 65534 65534 65534", "NoNewPrivs 1",
-		"CapInh 0000000000000000", "CapPrm 0000000000000000", "CapEff 0000000000000000", "CapAmb 0000000000000000",
+		"CapInh 0000000000000000", "CapPrm 0000000000000000", "CapEff 0000000000000000", "CapBnd 0000000000000000", "CapAmb 0000000000000000",
 		"write in: <nil>", "read: <nil>",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not said", want)
 		}
 	}
-	for _, field := range []string{"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs"} {
+	for _, field := range []string{"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"} {
 		if n := strings.Count("\n"+out, "\n"+field+" ") + strings.Count("\n"+out, "\n"+field+"\n"); n > 1 {
 			t.Errorf("%s is not the same for all threads", field)
 		}
@@ -133,6 +133,9 @@ func TestDrop(t *testing.T) {
 	}
 	if out := start(t, folder, "nosuchuser"); !strings.Contains(out, "drop: become user nosuchuser: ") {
 		t.Errorf("a user that there is not: %s", out)
+	}
+	if out := start(t, folder, "root"); !strings.Contains(out, "user root, ") || !strings.Contains(out, "Uid 0 0 0 0") || !strings.Contains(out, "CapEff 0000000000000000") || !strings.Contains(out, "CapPrm 0000000000000000") {
+		t.Errorf("root that stays root: %s", out)
 	}
 	if out := start(t, folder, "65534"); !strings.Contains(out, "Uid 65534 65534") {
 		t.Errorf("a user by number: %s", out)

@@ -6,7 +6,7 @@ package confine
 // Limits say what is kept.
 type Limits struct {
 	// User is who the program becomes, by name or number, if it runs as root. Empty
-	// stands for DefaultUser.
+	// stands for DefaultUser; "root" stays root, without capabilities.
 	User string
 	// Folders may be written in.
 	Folders []string
@@ -17,7 +17,7 @@ const DefaultUser = "nobody"
 
 // Outcome says what was done.
 type Outcome struct {
-	// User is who the program is now, if it became another one.
+	// User is who the program is now, if root started it.
 	User string
 	// Landlock says that the kernel holds the program to Folders. Where it cannot, the
 	// rights of the user are all that holds it.
