@@ -181,11 +181,17 @@ func TestLivePrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(folder) })
-	if err := os.Chmod(folder, 0o777); err != nil {
+	recordings := folder + "/recordings"
+	if err := os.Mkdir(recordings, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range []string{folder, recordings} {
+		if err := os.Chmod(f, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
 	out := folder + "/out.ndjson"
-	p := startFollower(t, "live", "--verbose", "--format", "ndjson", "--output", out, "lo", "b0", "tcp")
+	p := startFollower(t, "live", "--verbose", "--format", "ndjson", "--output", out, "--record", recordings, "--record-on", "warning", "lo", "b0", "tcp")
 	p.ready()
 	exchange(t)
 	waitForText(t, out, `"event":"closed"`)
@@ -207,6 +213,20 @@ func TestLivePrivileges(t *testing.T) {
 			if m == nil || string(m[1]) != want {
 				t.Errorf("%s: %s is %q", name, field, m)
 			}
+		}
+	}
+
+	// What is recorded is a file that it makes now.
+	if c, err := net.Dial("tcp4", "127.0.0.1:9"); err == nil {
+		c.Close()
+		t.Fatal("somebody listens on port 9 of a network of our own")
+	}
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if files, _ := filepath.Glob(recordings + "/*.pcapng"); len(files) == 1 {
+			break
+		}
+		if time.Since(start) > 20*time.Second {
+			t.Fatalf("nothing was recorded: %s", p.errors())
 		}
 	}
 
@@ -251,7 +271,7 @@ func TestLivePrivileges(t *testing.T) {
 			Interfaces []struct{ Received, Dropped uint64 }
 		}
 	}
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &sum); err != nil || sum.Type != "summary" || sum.Connections != 2 || len(sum.Files) != 2 || sum.Files[0].Name != "lo" || sum.Files[1].Name != "b0" {
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &sum); err != nil || sum.Type != "summary" || sum.Connections != 3 || len(sum.Files) != 2 || sum.Files[0].Name != "lo" || sum.Files[1].Name != "b0" {
 		t.Errorf("the summary: %v, %+v\n%s", err, sum, lines[len(lines)-1])
 	}
 }
