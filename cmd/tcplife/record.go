@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,9 @@ type recordOptions struct {
 // mebi is what --record-memory and --write-size count in.
 const mebi = 1 << 20
 
+// mostMemory is what a ring can have in MiB: places in it have 32 bits.
+const mostMemory = min(4095, math.MaxInt/mebi)
+
 func (o *recordOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.dir, "record", "", "write the packets of each connection with a finding into this `folder`, with comments: a capture for each")
 	f.StringSliceVar(&o.on, "record-on", []string{"warning"}, "record: which `finding` it takes: a severity, for that one and above, or an ID; several with a comma")
@@ -55,8 +59,8 @@ func (o *recordOptions) validate(l *liveOptions) error {
 		}
 	}
 	switch {
-	case o.memory < 1 || o.memory > 1<<20:
-		return usage("--record-memory %d: give a number of MiB from 1", o.memory)
+	case o.memory < 1 || o.memory > mostMemory:
+		return usage("--record-memory %d: give a number of MiB from 1 to %d", o.memory, mostMemory)
 	case o.most < 1:
 		return usage("--record-max %d: give a number from 1", o.most)
 	case o.size < 0 || o.size > 1<<40:
