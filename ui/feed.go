@@ -294,9 +294,7 @@ func (f *Feed) Load(ctx context.Context, filter string, p *Progress) (*Snapshot,
 	if f.over {
 		s.Note = "the source has ended"
 	}
-	for i := range f.now.Open {
-		s.Rows = append(s.Rows, f.now.Open[i])
-	}
+	s.Rows = append(s.Rows, f.now.Open...)
 	for _, rows := range f.kinds {
 		s.Rows = append(s.Rows, rows...)
 	}

@@ -46,7 +46,7 @@ const (
 )
 
 var opArithmetic = map[string]opcode{
-	"+": classALU | 0x00, "-": classALU | 0x10, "*": classALU | 0x20, "/": classALU | 0x30, "|": classALU | 0x40,
+	"+": classALU, "-": classALU | 0x10, "*": classALU | 0x20, "/": classALU | 0x30, "|": classALU | 0x40,
 	"&": classALU | 0x50, "<<": classALU | 0x60, ">>": classALU | 0x70, "%": classALU | 0x90, "^": classALU | 0xa0,
 }
 

@@ -141,7 +141,7 @@ func packet(r *rand.Rand) (b []byte, ethertype uint16) {
 	case 58:
 		l4 = []byte{[]byte{1, 128, 129, 135}[r.IntN(4)], byte(r.IntN(3)), 1, 2}
 	}
-	l4 = append(l4, byte(r.IntN(256)), 0, 0, 1, 0, 0, 0, byte(r.IntN(3)), 0x50, byte(1<<r.IntN(8)|1<<r.IntN(8)), byte(r.IntN(256)), 0, 0, 0, 0, 0)
+	l4 = append(l4, byte(r.IntN(256)), 0, 0, 1, 0, 0, 0, byte(r.IntN(3)), 0x50, oneOrTwoBits(r), byte(r.IntN(256)), 0, 0, 0, 0, 0)
 	l4 = append(l4, make([]byte, r.IntN(60))...)
 	switch r.IntN(10) {
 	case 0:
@@ -351,4 +351,10 @@ func TestRunAsVM(t *testing.T) {
 	if compared < len(filters)*8/10 {
 		t.Errorf("%d of %d filters were compared", compared, len(filters))
 	}
+}
+
+// oneOrTwoBits is what most flags look like.
+func oneOrTwoBits(r *rand.Rand) byte {
+	one, other := byte(1)<<r.IntN(8), byte(1)<<r.IntN(8)
+	return one | other
 }
