@@ -1,5 +1,6 @@
 // Command peers holds tcplife's counts against tshark's, capture by capture: how many
-// frames hold a TCP segment, and why the others do not.
+// frames hold a TCP segment, why the others do not, and between which endpoints there were
+// conversations.
 //
 //	go run ./internal/peers -tcplife bin/tcplife CAPTURE...
 //
@@ -9,13 +10,17 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -45,14 +50,15 @@ func main() {
 	}
 	var ours, theirs counts
 	files, equal, unread := 0, 0, 0
+	talked, absent := 0, 0
 	for _, name := range flag.Args() {
-		t, err := tshark(name)
+		t, conversations, err := tshark(name)
 		if err != nil {
 			fmt.Printf("%s: tshark: %v\n", filepath.Base(name), err)
 			unread++
 			continue
 		}
-		o, err := tcplife(*bin, name)
+		o, connections, err := tcplife(*bin, name)
 		if err != nil {
 			fmt.Printf("%s: tcplife: %v\n", filepath.Base(name), err)
 		}
@@ -66,12 +72,30 @@ func main() {
 			ours[c] += o[c]
 			theirs[c] += t[c]
 		}
+		for p := range conversations {
+			talked++
+			if !connections[p] {
+				absent++
+				fmt.Printf("%s: tshark has a conversation between %v and %v, tcplife no connection\n", filepath.Base(name), p[0], p[1])
+			}
+		}
 	}
 	fmt.Printf("\n%d captures, %d with equal counts, %d that tshark could not read\n", files, equal, unread)
 	fmt.Printf("%-10s %10s %10s\n", "frames", "tcplife", "tshark")
 	for c := range classes {
 		fmt.Printf("%-10s %10d %10d\n", classNames[c], ours[c], theirs[c])
 	}
+	fmt.Printf("pairs of endpoints between which tshark has conversations: %d, %d of them without a connection in tcplife\n", talked, absent)
+}
+
+// pair are two endpoints, the lower one first.
+type pair [2]netip.AddrPort
+
+func newPair(a, b netip.AddrPort) pair {
+	if b.Compare(a) < 0 {
+		a, b = b, a
+	}
+	return pair{a, b}
 }
 
 func difference(o, t counts) string {
@@ -84,30 +108,43 @@ func difference(o, t counts) string {
 	return strings.Join(d, "; ")
 }
 
-// tcplife counts by the summary of a report.
-func tcplife(bin, name string) (c counts, err error) {
+// tcplife counts by the summary of a report, and names who was connected.
+func tcplife(bin, name string) (c counts, connections map[pair]bool, err error) {
 	// 3 is damage, which the report is complete without.
 	out, err := exec.Command(bin, "analyze", "--format", "ndjson", "--jobs", "1", name).Output()
 	if exit := (*exec.ExitError)(nil); err != nil && (!asExit(err, &exit) || exit.ExitCode() != 3) {
-		return c, err
+		return c, nil, err
 	}
-	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
-	var s struct {
-		Segments int
-		Skipped  map[string]int
+	type endpoint struct {
+		IP   netip.Addr
+		Port uint16
 	}
-	if err := json.Unmarshal(lines[len(lines)-1], &s); err != nil {
-		return c, err
-	}
-	c[segment] = s.Segments
-	for reason, n := range s.Skipped {
-		k, ok := reasons[reason]
-		if !ok {
-			return c, fmt.Errorf("reason %q has no class here", reason)
+	connections = map[pair]bool{}
+	for line := range bytes.Lines(out) {
+		var o struct {
+			Type           string
+			Segments       int
+			Skipped        map[string]int
+			Client, Server endpoint
 		}
-		c[k] += n
+		if err := json.Unmarshal(line, &o); err != nil {
+			return c, nil, err
+		}
+		switch o.Type {
+		case "connection":
+			connections[newPair(netip.AddrPortFrom(o.Client.IP, o.Client.Port), netip.AddrPortFrom(o.Server.IP, o.Server.Port))] = true
+		case "summary":
+			c[segment] = o.Segments
+			for reason, n := range o.Skipped {
+				k, ok := reasons[reason]
+				if !ok {
+					return c, nil, fmt.Errorf("reason %q has no class here", reason)
+				}
+				c[k] += n
+			}
+		}
 	}
-	return c, nil
+	return c, connections, nil
 }
 
 var reasons = map[string]class{
@@ -121,17 +158,22 @@ func asExit(err error, exit **exec.ExitError) bool {
 	return ok
 }
 
-// tshark counts by the protocols that it names for each frame.
-func tshark(name string) (c counts, err error) {
-	args := []string{"-2", "-n", "-r", name, "-T", "fields", "-E", "occurrence=a"}
+// conversation is a line of tshark's list of them.
+var conversation = regexp.MustCompile(`^(\S+):(\d+) +<-> (\S+):(\d+) `)
+
+// tshark counts by the protocols that it names for each frame, and lists conversations.
+func tshark(name string) (c counts, conversations map[pair]bool, err error) {
+	args := []string{"-2", "-n", "-r", name, "-z", "conv,tcp", "-T", "fields", "-E", "occurrence=a"}
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}
 	out, err := exec.Command("tshark", args...).Output()
 	if len(out) == 0 && err != nil {
-		return c, err
+		return c, nil, err
 	}
-	for line := range strings.Lines(string(out)) {
+	conversations = map[pair]bool{}
+	frames, list, _ := strings.Cut(string(out), strings.Repeat("=", 80)+"\n")
+	for line := range strings.Lines(frames) {
 		values := strings.Split(strings.TrimRight(line, "\n"), "\t")
 		if len(values) != len(fields) {
 			continue
@@ -142,7 +184,23 @@ func tshark(name string) (c counts, err error) {
 		}
 		c[classOf(f)]++
 	}
-	return c, nil
+	for line := range strings.Lines(list) {
+		if m := conversation.FindStringSubmatch(line); m != nil {
+			a, err := netip.ParseAddr(m[1])
+			b, err2 := netip.ParseAddr(m[3])
+			if err = cmp.Or(err, err2); err != nil {
+				return c, nil, err
+			}
+			conversations[newPair(netip.AddrPortFrom(a, port(m[2])), netip.AddrPortFrom(b, port(m[4])))] = true
+		}
+	}
+	return c, conversations, nil
+}
+
+// port reads what conversation lets through: digits.
+func port(digits string) uint16 {
+	n, _ := strconv.ParseUint(digits, 10, 16)
+	return uint16(n)
 }
 
 // fields are what classOf asks tshark for. A field that stands in a frame several
