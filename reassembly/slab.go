@@ -33,6 +33,13 @@ func (s *slab[T]) get() uint32 {
 // put gives a place back.
 func (s *slab[T]) put(i uint32) { s.free = append(s.free, i) }
 
+// reserve makes memory for so many places before they are wanted.
+func (s *slab[T]) reserve(n int) {
+	for len(s.chunks)<<slabShift < n {
+		s.chunks = append(s.chunks, make([]T, slabChunk))
+	}
+}
+
 // at returns the place with a number.
 func (s *slab[T]) at(i uint32) *T { return &s.chunks[i>>slabShift][i&(slabChunk-1)] }
 
