@@ -123,6 +123,9 @@ func (f *following) Next(frame *wire.Frame) error {
 			return nil
 		case err == io.EOF:
 			f.leave()
+		case f.stopped():
+			// Reading failed because Close closed the file under it: that is no damage.
+			return os.ErrClosed
 		default:
 			return err
 		}

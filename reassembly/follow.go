@@ -106,3 +106,14 @@ func (t *Tracker) peekRecord(rec uint32, now wire.Time, do func(c *Conn, stamp u
 	r.seen = seen // what shows only in the whole is not for good yet
 	do(&t.conn, r.stamp)
 }
+
+// reserve makes memory for what ordinary traffic has on its way at once. That differs from
+// minute to minute, and from shard to shard: a run that lasts for months meets the worst of
+// it some time, and shall not creep until then.
+func (t *Tracker) reserve() {
+	if !t.cfg.Follow {
+		return
+	}
+	t.entries.reserve(2 * slabChunk)
+	t.wheel.lists.reserve(2 * slabChunk)
+}

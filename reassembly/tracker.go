@@ -90,13 +90,7 @@ func New(cfg Config) *Tracker {
 	}
 	t := &Tracker{cfg: cfg, patience: cfg.patience()}
 	t.tombs.t = t
-	if cfg.Follow {
-		// What is on its way at once differs from minute to minute, and from shard to shard.
-		// A run that lasts for months meets the worst of it some time: what that takes
-		// where traffic is ordinary, it takes at once, and does not creep.
-		t.entries.reserve(2 * slabChunk)
-		t.wheel.lists.reserve(2 * slabChunk)
-	}
+	t.reserve()
 	return t
 }
 
