@@ -21,8 +21,11 @@ const (
 	// frames a second of which 256 octets are kept, a tenth of a second; at ten thousand
 	// ten. A report that is being written must not cost frames.
 	DefaultRing = 32 << 20
-	// MinRing is the smallest ring: two blocks, one for either side.
-	MinRing = 2 * ringBlock
+	// MinRing is the smallest ring: four blocks. The kernel looks without a lock whether
+	// the block a quarter of the ring ahead is free (tpacket_rcv asks
+	// __packet_rcv_has_room). Below four that is the present one, which for a moment is
+	// nobody's while it is handed over, and a frame that comes just then is dropped.
+	MinRing = 4 * ringBlock
 	// MaxRing bounds what a mistyped number takes of the memory, which is the kernel's
 	// and cannot be swapped.
 	MaxRing = 1 << 30

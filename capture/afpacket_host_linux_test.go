@@ -191,6 +191,12 @@ func rest(t *testing.T, src Live) (all []captured) {
 	if err := src.(Stopper).Stop(); err != nil {
 		t.Fatal(err)
 	}
+	return toEnd(t, src)
+}
+
+// toEnd returns the frames of a source up to its end. It may be called on any goroutine.
+func toEnd(t *testing.T, src Live) (all []captured) {
+	t.Helper()
 	var f wire.Frame
 	var last wire.Time
 	for {
@@ -199,7 +205,8 @@ func rest(t *testing.T, src Live) (all []captured) {
 			return all
 		}
 		if err != nil {
-			t.Fatalf("Next: %v", err)
+			t.Errorf("Next: %v", err)
+			return all
 		}
 		if f.At < last || f.At == 0 {
 			t.Errorf("frame %d is of %v, and the one before of %v", f.ID.Number(), f.At, last)

@@ -150,8 +150,9 @@ func (r *rotation) peek(name string, info os.FileInfo, was mark) mark {
 }
 
 // packed reports whether a file is one that was read already, compressed meanwhile
-// (tcpdump -z).
+// (tcpdump -z). While the compressor is at its begin there is no frame to know it by: it
+// is not taken for the next of the rotation before that can be told.
 func (r *rotation) packed(name string, m *mark) bool {
 	was, known := r.marks[strings.TrimSuffix(name, filepath.Ext(name))]
-	return known && was.read && was.any && m.any && was.first == m.first
+	return known && was.read && was.any && (!m.any || was.first == m.first)
 }

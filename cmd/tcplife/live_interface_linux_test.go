@@ -295,12 +295,12 @@ func waitForText(t *testing.T, name, pattern string) {
 // report its trust.
 func TestLiveOverload(t *testing.T) {
 	ownNetwork(t)
-	p := startFollower(t, "live", "--verbose", "--format", "ndjson", "--events", "none", "--ring", "1", "--direction", "in", "b0")
+	p := startFollower(t, "live", "--verbose", "--format", "ndjson", "--events", "none", "--ring", "2", "--direction", "in", "b0")
 	p.ready()
 	// While it stands still the ring fills.
 	exchange(t)
 	p.cmd.Process.Signal(unix.SIGSTOP)
-	const sent = 20_000
+	const sent = 60_000
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -354,7 +354,7 @@ func TestLiveInterfaceMistakes(t *testing.T) {
 		{"live lo tcp prot 80", `at character 5 ("prot")`},
 		{"live --direction up lo", "give in, out or both"},
 		{"live --snaplen 0 lo", "give 1 or more"},
-		{"live --ring 0 lo", "give from 1 to 1024"},
+		{"live --ring 0 lo", "give from 2 to 1024"},
 		{"live --capture-filter tcp lo udp", "give one of the two"},
 		{"live --bpf 5 lo", "5 instructions, and 0 numbers"},
 		{"live nosuchinterface0", "nosuchinterface0"},
