@@ -241,9 +241,11 @@ func (f *following) Info() Info {
 
 // Close ends a Next that waits.
 func (f *following) Close() error {
-	f.once.Do(func() { close(f.stop) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	// First what is read, which from then on takes a Read that fails for its own end and
+	// not for damage; then the reader may notice.
+	defer f.once.Do(func() { close(f.stop) })
 	if f.in != nil {
 		return f.in.Close()
 	}

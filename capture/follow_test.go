@@ -133,6 +133,29 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowClosed: whenever a file that is followed is closed, that is no damage to it.
+func TestFollowClosed(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "a.pcap")
+	appendTo(t, name, pcapOf(0, 3))
+	for i := range 40 {
+		src, err := Follow(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Close meets the reader in its pauses, which are of followPause, and between.
+		h := listen(t, src, time.Duration(i)*followPause/30)
+		src.Close()
+		end := listen(t, src, 10*time.Second)
+		if len(h.damage)+len(end.damage) > 0 || end.err == nil || end.err == io.EOF {
+			t.Fatalf("round %d: damage %v %v, then %v", i, h.damage, end.damage, end.err)
+		}
+		if info := Infos(src)[0]; info.Damaged > 0 {
+			t.Fatalf("round %d: the file is said to be damaged: %v", i, info.Damage)
+		}
+	}
+}
+
 // TestFollowAnew: a file that is begun anew while it is followed is a gap, not damage.
 func TestFollowAnew(t *testing.T) {
 	t.Parallel()

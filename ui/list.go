@@ -15,27 +15,36 @@ func (l *list) clamp(n, h int) {
 
 // move takes a key that moves the cursor, and reports whether it is one.
 func (l *list) move(key string, n, h int) bool {
+	at, ok := moved(key, l.at, n-1, h)
+	if ok {
+		l.at = at
+		l.clamp(n, h)
+	}
+	return ok
+}
+
+// moved is where a key leads to from a line, the last of which is given, on a screen of h
+// lines; ok is false if it leads nowhere. The keys are those of less, vi and Emacs. The
+// outcome may lie beyond either end.
+func moved(key string, at, last, h int) (to int, ok bool) {
 	h = max(h, 1)
 	switch key {
 	case "up", "k", "ctrl+p":
-		l.at--
+		return at - 1, true
 	case "down", "j", "ctrl+n":
-		l.at++
+		return at + 1, true
 	case "pgup", "b", "ctrl+b":
-		l.at -= h
+		return at - h, true
 	case "pgdown", "space", "f", "ctrl+f":
-		l.at += h
+		return at + h, true
 	case "ctrl+u", "u":
-		l.at -= (h + 1) / 2
+		return at - (h+1)/2, true
 	case "ctrl+d", "d":
-		l.at += (h + 1) / 2
+		return at + (h+1)/2, true
 	case "home", "g":
-		l.at = 0
+		return 0, true
 	case "end", "G":
-		l.at = n - 1
-	default:
-		return false
+		return last, true
 	}
-	l.clamp(n, h)
-	return true
+	return at, false
 }

@@ -28,30 +28,19 @@ func (p *pager) clamp() { p.top = max(min(p.top, len(p.lines)-p.h), 0) }
 
 // key moves the text, and reports whether the key does so.
 func (p *pager) key(key string) bool {
-	h := max(p.h, 1)
 	switch key {
-	case "up", "k", "ctrl+p":
-		p.top--
-	case "down", "j", "ctrl+n", "enter":
+	case "enter":
 		p.top++
-	case "pgup", "b", "ctrl+b":
-		p.top -= h
-	case "pgdown", "space", "f", "ctrl+f":
-		p.top += h
-	case "ctrl+u", "u":
-		p.top -= (h + 1) / 2
-	case "ctrl+d", "d":
-		p.top += (h + 1) / 2
-	case "home", "g":
-		p.top = 0
-	case "end", "G":
-		p.top = len(p.lines)
 	case "n":
 		p.search(1)
 	case "N":
 		p.search(-1)
 	default:
-		return false
+		to, ok := moved(key, p.top, len(p.lines), p.h)
+		if !ok {
+			return false
+		}
+		p.top = to
 	}
 	p.clamp()
 	return true

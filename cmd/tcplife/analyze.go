@@ -218,38 +218,20 @@ then the file.`,
   tcplife analyze --ui capture.pcap
   find . -name '*.pcap' -print0 | tcplife analyze -0 --files-from -
   tcpdump -U -w - tcp | tcplife analyze -`,
-		Annotations: map[string]string{exitNote: analyzeExit},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && o.filesFrom == "" {
-				return usage("analyze takes capture files, or - for standard input; none was given")
-			}
-			if slices.Contains(args, "") {
-				return usage("analyze: a file's name is empty")
-			}
-			return nil
-		},
+		Annotations:       map[string]string{exitNote: analyzeExit},
+		Args:              captureArgs("capture files, or - for standard input", &o.filesFrom),
 		ValidArgsFunction: completeCapture,
-		RunE: func(c *cobra.Command, args []string) error {
-			own, err := readSettings()
-			if err != nil {
-				return err
-			}
-			if err := own.apply(c.Flags()); err != nil {
-				return err
-			}
-			o.settings, o.screen.colors = own, own.colors
-			if err := o.validate(); err != nil {
-				return own.blame(err)
-			}
-			s.quiet, s.verbose = o.quiet, o.verbose
-			s.filter, _ = o.packets.compiler() // it was validated
-			own.say(s, c.Flags())
-			return own.blame(o.run(c.Context(), s, args))
-		},
+		RunE:              func(c *cobra.Command, args []string) error { return runWithSettings(c, s, &o, args) },
 	}
 	o.addFlags(c.Flags())
 	o.addCompletion(c)
 	return c
+}
+
+func (o *analyzeOptions) use(own *settings, s *streams) {
+	o.settings, o.screen.colors = own, own.colors
+	s.quiet, s.verbose = o.quiet, o.verbose
+	s.filter, _ = o.packets.compiler() // what is wrong with it validate says
 }
 
 func (o *analyzeOptions) run(ctx context.Context, s *streams, args []string) error {

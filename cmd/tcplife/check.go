@@ -110,16 +110,8 @@ names; with --each, every file is held against those that are about it.`,
   tcplife check capture.pcap --write-baseline baseline.json
   tcplife check capture.pcap --baseline baseline.json
   tcplife check capture.pcap --baseline baseline.json --update`,
-		Annotations: map[string]string{exitNote: checkExit},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && o.filesFrom == "" {
-				return usage("check takes capture files, or - for standard input; none was given")
-			}
-			if slices.Contains(args, "") {
-				return usage("check: a file's name is empty")
-			}
-			return nil
-		},
+		Annotations:       map[string]string{exitNote: checkExit},
+		Args:              captureArgs("capture files, or - for standard input", &o.filesFrom),
 		ValidArgsFunction: completeCapture,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.validate(); err != nil {

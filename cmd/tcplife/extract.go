@@ -90,37 +90,19 @@ recognise them.`,
   tcplife extract capture.pcap --filter 'close.reason == "abort"' -w - | tshark -r -
   tcplife extract capture.pcap --anonymize -w public.pcapng
   tcplife extract rotated.pcap* --port 443 --anonymize --anonymize-key key.txt -w out.pcapng`,
-		Annotations: map[string]string{exitNote: extractExit},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && o.filesFrom == "" {
-				return usage("extract takes capture files; none was given")
-			}
-			if slices.Contains(args, "") {
-				return usage("extract: a file's name is empty")
-			}
-			return nil
-		},
+		Annotations:       map[string]string{exitNote: extractExit},
+		Args:              captureArgs("capture files", &o.filesFrom),
 		ValidArgsFunction: completeCapture,
-		RunE: func(c *cobra.Command, args []string) error {
-			own, err := readSettings()
-			if err != nil {
-				return err
-			}
-			if err := own.apply(c.Flags()); err != nil {
-				return err
-			}
-			o.settings = own
-			s.quiet, s.verbose = o.quiet, o.verbose
-			if err := o.validate(); err != nil {
-				return own.blame(err)
-			}
-			own.say(s, c.Flags())
-			return own.blame(o.run(c.Context(), s, args))
-		},
+		RunE:              func(c *cobra.Command, args []string) error { return runWithSettings(c, s, &o, args) },
 	}
 	o.addFlags(c.Flags())
 	o.addCompletion(c)
 	return c
+}
+
+func (o *extractOptions) use(own *settings, s *streams) {
+	o.settings = own
+	s.quiet, s.verbose = o.quiet, o.verbose
 }
 
 // validate checks what can be checked without opening anything.

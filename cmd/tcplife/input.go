@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/wire"
 )
@@ -24,6 +26,20 @@ type inputs struct {
 	unread  []capture.Unread
 	// set holds the inputs when they are not one that was named.
 	set *capture.Set
+}
+
+// captureArgs demands captures, on the command line or in the list of --files-from; kinds
+// says which a command takes.
+func captureArgs(kinds string, filesFrom *string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 && *filesFrom == "" {
+			return usage("%s takes %s; none was given", c.Name(), kinds)
+		}
+		if slices.Contains(args, "") {
+			return usage("%s: a file's name is empty", c.Name())
+		}
+		return nil
+	}
 }
 
 // one returns the name of the input when there is only one, given by its name.

@@ -224,26 +224,16 @@ settled connections.`,
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return interfaceNames(), cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			own, err := readSettings()
-			if err != nil {
-				return err
-			}
-			if err := own.apply(c.Flags()); err != nil {
-				return err
-			}
-			o.settings, o.screen.colors = own, own.colors
-			if err := o.validate(); err != nil {
-				return own.blame(err)
-			}
-			s.quiet, s.verbose = o.quiet, o.verbose
-			own.say(s, c.Flags())
-			return own.blame(o.run(c.Context(), s, args))
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runWithSettings(c, s, o, args) },
 	}
 	o.addFlags(c.Flags())
 	o.addCompletion(c)
 	return c
+}
+
+func (o *liveOptions) use(own *settings, s *streams) {
+	o.settings, o.screen.colors = own, own.colors
+	s.quiet, s.verbose = o.quiet, o.verbose
 }
 
 // interfaceNames are those that this host has now.

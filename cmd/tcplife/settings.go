@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
@@ -71,6 +73,32 @@ func configPath() (path string, must bool) {
 		return "", false // the XDG specification: a relative path is to be ignored
 	}
 	return filepath.Join(dir, "tcplife", "config.yaml"), false
+}
+
+// withSettings are the options of a command that heeds the settings.
+type withSettings interface {
+	// use takes over what is no flag: before validate, which may say on s what it finds.
+	use(*settings, *streams)
+	validate() error
+	run(context.Context, *streams, []string) error
+}
+
+// runWithSettings runs a command with the flags that the command line leaves to the
+// environment and the file; where one of those is wrong, the error says whose it is.
+func runWithSettings(c *cobra.Command, s *streams, o withSettings, args []string) error {
+	own, err := readSettings()
+	if err != nil {
+		return err
+	}
+	if err := own.apply(c.Flags()); err != nil {
+		return err
+	}
+	o.use(own, s)
+	if err := o.validate(); err != nil {
+		return own.blame(err)
+	}
+	own.say(s, c.Flags())
+	return own.blame(o.run(c.Context(), s, args))
 }
 
 // readSettings reads the file, if there is one.
