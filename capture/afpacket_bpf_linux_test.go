@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tcplife/tcplife/capture/bpf"
+	"github.com/tcplife/tcplife/internal/ownnet"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -56,8 +57,8 @@ func TestFiltersInKernel(t *testing.T) {
 	if len(frames) < 60 {
 		t.Fatalf("only %d frames to send", len(frames))
 	}
-	ownNetwork(t)
-	veth(t, "a0", "b0")
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
 	s := newSender(t, "a0")
 	selected := 0
 	for len(filters) > 0 {

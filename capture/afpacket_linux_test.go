@@ -17,14 +17,15 @@ import (
 	xbpf "golang.org/x/net/bpf"
 
 	"github.com/tcplife/tcplife/capture/bpf"
+	"github.com/tcplife/tcplife/internal/ownnet"
 	"github.com/tcplife/tcplife/wire"
 )
 
 // TestInterfaceAsAfpacket captures the same frames with gopacket's afpacket: the octets
 // and lengths are the same, tags put back.
 func TestInterfaceAsAfpacket(t *testing.T) {
-	ownNetwork(t)
-	veth(t, "a0", "b0")
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
 	other, err := peer.NewTPacket(peer.OptInterface("b0"), peer.OptAddVLANHeader(true), peer.OptPollTimeout(time.Second),
 		peer.OptTPacketVersion(peer.TPacketVersion3))
 	if err != nil {
@@ -68,7 +69,7 @@ func TestInterfaceAsAfpacket(t *testing.T) {
 func TestInterfaceLoopback(t *testing.T) {
 	for _, name := range []string{"lo", AnyInterface} {
 		t.Run(name, func(t *testing.T) {
-			ownNetwork(t)
+			ownnet.Enter(t)
 			src := mustCapture(t, InterfaceOptions{}, name)
 			c, err := net.ListenPacket("udp4", "127.0.0.1:0")
 			if err != nil {
@@ -97,12 +98,12 @@ func TestInterfaceLoopback(t *testing.T) {
 func TestInterfaceRaw(t *testing.T) {
 	for _, name := range []string{"tun9", AnyInterface} {
 		t.Run(name, func(t *testing.T) {
-			ownNetwork(t)
-			ip(t, "tuntap", "add", "dev", "tun9", "mode", "tun")
-			ip(t, "addr", "add", "10.9.0.1/24", "dev", "tun9")
-			ip(t, "link", "set", "tun9", "addrgenmode", "none")
+			ownnet.Enter(t)
+			ownnet.IP(t, "tuntap", "add", "dev", "tun9", "mode", "tun")
+			ownnet.IP(t, "addr", "add", "10.9.0.1/24", "dev", "tun9")
+			ownnet.IP(t, "link", "set", "tun9", "addrgenmode", "none")
 			tun := openTun(t, "tun9")
-			ip(t, "link", "set", "tun9", "up")
+			ownnet.IP(t, "link", "set", "tun9", "up")
 			src := mustCapture(t, InterfaceOptions{Filter: ports(7)}, name)
 			c, err := net.Dial("udp4", "10.9.0.2:7")
 			if err != nil {
@@ -140,8 +141,8 @@ func (p ports) Compile(t bpf.Target, keep uint32) (bpf.Program, error) {
 // TestFilterBeforeFirstFrame opens a source while frames rush by: none that the filter
 // does not select may be handed out.
 func TestFilterBeforeFirstFrame(t *testing.T) {
-	ownNetwork(t)
-	veth(t, "a0", "b0")
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
 	s := newSender(t, "a0")
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -175,10 +176,10 @@ func TestFilterBeforeFirstFrame(t *testing.T) {
 
 // TestInterfaces captures from several at once: in order, each an input of its own.
 func TestInterfaces(t *testing.T) {
-	ownNetwork(t)
-	veth(t, "a0", "b0")
-	veth(t, "c0", "d0")
-	veth(t, "e0", "f0")
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
+	ownnet.Cable(t, "c0", "d0")
+	ownnet.Cable(t, "e0", "f0")
 	src := mustCapture(t, InterfaceOptions{Direction: In}, "b0", "d0", "lo")
 	var want []string
 	from := map[string]*sender{"b0": newSender(t, "a0"), "d0": newSender(t, "c0"), "f0": newSender(t, "e0"), "a0": newSender(t, "b0")}
@@ -217,8 +218,8 @@ func TestInterfaces(t *testing.T) {
 // TestInterfaceLosses fills the smallest ring without reading: what was sent is what was
 // handed out and what was dropped.
 func TestInterfaceLosses(t *testing.T) {
-	ownNetwork(t)
-	veth(t, "a0", "b0")
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
 	src := mustCapture(t, InterfaceOptions{RingBytes: MinRing}, "b0")
 	s := newFlood(t, "a0", udp(9, 1514))
 	const rounds, n = 50, 50 * floodSlots
@@ -246,8 +247,8 @@ func TestInterfaceLosses(t *testing.T) {
 func TestInterfaceClose(t *testing.T) {
 	for name, end := range map[string]func(Live) error{"close": Live.Close, "stop": func(l Live) error { return l.(Stopper).Stop() }} {
 		t.Run(name, func(t *testing.T) {
-			ownNetwork(t)
-			veth(t, "a0", "b0")
+			ownnet.Enter(t)
+			ownnet.Cable(t, "a0", "b0")
 			s := newSender(t, "a0")
 			src := mustCapture(t, InterfaceOptions{}, "b0")
 			s.send(udp(1, 60))
@@ -281,8 +282,8 @@ func TestInterfaceClose(t *testing.T) {
 		})
 	}
 	t.Run("the last frame stays", func(t *testing.T) {
-		ownNetwork(t)
-		veth(t, "a0", "b0")
+		ownnet.Enter(t)
+		ownnet.Cable(t, "a0", "b0")
 		src := mustCapture(t, InterfaceOptions{}, "b0")
 		newSender(t, "a0").send(udp(1, 60))
 		var f wire.Frame
@@ -300,8 +301,8 @@ func TestInterfaceClose(t *testing.T) {
 }
 
 func TestInterfaceWithin(t *testing.T) {
-	ownNetwork(t)
-	veth(t, "a0", "b0")
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
 	src := mustCapture(t, InterfaceOptions{}, "b0")
 	var f wire.Frame
 	for _, d := range []time.Duration{0, 30 * time.Millisecond} {
@@ -323,8 +324,8 @@ func TestInterfaceWithin(t *testing.T) {
 func TestInterfaceGoes(t *testing.T) {
 	for _, names := range [][]string{{"b0"}, {"lo", "b0"}} {
 		t.Run(strings.Join(names, ","), func(t *testing.T) {
-			ownNetwork(t)
-			veth(t, "a0", "b0")
+			ownnet.Enter(t)
+			ownnet.Cable(t, "a0", "b0")
 			src := mustCapture(t, InterfaceOptions{Promiscuous: true}, names...)
 			var told []string
 			port := uint16(0)
@@ -350,7 +351,7 @@ func TestInterfaceGoes(t *testing.T) {
 			comes := func() {
 				t.Helper()
 				port++
-				carrier(t, "a0")
+				ownnet.AwaitCarrier(t, "a0")
 				newSender(t, "a0").send(udp(port, 60))
 				for next() != nil {
 				}
@@ -359,17 +360,17 @@ func TestInterfaceGoes(t *testing.T) {
 				}
 			}
 			comes()
-			ip(t, "link", "set", "b0", "down")
-			ip(t, "link", "set", "b0", "up")
+			ownnet.IP(t, "link", "set", "b0", "down")
+			ownnet.IP(t, "link", "set", "b0", "up")
 			comes()
-			ip(t, "link", "del", "b0")
-			veth(t, "a0", "b0")
+			ownnet.IP(t, "link", "del", "b0")
+			ownnet.Cable(t, "a0", "b0")
 			// It has another number now, which the source must learn first.
 			if next() == nil {
 				t.Fatal("the gap is not told")
 			}
 			comes()
-			ip(t, "link", "set", "b0", "down")
+			ownnet.IP(t, "link", "set", "b0", "down")
 			var g *Gap
 			if err := src.NextWithin(&f, 10*time.Second); !errors.As(err, &g) || g.To != 0 || g.From == 0 {
 				t.Errorf("while it is down: %v", err)
@@ -377,7 +378,7 @@ func TestInterfaceGoes(t *testing.T) {
 			if err := src.NextWithin(&f, 0); err != ErrNoFrame {
 				t.Errorf("while it is still down: %v", err)
 			}
-			ip(t, "link", "set", "b0", "up")
+			ownnet.IP(t, "link", "set", "b0", "up")
 			comes()
 			want := []string{
 				"b0: the interface went down false", "b0: the interface is up again after  true",
@@ -407,7 +408,7 @@ func TestInterfaceErrors(t *testing.T) {
 			t.Errorf("%v, %+v: %v", c.names, c.o, err)
 		}
 	}
-	ownNetwork(t)
+	ownnet.Enter(t)
 	if _, err := OpenInterfaces([]string{"nope0"}, InterfaceOptions{}); err == nil || !strings.Contains(err.Error(), "nope0") || !strings.Contains(err.Error(), "ip link") {
 		t.Errorf("an interface that is not there: %v", err)
 	}

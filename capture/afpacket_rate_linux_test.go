@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcplife/tcplife/internal/ownnet"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -34,8 +35,8 @@ func TestInterfaceRate(t *testing.T) {
 		{"64 octets at full rate into the smallest ring", 64, 0, MinRing, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ownNetwork(t)
-			veth(t, "a0", "b0")
+			ownnet.Enter(t)
+			ownnet.Cable(t, "a0", "b0")
 			src := mustCapture(t, InterfaceOptions{RingBytes: c.ring}, "b0")
 			s := newFlood(t, "a0", udp(9, c.size))
 			type result struct {

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,45 +13,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tcplife/tcplife/internal/ownnet"
 )
 
 // ownNetwork gives the test a network of its own, with lo and two interfaces joined by a
-// cable. The thread stays the test's, and ends with it.
+// cable.
 func ownNetwork(t *testing.T) {
 	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		t.Skipf("wants root, for a network namespace of its own: %v", err)
-	}
-	ip(t, "link", "set", "lo", "up")
-	cable(t)
-}
-
-func cable(t *testing.T) {
-	t.Helper()
-	ip(t, "link", "add", "a0", "type", "veth", "peer", "name", "b0")
-	for _, name := range []string{"a0", "b0"} {
-		ip(t, "link", "set", name, "addrgenmode", "none")
-		ip(t, "link", "set", name, "up")
-	}
-}
-
-func ip(t *testing.T, args ...string) {
-	t.Helper()
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			t.Skip("wants ip (Debian: iproute2), to make interfaces")
-		}
-		t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
 }
 
 // follower is tcplife as it runs. Its output is read line by line.
@@ -230,13 +206,13 @@ func TestLivePrivileges(t *testing.T) {
 		}
 	}
 
-	ip(t, "link", "set", "b0", "down")
+	ownnet.IP(t, "link", "set", "b0", "down")
 	waitForText(t, out, `"capture":"b0","what":"the interface went down"`)
-	ip(t, "link", "set", "b0", "up")
+	ownnet.IP(t, "link", "set", "b0", "up")
 	waitForText(t, out, "the interface is up again after")
-	ip(t, "link", "del", "b0")
+	ownnet.IP(t, "link", "del", "b0")
 	waitForText(t, out, "the interface was deleted")
-	cable(t)
+	ownnet.Cable(t, "a0", "b0")
 	waitForText(t, out, "the interface was made anew after")
 
 	// The file was rotated away: the next lines go into a new one.

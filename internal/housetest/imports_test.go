@@ -52,6 +52,8 @@ var mayImport = map[string][]string{
 	"internal/everyday": {},
 	// Tests import it for its effect.
 	"internal/property": {},
+	// Tests get a network from it.
+	"internal/ownnet": {},
 }
 
 // whyNot says what would break, by the package imported.
@@ -110,7 +112,9 @@ var foreign = []struct {
 		"rights are given away in one place, for all threads, and looked at behind it"},
 	{"kernel.org/pub/linux/libs/security/", func(s *source) bool { return s.dir() == "confine" },
 		"rights are given away in one place, for all threads, and looked at behind it"},
-	{"testing", func(s *source) bool { return s.test() || s.dir() == "internal/scenario" },
+	{"testing", func(s *source) bool {
+		return s.test() || s.dir() == "internal/scenario" || s.dir() == "internal/ownnet"
+	},
 		"it registers flags in whatever program links it"},
 	{"unsafe", func(*source) bool { return false }, "input is hostile"},
 	{"C", func(*source) bool { return false }, "CGO_ENABLED=0 always works, and the binary is one static file"},
