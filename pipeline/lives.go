@@ -159,6 +159,9 @@ func (p *passage) settled(c *reassembly.Conn, opened uint64) {
 	}
 	v.Conn = c.Clone()
 	v.Findings = p.rules.Check(v.Conn)
+	if g := p.cfg.Grades; g != nil {
+		v.Findings = g.Apply(v.Findings)
+	}
 	peers.Zeek.History = slices.Clone(peers.Zeek.History)
 	v.Peers = &peers
 	p.lives = append(p.lives, numberedLife{opened, Life{v, l.steps, l.left}})

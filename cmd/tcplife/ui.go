@@ -279,9 +279,6 @@ func (f *fileScreens) Life(ctx context.Context, row *ui.Row, p *ui.Progress) (*u
 		l.Note = fmt.Sprintf("The connection has %d segments: runs of data are drawn as one line.", left+len(l.Ladder))
 		l.Ladder = nil
 	}
-	if g := f.r.grades; g != nil {
-		l.Findings = g.Apply(l.Findings)
-	}
 	// Lives of the tuple before and after: a reading of their own, only if there are any.
 	f.mu.Lock()
 	frames := f.frames
