@@ -28,6 +28,10 @@ const followPause = 50 * time.Millisecond
 // The errors are those of Open; of what was waited for NextWithin returns them.
 func Follow(name string) (Live, error) {
 	st, err := os.Stat(name)
+	if err == nil && st.Mode()&os.ModeNamedPipe != 0 {
+		// It opens when its writer comes, and who waits for that must be able to end it.
+		return Patiently(Lazily(name, func() (Source, error) { return Open(name) })), nil
+	}
 	if err == nil && !st.IsDir() && !st.Mode().IsRegular() || name == "-" {
 		src, err := Open(name)
 		if err != nil {
