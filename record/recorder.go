@@ -187,7 +187,10 @@ func (r *Recorder) write(j *job) error {
 	if _, err := pipeline.Run(context.Background(), cfg); err != nil {
 		return err
 	}
-	file, err := r.Folder.Create(j.name)
+	// Under another name until it is whole: there may be an earlier one of the same
+	// connection, and somebody may be reading the folder.
+	part := "." + j.name + ".part"
+	file, err := r.Folder.Create(part)
 	if err != nil {
 		return plain(err)
 	}
@@ -212,6 +215,12 @@ func (r *Recorder) write(j *job) error {
 	if e := file.Close(); err == nil {
 		err = e
 	}
+	if err == nil {
+		err = r.Folder.Rename(part, j.name)
+	}
+	if err != nil {
+		r.Folder.Remove(part)
+	}
 	return plain(err)
 }
 
@@ -231,6 +240,10 @@ func plain(err error) error {
 	var pe *os.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return le.Err
 	}
 	return err
 }

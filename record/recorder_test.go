@@ -177,11 +177,11 @@ func TestRecordedAnew(t *testing.T) {
 	}
 	add(5)
 	r.Found("UID", endsOf(7), 0, f)
-	r.wait()
+	r.wait(1)
 	counts(t, 5)
 	add(5)
 	r.Settled(&report.Digest{UID: "UID", Tuple: endsOf(7), Findings: []finding.Finding{*f}})
-	r.wait()
+	r.wait(2)
 	counts(t, 10)
 	add(500)
 	r.Settled(&report.Digest{UID: "UID", Tuple: endsOf(7), Findings: []finding.Finding{*f}})
@@ -196,17 +196,44 @@ func TestRecordedAnew(t *testing.T) {
 	}
 }
 
-// wait returns when what was queued has been written.
-func (r *Recorder) wait() {
+// wait returns when so many captures have been written.
+func (r *Recorder) wait(captures uint64) {
 	for {
 		r.mu.Lock()
 		n := r.written
 		r.mu.Unlock()
-		if n > 0 && len(r.queue) == 0 {
-			time.Sleep(50 * time.Millisecond)
+		if n >= captures {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// What cannot be written leaves nothing behind, and is told.
+func TestRecorderLeavesNoPieces(t *testing.T) {
+	dir := t.TempDir()
+	folder := must(os.OpenRoot(dir))
+	defer folder.Close()
+	f := &finding.Finding{Rule: finding.Lookup("abort"), Severity: finding.Warning}
+	name := "19700101T000000.000Z-abort-UID.pcapng"
+	if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	r := &Recorder{Ring: NewRing(1 << 20), Folder: folder, Wanted: WantedBy([]string{"warning"}), Failed: func(err error) {
+		if failed++; !strings.Contains(err.Error(), "recording "+name+": ") {
+			t.Error(err)
+		}
+	}}
+	r.Begin()
+	x := rawFrame(1, 7, 100)
+	r.Ring.Add(&x)
+	r.Settled(&report.Digest{UID: "UID", Tuple: endsOf(7), Findings: []finding.Finding{*f}})
+	if written, _, _ := r.End(); written != 0 || failed != 1 {
+		t.Errorf("%d written, %d failed", written, failed)
+	}
+	if all := must(os.ReadDir(dir)); len(all) != 1 {
+		t.Errorf("there are %v", all)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,7 +54,54 @@ const (
 const flushEvery = time.Second
 
 // Begin opens the first file, so that what is wrong with its place shows at once.
-func (r *Rotation) Begin() error { return r.open() }
+// Numbers go on behind those of files that are there already: a program that was started
+// anew writes over nothing, and Keep counts them.
+func (r *Rotation) Begin() error {
+	if r.numbered() {
+		if err := r.resume(); err != nil {
+			return err
+		}
+	}
+	return r.open()
+}
+
+// resume finds the files of earlier runs.
+func (r *Rotation) resume() error {
+	folder, err := r.Folder.Open(".")
+	if err != nil {
+		return fmt.Errorf("read the folder %s: %w", r.Folder.Name(), plain(err))
+	}
+	defer folder.Close()
+	names, err := folder.Readdirnames(-1)
+	if err != nil {
+		return fmt.Errorf("read the folder %s: %w", r.Folder.Name(), plain(err))
+	}
+	var there []int
+	for _, name := range names {
+		if n, ok := r.numberOf(name); ok {
+			there = append(there, n)
+		}
+	}
+	slices.Sort(there)
+	for _, n := range there {
+		r.number = n
+		r.kept = append(r.kept, r.nameOf(n))
+	}
+	return nil
+}
+
+// nameOf is what file n is called, and numberOf turns it round.
+func (r *Rotation) nameOf(n int) string {
+	ext := filepath.Ext(r.Name)
+	return fmt.Sprintf("%s_%05d%s", strings.TrimSuffix(r.Name, ext), n, ext)
+}
+
+func (r *Rotation) numberOf(name string) (int, bool) {
+	ext := filepath.Ext(r.Name)
+	digits, ok := strings.CutPrefix(strings.TrimSuffix(name, ext), strings.TrimSuffix(r.Name, ext)+"_")
+	n, err := strconv.Atoi(digits)
+	return n, ok && err == nil && n > 0 && r.nameOf(n) == name
+}
 
 // Write writes a frame, into a new file if it is time for one. After an error nothing
 // more can be written.
@@ -75,7 +124,7 @@ func (r *Rotation) Write(f *wire.Frame) error {
 	r.written += int64(len(f.Data)) + blockSize
 	if f.At.Sub(r.flushed) >= flushEvery || f.At < r.flushed {
 		r.flushed = f.At
-		return r.flush()
+		return r.Flush()
 	}
 	return nil
 }
@@ -85,6 +134,9 @@ func (r *Rotation) due(f *wire.Frame) bool {
 	return r.Size > 0 && r.written > headSize && r.written+int64(len(f.Data))+blockSize > r.Size || r.until != 0 && f.At >= r.until
 }
 
+// path is what a file is called outside its folder.
+func (r *Rotation) path(name string) string { return filepath.Join(r.Folder.Name(), name) }
+
 // numbered reports whether files have numbers.
 func (r *Rotation) numbered() bool { return r.Size > 0 || r.Every > 0 }
 
@@ -92,12 +144,11 @@ func (r *Rotation) open() error {
 	name := r.Name
 	r.number++
 	if r.numbered() {
-		ext := filepath.Ext(name)
-		name = fmt.Sprintf("%s_%05d%s", strings.TrimSuffix(name, ext), r.number, ext)
+		name = r.nameOf(r.number)
 	}
 	file, err := r.Folder.Create(name)
 	if err != nil {
-		return fmt.Errorf("create %s: %w", name, plain(err))
+		return fmt.Errorf("create %s: %w", r.path(name), plain(err))
 	}
 	r.file, r.written, r.until = file, headSize, 0
 	r.out = bufio.NewWriterSize(file, 1<<16)
@@ -106,19 +157,30 @@ func (r *Rotation) open() error {
 	} else {
 		r.w = NewPcapng(r.out, PcapngOptions{Interface: Interfaces(uncounted(r.Infos), false)})
 	}
+	if r.Keep == 0 {
+		r.kept = r.kept[:0] // only the present one's name is needed
+	}
 	r.kept = append(r.kept, name)
-	if r.Keep > 0 && len(r.kept) > r.Keep {
+	for r.Keep > 0 && len(r.kept) > r.Keep {
 		old := r.kept[0]
 		r.kept = r.kept[1:]
 		if err := r.Folder.Remove(old); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("remove %s: %w", old, plain(err))
+			return fmt.Errorf("remove %s: %w", r.path(old), plain(err))
 		}
 	}
 	return nil
 }
 
-// flush writes what is held back.
-func (r *Rotation) flush() error {
+// Skip notes that n frames of the interface that f came by are left out: a pcapng file
+// says of it that they were dropped.
+func (r *Rotation) Skip(f *wire.Frame, n uint64) {
+	if p, ok := r.w.(*Pcapng); ok && p.Skip(f, n) == nil {
+		r.written += headSize // a description of the interface, and its counts
+	}
+}
+
+// Flush writes what is held back.
+func (r *Rotation) Flush() error {
 	if err := r.w.Flush(); err != nil {
 		return r.failed(err)
 	}
@@ -129,7 +191,7 @@ func (r *Rotation) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("write %s: %w", r.kept[len(r.kept)-1], plain(err))
+	return fmt.Errorf("write %s: %w", r.path(r.kept[len(r.kept)-1]), plain(err))
 }
 
 // End completes the file.

@@ -61,6 +61,9 @@ type Pcapng struct {
 	numbers map[int]int // of interfaces, in the file
 	counted []Interface
 	last    wire.Time
+	// wrote and missed count the frames of each interface that are in the file, and that
+	// Skip was told of.
+	wrote, missed []uint64
 }
 
 // NewPcapng returns a Writer of pcapng. It writes nothing before the first frame or End.
@@ -68,8 +71,8 @@ func NewPcapng(w io.Writer, opts PcapngOptions) *Pcapng {
 	return &Pcapng{w: w, opts: opts, numbers: map[int]int{}}
 }
 
-// Write writes a frame.
-func (p *Pcapng) Write(f *wire.Frame, comments ...string) error {
+// interfaceOf returns the number in the file of the interface that a frame came by.
+func (p *Pcapng) interfaceOf(f *wire.Frame) (n int, err error) {
 	of, is := int(f.Link), Interface{Link: f.Link}
 	if p.opts.Interface != nil {
 		of, is = p.opts.Interface(f)
@@ -77,12 +80,33 @@ func (p *Pcapng) Write(f *wire.Frame, comments ...string) error {
 	}
 	n, ok := p.numbers[of]
 	if !ok {
-		var err error
 		if n, err = p.describe(is); err != nil {
-			return err
+			return 0, err
 		}
 		p.numbers[of] = n
 	}
+	return n, nil
+}
+
+// Skip counts frames that are not written, by the interface that f came by: the file says
+// that they were dropped.
+func (p *Pcapng) Skip(f *wire.Frame, count uint64) error {
+	n, err := p.interfaceOf(f)
+	if err != nil {
+		return err
+	}
+	p.missed[n] += count
+	p.last = max(p.last, f.At)
+	return nil
+}
+
+// Write writes a frame.
+func (p *Pcapng) Write(f *wire.Frame, comments ...string) error {
+	n, err := p.interfaceOf(f)
+	if err != nil {
+		return err
+	}
+	p.wrote[n]++
 	for i := range comments {
 		comments[i] = cutText(comments[i], maxComment)
 	}
@@ -102,7 +126,7 @@ func (p *Pcapng) describe(is Interface) (n int, err error) {
 	} else {
 		n, err = p.ng.AddInterface(ng)
 	}
-	p.counted = append(p.counted, is)
+	p.counted, p.wrote, p.missed = append(p.counted, is), append(p.wrote, 0), append(p.missed, 0)
 	return n, err
 }
 
@@ -143,6 +167,12 @@ func (p *Pcapng) End() error {
 		}
 	}
 	for n, is := range p.counted {
+		if p.missed[n] > 0 {
+			if !is.Counted {
+				is.Received = p.wrote[n] + p.missed[n]
+			}
+			is.Counted, is.Dropped = true, is.Dropped+p.missed[n]
+		}
 		if !is.Counted {
 			continue
 		}

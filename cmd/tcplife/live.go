@@ -378,7 +378,7 @@ func (o *liveOptions) run(ctx context.Context, s *streams, args []string) error 
 	run := newLiveRun(&pipeline.Config{
 		Name: name, Jobs: o.jobs, MergeEncap: o.mergeEncap, Profile: profile, Networks: networks, Grades: grades, Format: format, Output: out, Report: opts,
 	}, src)
-	run.Live.MaxHold = o.maxHold
+	run.Live.MaxHold, run.Interfaces = o.maxHold, t.file == ""
 	o.limits.apply(run.Config)
 	if o.selection.given() {
 		if o.selection.made, err = selection.New(&o.selection.wish); err != nil {
@@ -404,7 +404,8 @@ func (o *liveOptions) run(ctx context.Context, s *streams, args []string) error 
 		return err
 	}
 	sum, err := run.run(ctx)
-	for _, finish := range finishes {
+	// The screens, which were the first, are the last: they show what the others say.
+	for _, finish := range slices.Backward(finishes) {
 		if e := finish(); err == nil {
 			err = e
 		}

@@ -17,6 +17,8 @@ type liveRun struct {
 	// Source is what is read; it may be wrapped, by a source that forwards what the
 	// wrapped one has beside capture.Live (Infos, Losses, Stop).
 	Source capture.Live
+	// Interfaces says that frames are lost which are not read in time.
+	Interfaces bool
 
 	stop    context.CancelFunc
 	err     error // the first of those that printed

@@ -90,7 +90,7 @@ func (o *recordOptions) attach(_ context.Context, s *streams, run *liveRun) (fin
 	t := &tape{Live: run.Source}
 	var ends []func() error
 	if o.write != "" {
-		end, err := o.rotate(t, run)
+		end, err := o.rotate(s, t, run)
 		if err != nil {
 			return nil, err
 		}
@@ -135,27 +135,40 @@ func (o *recordOptions) folders() (all []string) {
 }
 
 // rotate begins to write all packets.
-func (o *recordOptions) rotate(t *tape, run *liveRun) (end func() error, err error) {
+func (o *recordOptions) rotate(s *streams, t *tape, run *liveRun) (end func() error, err error) {
 	root, err := folder("--write", filepath.Dir(o.write))
 	if err != nil {
 		return nil, err
 	}
-	t.rotation = &record.Rotation{Folder: root, Name: filepath.Base(o.write), Size: o.size * mebi, Every: o.every, Keep: o.keep, Infos: capture.Infos(run.Source)}
+	to := &record.Rotation{Folder: root, Name: filepath.Base(o.write), Size: o.size * mebi, Every: o.every, Keep: o.keep, Infos: capture.Infos(run.Source)}
 	if strings.EqualFold(filepath.Ext(o.write), ".pcap") {
-		t.rotation.Format = "pcap"
+		to.Format = "pcap"
 	}
-	if err := t.rotation.Begin(); err != nil {
+	if err := to.Begin(); err != nil {
 		root.Close()
 		return nil, &exitError{exitOutput, fmt.Errorf("--write: %w (check the folder and its permissions)", err)}
 	}
+	t.queue = &record.Queue{To: to, Waits: !run.Interfaces,
+		Left: func() {
+			s.tell("--write: %s is written slower than packets come: some are left out (a faster disk, a filter, or a smaller --snaplen)", o.write)
+		},
+		Failed: func(err error) { s.tell("--write: %v (nothing more is written there; the report goes on)", err) },
+	}
+	if run.Interfaces {
+		t.queue.Losses = t.Losses
+	}
+	t.queue.Begin()
 	return func() error {
 		defer root.Close()
-		err := t.err
-		if e := t.rotation.End(); err == nil {
-			err = e
+		left, after, err := t.queue.End()
+		if left > 0 {
+			s.tell("--write: %s not written: the disk was too slow", report.Count(left, "packet was", "packets were"))
 		}
-		if err != nil {
-			return &exitError{exitOutput, fmt.Errorf("--write: %w", err)}
+		switch {
+		case err != nil && after > 0:
+			return &exitError{exitOutput, fmt.Errorf("--write: %s came after that error, and %s not written", report.Count(after, "packet", "packets"), map[bool]string{true: "was", false: "were"}[after == 1])}
+		case err != nil:
+			return &exitError{code: exitOutput}
 		}
 		return nil
 	}, nil
@@ -168,10 +181,15 @@ func (o *recordOptions) fly(s *streams, t *tape, run *liveRun) (end func() error
 		return nil, err
 	}
 	t.ring = record.NewRing(o.memory * mebi)
+	failures := uint64(0)
 	r := &record.Recorder{
 		Ring: t.ring, Folder: root, Wanted: record.WantedBy(o.on), Max: o.most,
 		Profile: run.Config.Profile, Networks: run.Config.Networks, Infos: slices.Clone(capture.Infos(run.Source)),
-		Failed: func(err error) { s.tell("--record: %v", err) },
+		Failed: func(err error) {
+			if failures++; failures == 1 { // a disk that is full stays so for a while
+				s.tell("--record: %v (more of these are only counted)", err)
+			}
+		},
 	}
 	r.Begin()
 	run.onEvent(func(e *report.Event) {
@@ -188,6 +206,9 @@ func (o *recordOptions) fly(s *streams, t *tape, run *liveRun) (end func() error
 		}
 		if beyond > 0 {
 			s.warn("--record: %d connections were not recorded: there are %d captures already (--record-max)", beyond, o.most)
+		}
+		if failures > 0 {
+			return &exitError{exitOutput, fmt.Errorf("--record: %s written: see the first error above", report.Count(failures, "capture could not be", "captures could not be"))}
 		}
 		return nil
 	}, nil
@@ -213,9 +234,8 @@ func (o *recordOptions) addCompletion(c *cobra.Command) {
 // tape is a source whose frames are kept and written on their way.
 type tape struct {
 	capture.Live
-	ring     *record.Ring
-	rotation *record.Rotation
-	err      error // of writing; nothing is written after it
+	ring  *record.Ring
+	queue *record.Queue
 }
 
 func (t *tape) Next(f *wire.Frame) error {
@@ -239,8 +259,8 @@ func (t *tape) keep(f *wire.Frame) {
 	if t.ring != nil {
 		t.ring.Add(f)
 	}
-	if t.rotation != nil && t.err == nil {
-		t.err = t.rotation.Write(f)
+	if t.queue != nil {
+		t.queue.Write(f)
 	}
 }
 
