@@ -3,6 +3,7 @@ package pipeline
 import (
 	"sync"
 
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/wire"
@@ -116,6 +117,8 @@ type result struct {
 	// Of a live run: what happened, and the worker's part of a snapshot.
 	events []Event
 	glance *glance
+	// sums are what the worker's connections show together, if the merger asks for it.
+	sums *incident.Sums
 	// standings are the worker's answer about limits.
 	standings standings
 }
@@ -158,7 +161,7 @@ func (r *result) reset() {
 	r.joins, r.splits, r.left, r.settled, r.late = r.joins[:0], r.splits[:0], r.left[:0], r.settled[:0], r.late[:0]
 	r.text.reset()
 	clear(r.events)
-	r.events, r.glance = r.events[:0], nil
+	r.events, r.glance, r.sums = r.events[:0], nil, nil
 	if cap(r.events) > r.keep {
 		r.events = nil
 	}

@@ -29,6 +29,11 @@ type Live struct {
 	// step after the beginning, the last right before Format.End, with Last set.
 	Every    time.Duration
 	Snapshot func(s *Snapshot)
+	// Incident, if set, is called with what many connections show together, as far as they
+	// have settled: when it is found first, when it has become graver, and when it does not
+	// hold any more. Judge is the time between two looks; 0 stands for 10 s.
+	Incident func(in *report.LiveIncident)
+	Judge    time.Duration
 	// Gap, if set, is called with each gap of the source.
 	Gap func(g *capture.Gap)
 	// View, if set, is asked before each snapshot what it shall hold; otherwise it has

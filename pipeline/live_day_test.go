@@ -124,7 +124,7 @@ func TestADay(t *testing.T) {
 	// What many connections show together has memory of its own, which is full after some
 	// ten thousand of them, and does not grow any more; here after some hundred.
 	part := max(usualIncidentPart*1_000_000/connections, usualIncidentPart)
-	cfg.Live = &Live{Clock: s, IncidentPart: part, Every: time.Hour / perHour, Event: func(*Event) { told++ },
+	cfg.Live = &Live{Clock: s, IncidentPart: part, Every: time.Hour / perHour, Event: func(*Event) { told++ }, Incident: func(*report.LiveIncident) {},
 		View: func() View { return View{Rows: 40, Listeners: 10} },
 		Snapshot: func(x *Snapshot) {
 			if x.Last {

@@ -32,6 +32,8 @@ type pace struct {
 	src   capture.Live
 	// due is when the batch at hand is sent at the latest, tick when the next snapshot is.
 	due, tick time.Time
+	// judge is when incidents are looked for next.
+	judge time.Time
 	// heard is when it was found that no frame is at hand, and heardAt the capture's time
 	// then; since says whether a frame came after that.
 	heard    time.Time
@@ -44,8 +46,9 @@ type pace struct {
 
 // moment is what a batch of a live run carries on its way besides segments.
 type moment struct {
-	// look: what has changed is to be looked at; the format is to be flushed.
-	look bool
+	// look: what has changed is to be looked at; the format is to be flushed. judge: so is
+	// what many connections show.
+	look, judge bool
 	// view, if set, is what a snapshot is made of; wall is the clock then.
 	view     *View
 	wall     time.Time
@@ -59,7 +62,7 @@ type moment struct {
 func newPace(cfg *Config) *pace {
 	p := &pace{live: cfg.Live, clock: cfg.Live.clock(), src: capture.Patiently(cfg.Source)}
 	now := p.clock.Now()
-	p.due, p.tick = now.Add(p.live.flush()), now.Add(p.live.Every)
+	p.due, p.tick, p.judge = now.Add(p.live.flush()), now.Add(p.live.Every), now.Add(p.live.judge())
 	return p
 }
 
@@ -174,8 +177,13 @@ func (r *reader) pass(b *batch, now time.Time) *batch {
 	r.elapse(now)
 	p.due = now.Add(p.live.flush())
 	// Trackers do nothing within a second when no segment comes.
-	if b.n > 0 || len(b.errors) > 0 || ticks || len(p.gaps) > 0 || r.clock.Sub(r.sealed) >= time.Second {
+	judges := p.live.judges() && r.frames > 0 && !now.Before(p.judge)
+	if judges {
+		p.judge = now.Add(p.live.judge())
+	}
+	if b.n > 0 || len(b.errors) > 0 || ticks || judges || len(p.gaps) > 0 || r.clock.Sub(r.sealed) >= time.Second {
 		r.mark(b, now, ticks)
+		b.judge = judges
 		r.submit(b, false)
 		b = r.next()
 	}

@@ -114,6 +114,7 @@ func (o *onlooker) look(b *batch) {
 	if b.view != nil {
 		o.show(b)
 	}
+	w.hand(b)
 }
 
 // watches reports whether connections are looked at before they settle.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tcplife/tcplife/capture"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/report"
 )
 
@@ -24,6 +25,10 @@ type merger struct {
 	delta  *report.Summary
 	events []*Event
 	gaps   []*capture.Gap // since the last snapshot
+	// sums are what connections show together, of all workers, and told the incidents of
+	// which was told already, by nameOf.
+	sums *incident.Sums
+	told map[string]incident.Incident
 }
 
 func (m *merger) tally() *report.Summary {
@@ -36,7 +41,7 @@ func (m *merger) tally() *report.Summary {
 func newMerger(cfg *Config) *merger {
 	m := &merger{cfg: cfg, summary: &report.Summary{Selection: cfg.Selection}, numbers: newNumbers(), picked: newPicked(cfg)}
 	if cfg.Live != nil {
-		m.delta = &report.Summary{}
+		m.delta, m.told = &report.Summary{}, map[string]incident.Incident{}
 	}
 	return m
 }
@@ -59,6 +64,9 @@ func (m *merger) take(b *batch) {
 	}
 	if b.view != nil {
 		m.glimpse(b)
+	}
+	if b.judge {
+		m.judge(b)
 	}
 	if b.look {
 		if f, ok := m.cfg.Format.(report.Flusher); ok {

@@ -217,11 +217,11 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	for _, w := range workers {
 		m.tally().Merge(&w.summary)
 	}
-	if sums := workers[0].sums; sums != nil {
-		for _, w := range workers[1:] {
-			sums.Merge(w.sums)
-			w.sums = nil
-		}
+	for _, w := range workers {
+		m.gatherSums(w.sums)
+		w.sums = nil
+	}
+	if sums := m.sums; sums != nil {
 		m.summary.Incidents = m.picked.concerned(incident.Grade(sums.Incidents(cfg.incidentRules(), r.layers), cfg.Grades))
 		m.summary.Limits.Incidents = sums.Limits()
 	}

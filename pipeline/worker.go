@@ -11,7 +11,8 @@ import (
 
 // worker tracks the connections of its shards.
 type worker struct {
-	cfg *Config
+	cfg  *Config
+	seed reassembly.Seed
 	// shards are the trackers by shard, nil for those of other workers.
 	shards [shardCount]*reassembly.Tracker
 	// has is 1 for each of them, 0 for the others.
@@ -57,7 +58,7 @@ type worker struct {
 }
 
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
-	w := &worker{cfg: cfg, index: index, rules: cfg.ruleSet(), needs: cfg.needs()}
+	w := &worker{cfg: cfg, seed: seed, index: index, rules: cfg.ruleSet(), needs: cfg.needs()}
 	w.name = func() string {
 		if w.view.UID == "" {
 			w.view.UID = w.names.uid(&w.view.Key, w.view.Encap)
@@ -65,7 +66,7 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 		return w.view.UID
 	}
 	if len(cfg.incidentRules()) > 0 {
-		w.sums = incident.New(incident.Config{Profile: cfg.Profile, Networks: cfg.Networks, Part: cfg.incidentPart(), Seed: seed})
+		w.sums = w.newSums()
 	}
 	if w.needs.Sieve != nil {
 		w.sieve = w.needs.Sieve()

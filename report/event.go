@@ -8,6 +8,7 @@ import (
 
 	"github.com/tcplife/tcplife/capture"
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
@@ -21,6 +22,8 @@ type Follower interface {
 	Event(e *Event) error
 	// Present prints how things stand.
 	Present(p *Present) error
+	// Incident prints what many connections show together.
+	Incident(in *LiveIncident) error
 	// Gap prints that the source was blind for a while.
 	Gap(g *capture.Gap) error
 }
@@ -43,6 +46,17 @@ type Present struct {
 	Losses  capture.Losses
 	Counted bool
 	Gaps    uint64
+}
+
+// LiveIncident is what many connections show together, while a live run goes on: as far
+// as they have settled.
+type LiveIncident struct {
+	// At is the capture's time at which it was found.
+	At wire.Time
+	// Incident is as it was found then, or, if Withdrawn, as it was told before: what came
+	// later does not bear it out.
+	Incident  *incident.Incident
+	Withdrawn bool
 }
 
 // EventKind is a sort of Event.
@@ -210,6 +224,16 @@ func (a *appender) present(b []byte, p *Present) []byte {
 	return append(b, '}')
 }
 
+// liveIncident appends the object of an incident that may change.
+func (a *appender) liveIncident(b []byte, in *LiveIncident) []byte {
+	b = append(b, `{"type":"incident","schema":1,"at":`...)
+	b = a.time(b, in.At)
+	b = append(b, `,"withdrawn":`...)
+	b = strconv.AppendBool(b, in.Withdrawn)
+	b = append(b, `,"incident":`...)
+	return append(a.incident(b, in.Incident), '}')
+}
+
 // gap appends the object of a gap.
 func (a *appender) gap(b []byte, g *capture.Gap) []byte {
 	b = append(b, `{"type":"gap","schema":1,"capture":`...)
@@ -241,6 +265,13 @@ func (f *ndjson) Event(e *Event) error {
 func (f *ndjson) Present(p *Present) error {
 	a := appender{multi: f.multi}
 	f.out = append(a.present(f.out, p), '\n')
+	return f.spill()
+}
+
+// Incident writes an incident as one line.
+func (f *ndjson) Incident(in *LiveIncident) error {
+	a := appender{multi: f.multi}
+	f.out = append(a.liveIncident(f.out, in), '\n')
 	return f.spill()
 }
 
@@ -346,6 +377,22 @@ func (f *text) Present(p *Present) error {
 			c.linef("    %ss: %s", reassembly.Side(side), strings.Join(states, ", "))
 		}
 	}
+	return nil
+}
+
+// Incident writes an incident as one line.
+func (f *text) Incident(in *LiveIncident) error {
+	f.begun()
+	x := in.Incident
+	path, color, what := "", severityColors[x.Severity], x.Severity.String()+" "+x.Rule.ID
+	if in.Withdrawn {
+		color, what = "", "withdrawn: "+what
+	}
+	if len(x.Scope.Encap) > 0 {
+		path = " in " + Printable(strings.Join(x.Scope.Encap, " "))
+	}
+	f.live.linef("%s %s%s %s", f.o.clock(in.At), x.Scope, path, f.live.paint(color, fmt.Sprintf("%s (%s, %s): %s", what, x.Confidence,
+		plural(x.Count, "connection", "connections"), Printable(x.Message))))
 	return nil
 }
 

@@ -56,6 +56,14 @@ func gaps() []*capture.Gap {
 	return []*capture.Gap{{Name: "eth0", What: "the interface went down", From: testStart}, {Name: "eth0", What: "the interface is up again", From: testStart, To: testStart.Add(time.Second)}, {Name: "x", What: "the ring was full", Frames: 9}}
 }
 
+// liveIncidents are one that was found, and one that did not last.
+func liveIncidents() []LiveIncident {
+	in := incidents()[0]
+	tagged := in
+	tagged.Scope.Encap = []string{"vlan:12"}
+	return []LiveIncident{{At: testStart, Incident: &in}, {At: testStart.Add(10 * time.Second), Incident: &tagged, Withdrawn: true}}
+}
+
 func printLive(t *testing.T, f Follower) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -69,6 +77,11 @@ func printLive(t *testing.T, f Follower) string {
 	}
 	for _, p := range presents() {
 		if err := f.Present(&p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, in := range liveIncidents() {
+		if err := f.Incident(&in); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,7 +105,7 @@ func printLive(t *testing.T, f Follower) string {
 // TestEventsMatchSchema: what happens, how things stand and gaps are lines of the schema.
 func TestEventsMatchSchema(t *testing.T) {
 	lines := printLive(t, new(ndjson))
-	if n := strings.Count(lines, "\n"); n != len(happenings())+len(presents())+len(gaps()) {
+	if n := strings.Count(lines, "\n"); n != len(happenings())+len(presents())+len(liveIncidents())+len(gaps()) {
 		t.Errorf("%d lines", n)
 	}
 	if err := checkLines([]byte(lines+`{"type":"summary"}`), kinds(t)); err == nil || !strings.Contains(err.Error(), "summary") {

@@ -44,7 +44,7 @@ func kinds(t testing.TB) map[string]*jsonschema.Schema {
 		m[k] = compileSchema(t, "#/$defs/"+k)
 	}
 	m["finding"] = compileSchema(t, "#/$defs/incident")
-	for _, k := range []string{"event", "census", "gap"} {
+	for _, k := range []string{"event", "incident", "census", "gap"} {
 		m[k] = compileSchema(t, "#/$defs/live_"+k)
 	}
 	return m

@@ -75,7 +75,7 @@ func attachments() []attachment {
 
 func (o *liveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.file, "file", "", "follow this `file` as it grows, or the captures that a program rotates into this folder, instead of an interface")
-	f.StringVar(&o.events, "events", "all", "which `events` to print as they happen: "+strings.Join(report.EventNames(), ", ")+", all, none; or a severity, for findings of that one and above; several with a comma")
+	f.StringVar(&o.events, "events", "all", "which `events` to print as they happen: "+strings.Join(eventWords(), ", ")+", all, none; or a severity, for findings and incidents of that one and above; several with a comma")
 	f.DurationVar(&o.every, "every", 0, "print how many endpoints are in which state every so often (10s, 1m)")
 	f.DurationVar(&o.duration, "duration", 0, "end after this time, with the full report")
 	f.Uint64Var(&o.count, "count", 0, "end after this number of frames, with the full report")
@@ -154,24 +154,29 @@ func (o *liveOptions) validate() (err error) {
 // eventChoice says which events are printed.
 type eventChoice struct {
 	kinds [report.EventKinds]bool
+	// incidents are what many connections show together.
+	incidents bool
 	// least is the severity that a finding must have.
 	least finding.Severity
 }
 
 // parseEvents reads --events.
 func parseEvents(list string) (c eventChoice, err error) {
-	names := append(append([]string{"all", "none"}, report.EventNames()...), severities()...)
+	names := append(append([]string{"all", "none"}, eventWords()...), severities()...)
 	for _, word := range strings.Split(list, ",") {
 		word = strings.TrimSpace(word)
 		if least, ok := severity(word); ok {
 			c.least = least
-			c.kinds[report.EventFinding], c.kinds[report.EventWithdrawn] = true, true
+			c.kinds[report.EventFinding], c.kinds[report.EventWithdrawn], c.incidents = true, true, true
 			continue
 		}
 		switch i := slices.Index(report.EventNames(), word); {
 		case i >= 0:
 			c.kinds[i] = true
+		case word == wordIncident:
+			c.incidents = true
 		case word == "all":
+			c.incidents = true
 			for k := range c.kinds {
 				c.kinds[k] = true
 			}
@@ -183,6 +188,13 @@ func parseEvents(list string) (c eventChoice, err error) {
 	return c, nil
 }
 
+// wordIncident stands beside the kinds of events of one connection.
+const wordIncident = "incident"
+
+// eventWords are what --events takes beside all, none and severities.
+func eventWords() []string { return append(slices.Clone(report.EventNames()), wordIncident) }
+
+// any reports whether events of connections are printed.
 func (c *eventChoice) any() bool { return c.kinds != [report.EventKinds]bool{} }
 
 func (c *eventChoice) has(e *report.Event) bool {
@@ -425,6 +437,13 @@ func (o *liveOptions) print(run *liveRun, f report.Follower) {
 			}
 		})
 	}
+	if o.wanted.incidents {
+		run.Live.Incident = func(in *report.LiveIncident) {
+			if in.Incident.Severity >= o.wanted.least {
+				run.failed(f.Incident(in))
+			}
+		}
+	}
 	run.Live.Gap = func(g *capture.Gap) { run.failed(f.Gap(g)) }
 	if o.every > 0 {
 		run.onSnapshot(o.every, func(s *pipeline.Snapshot) {
@@ -518,7 +537,7 @@ func (o *liveOptions) addCompletion(c *cobra.Command) {
 	for flag, complete := range map[string]cobra.CompletionFunc{
 		"format": fixed(liveFormats...),
 		"events": listed(func() []cobra.Completion {
-			return append(append([]cobra.Completion{"all", "none"}, report.EventNames()...), severities()...)
+			return append(append([]cobra.Completion{"all", "none"}, eventWords()...), severities()...)
 		}),
 		"color":    fixed(colorModes...),
 		"times":    fixed(report.TimesNames()...),
