@@ -1,7 +1,9 @@
 package report
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
@@ -19,53 +21,74 @@ type appender struct {
 	multi bool
 	// peers are the other tools whose views were asked for.
 	peers []*peer
-	// stamp is the text of the minute that began at minute, up to its colon. The
-	// instants of one connection mostly share it, and a date costs more than all
-	// other fields of an event.
-	stamp  [17]byte
-	minute int64
-	known  bool
+	// stamp is the text of the minute that began at minute, from its quotation mark to
+	// its last digit. The instants of one connection mostly share it, and a date costs
+	// more than all other fields of an event. day is when its day began.
+	stamp       [17]byte
+	known       bool
+	minute, day wire.Time
 }
 
-const minuteLen = int64(time.Minute)
+const (
+	minuteLen = uint64(time.Minute)
+	dayLen    = 24 * 60 * minuteLen
+)
 
 // time appends t as RFC 3339 in UTC with nine digits.
 func (a *appender) time(b []byte, t wire.Time) []byte {
-	m := int64(t) / minuteLen
-	rest := int64(t) % minuteLen
-	if rest < 0 { // before 1970, division rounds up
-		m, rest = m-1, rest+minuteLen
+	rest := uint64(t - a.minute)
+	if rest >= minuteLen || !a.known {
+		rest = a.turn(t)
 	}
-	if !a.known || m != a.minute {
-		a.minute, a.known = m, true
-		std := t.Std()
-		year, month, day := std.Date()
-		hour, minute, _ := std.Clock()
-		st := append(a.stamp[:0], pairs[year/100*2:][:2]...)
-		for _, x := range [...]struct {
-			n   int
-			end byte
-		}{{year % 100, '-'}, {int(month), '-'}, {day, 'T'}, {hour, ':'}, {minute, ':'}} {
-			st = append(st, pairs[x.n*2], pairs[x.n*2+1], x.end)
+	second := uint32(rest / 1e9)
+	nanos := uint32(rest - uint64(second)*1e9)
+	first := nanos / 1e8
+	digits := eightDigits(nanos - first*1e8)
+	// Four words: sixteen octets of the stamp; the last one of it, ":20.0" and two
+	// digits; the other six, and the end.
+	n := len(b)
+	b = slices.Grow(b, 32)[:n+32]
+	w := b[n:]
+	copy(w, a.stamp[:16])
+	binary.LittleEndian.PutUint64(w[16:], uint64(a.stamp[16])|':'<<8|uint64(twoDigits(second))<<16|'.'<<32|uint64('0'+first)<<40|digits<<48)
+	binary.LittleEndian.PutUint64(w[24:], digits>>16|'Z'<<48|'"'<<56)
+	return b
+}
+
+// turn makes the minute of t the known one, and returns how much of it is over.
+func (a *appender) turn(t wire.Time) uint64 {
+	if uint64(t-a.day) >= dayLen || !a.known {
+		over := int64(t) % int64(dayLen)
+		if over < 0 { // before 1970 the remainder is, too
+			over += int64(dayLen)
 		}
+		a.day = t - wire.Time(over)
+		a.known = a.day <= t && a.day < a.day+wire.Time(dayLen) // not at the ends of what an int64 tells
+		year, month, day := t.Std().Date()
+		a.stamp = [17]byte{0: '"', 5: '-', 8: '-', 11: 'T', 14: ':'}
+		binary.LittleEndian.PutUint16(a.stamp[1:], twoDigits(uint32(year/100)))
+		binary.LittleEndian.PutUint16(a.stamp[3:], twoDigits(uint32(year%100)))
+		binary.LittleEndian.PutUint16(a.stamp[6:], twoDigits(uint32(month)))
+		binary.LittleEndian.PutUint16(a.stamp[9:], twoDigits(uint32(day)))
 	}
-	b = append(b, '"')
-	b = append(b, a.stamp[:]...)
-	s := rest / int64(time.Second) * 2
-	b = append(b, pairs[s], pairs[s+1], '.')
-	b = appendNine(b, uint32(rest%int64(time.Second)))
-	return append(b, 'Z', '"')
+	over := uint64(t - a.day)
+	minutes := uint32(over / minuteLen)
+	binary.LittleEndian.PutUint16(a.stamp[12:], twoDigits(minutes/60))
+	binary.LittleEndian.PutUint16(a.stamp[15:], twoDigits(minutes%60))
+	over -= uint64(minutes) * minuteLen
+	a.minute = t - wire.Time(over)
+	return over
 }
 
 // frame appends a frame's number, with its file when there are several.
 func (a *appender) frame(b []byte, f wire.FrameID) []byte {
 	if !a.multi {
-		return strconv.AppendUint(b, f.Number(), 10)
+		return appendUint(b, f.Number())
 	}
 	b = append(b, `{"file":`...)
 	b = strconv.AppendInt(b, int64(f.Input())+1, 10)
 	b = append(b, `,"frame":`...)
-	b = strconv.AppendUint(b, f.Number(), 10)
+	b = appendUint(b, f.Number())
 	return append(b, '}')
 }
 
@@ -81,41 +104,6 @@ func (a *appender) frames(b []byte, fs []wire.FrameID) []byte {
 	return append(b, ']')
 }
 
-// pairs holds the numbers from 00 to 99, one after the other. Digits are copied from
-// it two at a time: half of an object's cost would be divisions otherwise.
-const pairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839" +
-	"40414243444546474849505152535455565758596061626364656667686970717273747576777879" +
-	"8081828384858687888990919293949596979899"
-
-// appendNine appends n, which is below 10^9, with leading zeros.
-func appendNine(b []byte, n uint32) []byte {
-	high, low := n/10000, n%10000 // five digits and four
-	x, y, z, w := high/100%100*2, high%100*2, low/100*2, low%100*2
-	return append(b, '0'+byte(high/10000), pairs[x], pairs[x+1], pairs[y], pairs[y+1], pairs[z], pairs[z+1], pairs[w], pairs[w+1])
-}
-
-// appendSeconds appends d in seconds as an exact decimal: a float would lose the
-// nanoseconds of long spans.
-func appendSeconds(b []byte, d time.Duration) []byte {
-	u := uint64(d)
-	if d < 0 {
-		b = append(b, '-')
-		u = -u
-	}
-	b = strconv.AppendUint(b, u/1e9, 10)
-	frac := uint32(u % 1e9)
-	if frac == 0 {
-		return b
-	}
-	b = append(b, '.')
-	b = appendNine(b, frac)
-	n := len(b)
-	for b[n-1] == '0' {
-		n--
-	}
-	return b[:n]
-}
-
 const hexDigits = "0123456789abcdef"
 
 // appendString appends s as a JSON string. File names and interface descriptions
@@ -124,8 +112,14 @@ const hexDigits = "0123456789abcdef"
 // which changes no value.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
+	b = appendInside(b, s)
+	return append(b, '"')
+}
+
+// appendInside is appendString without the quotation marks.
+func appendInside(b []byte, s string) []byte {
 	from := 0
-	for i := 0; i < len(s); {
+	for i := plainOctets(s); i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
@@ -167,8 +161,27 @@ func appendString(b []byte, s string) []byte {
 		}
 		i += n
 	}
-	b = append(b, s[from:]...)
-	return append(b, '"')
+	return append(b, s[from:]...)
+}
+
+// plainOctets returns how many octets at the beginning of s certainly stand for
+// themselves in a JSON string. It looks at eight at a time; what does not fill such a
+// word, or follows one that is not plain, is for the caller to see.
+func plainOctets(s string) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; len(s)-i >= 8; i += 8 {
+		x := s[i : i+8]
+		w := uint64(x[0]) | uint64(x[1])<<8 | uint64(x[2])<<16 | uint64(x[3])<<24 |
+			uint64(x[4])<<32 | uint64(x[5])<<40 | uint64(x[6])<<48 | uint64(x[7])<<56
+		// A subtraction sets the top bit of an octet that was too small for it. What it
+		// borrows may set that of the next one, too, but never clears one.
+		quote, back, del := w^'"'*ones, w^'\\'*ones, w^0x7f*ones
+		if (w|(w-' '*ones)|(quote-ones)|(back-ones)|(del-ones))&tops != 0 {
+			break
+		}
+	}
+	return i
 }
 
 // appendHex appends a character of the basic plane as \u0000.
@@ -193,16 +206,50 @@ func appendPeer(b []byte, p netip.AddrPort) []byte {
 	b = append(b, `{"ip":"`...)
 	b = p.Addr().AppendTo(b)
 	b = append(b, `","port":`...)
-	b = strconv.AppendUint(b, uint64(p.Port()), 10)
+	b = appendUint(b, uint64(p.Port()))
 	return append(b, '}')
 }
+
+// appendEnds appends both ends of a tuple, with their names.
+func appendEnds(b []byte, t *wire.Tuple) []byte {
+	b = append(b, `,"client":`...)
+	b = appendEnd(b, t.Src, t.SrcPort, t.V6)
+	b = append(b, `,"server":`...)
+	return appendEnd(b, t.Dst, t.DstPort, t.V6)
+}
+
+func appendEnd(b []byte, a wire.Addr, port uint16, v6 bool) []byte {
+	if v6 || !a.Is4() {
+		return appendPeer(b, netip.AddrPortFrom(a.Netip(v6), port))
+	}
+	b = append(b, `{"ip":"`...)
+	for shift := 24; shift >= 0; shift -= 8 {
+		x := octetTexts[byte(a.Lo>>shift)]
+		b = binary.LittleEndian.AppendUint32(b, uint32(x))
+		b = b[:len(b)-int(x>>32)]
+	}
+	b = append(b[:len(b)-1], `","port":`...) // without the last dot
+	b = appendUint(b, uint64(port))
+	return append(b, '}')
+}
+
+// octetTexts are the octets of an IPv4 address with a dot behind, the first character in
+// the lowest octet; above them stands how many of the four there are not.
+var octetTexts = func() (texts [256]uint64) {
+	for i := range texts {
+		var text [4]byte
+		n := len(append(strconv.AppendUint(text[:0], uint64(i), 10), '.'))
+		texts[i] = uint64(binary.LittleEndian.Uint32(text[:])) | uint64(len(text)-n)<<32
+	}
+	return texts
+}()
 
 // appendSides appends a number of each side.
 func appendSides(b []byte, client, server uint64) []byte {
 	b = append(b, `{"client":`...)
-	b = strconv.AppendUint(b, client, 10)
+	b = appendUint(b, client)
 	b = append(b, `,"server":`...)
-	b = strconv.AppendUint(b, server, 10)
+	b = appendUint(b, server)
 	return append(b, '}')
 }
 
@@ -215,21 +262,23 @@ func appendRanges(b []byte, rs []reassembly.Range, base wire.Seq) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, '[')
-		b = strconv.AppendUint(b, uint64(uint32(r.From-base)), 10)
+		b = appendUint(b, uint64(uint32(r.From-base)))
 		b = append(b, ',')
-		b = strconv.AppendUint(b, uint64(uint32(r.To-base)), 10)
+		b = appendUint(b, uint64(uint32(r.To-base)))
 		b = append(b, ']')
 	}
 	return append(b, ']')
 }
 
 // flagNames holds the text of every combination of the nine control bits, since
-// Flags.String allocates.
-var flagNames = func() (names [512]string) {
+// Flags.String allocates; flagTexts the field of an event.
+var flagNames, flagTexts = func() (names, texts [512]string) {
+	const before = `,"flags":"`
 	for i := range names {
-		names[i] = wire.Flags(i).String()
+		texts[i] = before + wire.Flags(i).String() + `"`
+		names[i] = texts[i][len(before) : len(texts[i])-1]
 	}
-	return names
+	return names, texts
 }()
 
 // markNames are the words for an event's marks. MarkTimestamp is not among them:

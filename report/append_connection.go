@@ -38,10 +38,7 @@ func (a *appender) connection(buf *Buffer, c *Connection) {
 	b = a.frame(b, c.First)
 	b = append(b, `,"last_frame":`...)
 	b = a.frame(b, c.Last)
-	b = append(b, `,"client":`...)
-	b = appendPeer(b, c.Tuple.Source())
-	b = append(b, `,"server":`...)
-	b = appendPeer(b, c.Tuple.Destination())
+	b = appendEnds(b, &c.Tuple)
 	b = append(b, `,"role_by":"`...)
 	b = append(b, c.RoleBy.String()...)
 	b = append(b, `","encap":`...)
@@ -56,12 +53,16 @@ func (a *appender) connection(buf *Buffer, c *Connection) {
 	b = appendSeconds(b, c.End.Sub(c.Start))
 	b = append(b, `,"until":`...)
 	b = a.time(b, c.Until)
-	b = append(b, `,"open":`...)
-	b = strconv.AppendBool(b, open(c.Conn))
-	b = append(b, `,"settled":`...)
-	b = strconv.AppendBool(b, !c.Provisional)
-	b = append(b, `,"evicted":`...)
-	b = strconv.AppendBool(b, c.Ended == reassembly.EndedEvicted)
+	if open, evicted := open(c.Conn), c.Ended == reassembly.EndedEvicted; open || evicted || c.Provisional {
+		b = append(b, `,"open":`...)
+		b = strconv.AppendBool(b, open)
+		b = append(b, `,"settled":`...)
+		b = strconv.AppendBool(b, !c.Provisional)
+		b = append(b, `,"evicted":`...)
+		b = strconv.AppendBool(b, evicted)
+	} else {
+		b = append(b, `,"open":false,"settled":true,"evicted":false`...)
+	}
 
 	b = append(b, `,"packets":`...)
 	b = appendSides(b, cl.Packets, sv.Packets)
@@ -134,7 +135,7 @@ func (a *appender) connection(buf *Buffer, c *Connection) {
 		b = b[:len(b)-1]
 	}
 	b = append(b, `],"dropped_events":`...)
-	b = strconv.AppendUint(b, uint64(c.Dropped), 10)
+	b = appendUint(b, uint64(c.Dropped))
 	b = append(b, `,"findings":[`...)
 	for i := range c.Findings {
 		if i > 0 {
@@ -185,7 +186,7 @@ func appendKnown(b []byte, key string, known [2]bool, v [2]uint64) []byte {
 	for i := range v {
 		if known[i] {
 			b = appendSideKey(b, i)
-			b = strconv.AppendUint(b, v[i], 10)
+			b = appendUint(b, v[i])
 		}
 	}
 	return append(b, '}')
@@ -221,22 +222,26 @@ func (a *appender) handshake(b []byte, c *reassembly.Conn) []byte {
 	}
 	if h.SYNs > 0 {
 		b = append(b, `,"syn_retransmits":`...)
-		b = strconv.AppendUint(b, uint64(h.SYNs-1), 10)
+		b = appendUint(b, uint64(h.SYNs-1))
 	}
 	if h.SYNACKs > 0 {
 		b = append(b, `,"synack_retransmits":`...)
-		b = strconv.AppendUint(b, uint64(h.SYNACKs-1), 10)
+		b = appendUint(b, uint64(h.SYNACKs-1))
 	}
-	b = append(b, `,"cookie":`...)
-	b = strconv.AppendBool(b, h.Cookie)
-	b = append(b, `,"deferred":`...)
-	b = strconv.AppendBool(b, h.Deferred)
-	b = append(b, `,"accept_queue":`...)
-	b = strconv.AppendBool(b, h.AcceptQueue)
-	b = append(b, `,"fastopen":`...)
-	b = strconv.AppendBool(b, h.FastOpen)
-	b = append(b, `,"simultaneous":`...)
-	b = strconv.AppendBool(b, h.Simultaneous)
+	if h.Cookie || h.Deferred || h.AcceptQueue || h.FastOpen || h.Simultaneous {
+		b = append(b, `,"cookie":`...)
+		b = strconv.AppendBool(b, h.Cookie)
+		b = append(b, `,"deferred":`...)
+		b = strconv.AppendBool(b, h.Deferred)
+		b = append(b, `,"accept_queue":`...)
+		b = strconv.AppendBool(b, h.AcceptQueue)
+		b = append(b, `,"fastopen":`...)
+		b = strconv.AppendBool(b, h.FastOpen)
+		b = append(b, `,"simultaneous":`...)
+		b = strconv.AppendBool(b, h.Simultaneous)
+	} else {
+		b = append(b, `,"cookie":false,"deferred":false,"accept_queue":false,"fastopen":false,"simultaneous":false`...)
+	}
 	b = append(b, `,"options":{`...)
 	for i := range c.Ends {
 		if c.Ends[i].HasSYN {
@@ -267,7 +272,7 @@ func appendOptions(b []byte, o *wire.Options) []byte {
 			return b
 		}
 		b = append(b, key...)
-		return strconv.AppendUint(b, v, 10)
+		return appendUint(b, v)
 	}
 	b = number(b, wire.OptMSS, `,"mss":`, uint64(o.MSS))
 	b = number(b, wire.OptWindowScale, `,"window_scale":`, uint64(o.WindowScale))
@@ -311,7 +316,7 @@ func (a *appender) close(b []byte, c *reassembly.Conn) []byte {
 	for i := range c.Ends {
 		if e := &c.Ends[i]; e.HasNext && e.HasAcked {
 			b = appendSideKey(b, i)
-			b = strconv.AppendUint(b, uint64(e.Unacked()), 10)
+			b = appendUint(b, uint64(e.Unacked()))
 		}
 	}
 	return append(b, '}', '}')
@@ -323,9 +328,7 @@ func (a *appender) timeline(b []byte, ts []reassembly.Transition, start wire.Tim
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, `{"state":"`...)
-		b = append(b, t.State.String()...)
-		b = append(b, `","at":`...)
+		b = append(b, stateTexts[t.State]...)
 		b = a.time(b, t.At)
 		b = append(b, `,"t":`...)
 		b = appendSeconds(b, t.At.Sub(start))
@@ -337,9 +340,7 @@ func (a *appender) timeline(b []byte, ts []reassembly.Transition, start wire.Tim
 			b = append(b, `,"frame":`...)
 			b = a.frame(b, t.Frame)
 		}
-		b = append(b, `,"evidence":"`...)
-		b = append(b, t.Evidence.String()...)
-		b = append(b, '"')
+		b = append(b, evidenceTexts[t.Evidence]...)
 		if t.Proof != 0 {
 			b = append(b, `,"proof":`...)
 			b = a.frame(b, t.Proof)
@@ -359,17 +360,11 @@ func (a *appender) event(b []byte, e *reassembly.Event, start wire.Time, base *[
 	b = appendSeconds(b, e.At.Sub(start))
 	b = append(b, `,"frame":`...)
 	b = a.frame(b, e.Frame)
-	if e.From == reassembly.Client {
-		b = append(b, `,"from":"client","event":"`...)
-	} else {
-		b = append(b, `,"from":"server","event":"`...)
-	}
-	b = append(b, e.Kind.String()...)
-	b = append(b, '"')
 	from := e.From & 1
+	b = append(b, eventTexts[from][e.Kind]...)
 	if e.Count > 1 {
 		b = append(b, `,"count":`...)
-		b = strconv.AppendUint(b, uint64(e.Count), 10)
+		b = appendUint(b, uint64(e.Count))
 		b = append(b, `,"last_frame":`...)
 		b = a.frame(b, e.LastFrame)
 		b = append(b, `,"last_t":`...)
@@ -377,23 +372,21 @@ func (a *appender) event(b []byte, e *reassembly.Event, start wire.Time, base *[
 	}
 	if based[from] {
 		b = append(b, `,"seq":`...)
-		b = strconv.AppendUint(b, uint64(uint32(e.Seq-base[from])), 10)
+		b = appendUint(b, uint64(uint32(e.Seq-base[from])))
 		if e.Count > 1 {
 			b = append(b, `,"end":`...)
-			b = strconv.AppendUint(b, uint64(uint32(e.End-base[from])), 10)
+			b = appendUint(b, uint64(uint32(e.End-base[from])))
 		}
 	}
 	if e.Flags.Has(wire.ACK) && based[1-from] {
 		b = append(b, `,"ack":`...)
-		b = strconv.AppendUint(b, uint64(uint32(e.Ack-base[1-from])), 10)
+		b = appendUint(b, uint64(uint32(e.Ack-base[1-from])))
 	}
 	b = append(b, `,"len":`...)
-	b = strconv.AppendUint(b, uint64(e.Len), 10)
+	b = appendUint(b, uint64(e.Len))
 	b = append(b, `,"win":`...)
-	b = strconv.AppendUint(b, uint64(e.Window), 10)
-	b = append(b, `,"flags":"`...)
-	b = append(b, flagNames[e.Flags&511]...)
-	b = append(b, '"')
+	b = appendUint(b, uint64(e.Window))
+	b = append(b, flagTexts[e.Flags&511]...)
 	if e.Marks&namedMarks != 0 {
 		b = append(b, `,"marks":[`...)
 		for _, x := range markNames {
@@ -412,29 +405,28 @@ func (a *appender) event(b []byte, e *reassembly.Event, start wire.Time, base *[
 }
 
 func (a *appender) finding(b []byte, f *finding.Finding) []byte {
-	b = append(b, `{"id":`...)
-	b = appendString(b, f.Rule.ID)
-	b = append(b, `,"catalogue":`...)
+	t := ruleTexts()[f.Rule]
+	if t != nil {
+		b = append(b, t.id...)
+	} else { // the rule is not registered
+		b = appendRuleID(b, f.Rule)
+	}
 	b = appendString(b, f.Catalogue)
-	b = append(b, `,"title":`...)
-	b = appendString(b, f.Rule.Title)
-	b = append(b, `,"severity":"`...)
-	b = append(b, f.Severity.String()...)
-	b = append(b, `","confidence":"`...)
-	b = append(b, f.Confidence.String()...)
-	b = append(b, `","endpoint":"`...)
-	b = append(b, f.Endpoint.String()...)
-	b = append(b, `","frames":`...)
+	if t != nil {
+		b = append(b, t.title...)
+	} else {
+		b = appendRuleTitle(b, f.Rule)
+	}
+	b = append(b, gradeTexts[f.Severity][f.Confidence][f.Endpoint]...)
 	b = a.frames(b, f.Frames)
 	b = append(b, `,"message":`...)
 	b = appendString(b, f.Message)
 	b = append(b, `,"falsify":`...)
 	b = appendString(b, f.Falsify)
-	b = append(b, `,"advice":`...)
-	b = appendString(b, f.Rule.Advice)
-	b = append(b, `,"rfc":`...)
-	b = appendString(b, f.Rule.RFC)
-	return append(b, '}')
+	if t != nil {
+		return append(b, t.advice...)
+	}
+	return appendRuleAdvice(b, f.Rule)
 }
 
 // late appends the object of one late group.
@@ -443,10 +435,7 @@ func (a *appender) late(b []byte, l *Late) []byte {
 	b = appendString(b, l.UID)
 	b = append(b, `,"capture":`...)
 	b = appendString(b, l.Capture)
-	b = append(b, `,"client":`...)
-	b = appendPeer(b, l.Tuple.Source())
-	b = append(b, `,"server":`...)
-	b = appendPeer(b, l.Tuple.Destination())
+	b = appendEnds(b, &l.Tuple)
 	b = append(b, `,"encap":`...)
 	b = appendStrings(b, l.Encap)
 	b = append(b, `,"first_frame":`...)
@@ -462,10 +451,10 @@ func (a *appender) late(b []byte, l *Late) []byte {
 	b = append(b, `,"bytes":`...)
 	b = appendSides(b, l.Bytes[0], l.Bytes[1])
 	b = append(b, `,"syns":`...)
-	b = strconv.AppendUint(b, l.SYNs, 10)
+	b = appendUint(b, l.SYNs)
 	b = append(b, `,"fins":`...)
-	b = strconv.AppendUint(b, l.FINs, 10)
+	b = appendUint(b, l.FINs)
 	b = append(b, `,"rsts":`...)
-	b = strconv.AppendUint(b, l.RSTs, 10)
+	b = appendUint(b, l.RSTs)
 	return append(b, '}')
 }

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"strconv"
-
 	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/reassembly"
 )
@@ -25,7 +23,7 @@ func appendDwell(b []byte, d *census.Durations) []byte {
 			b = append(b, '"')
 			b = append(b, reassembly.State(state).String()...)
 			b = append(b, `":{"count":`...)
-			b = strconv.AppendUint(b, w.Count(), 10)
+			b = appendUint(b, w.Count())
 			b = appendField(b, "unfinished", w.Unfinished)
 			b = appendField(b, "assumed", w.Assumed)
 			b = appendPercentiles(b, &w.Histogram)
@@ -51,7 +49,7 @@ func appendRTT(b []byte, d *census.Durations) []byte {
 		b = append(b, '"')
 		b = append(b, rttNames[part]...)
 		b = append(b, `":{"count":`...)
-		b = strconv.AppendUint(b, r.Count(), 10)
+		b = appendUint(b, r.Count())
 		b = appendPercentiles(b, &r.Histogram)
 		b = append(b, `,"histogram":[`...)
 		if first, last, ok := r.Powers.Used(); ok {

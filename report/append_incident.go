@@ -2,7 +2,6 @@ package report
 
 import (
 	"net/netip"
-	"strconv"
 
 	"github.com/tcplife/tcplife/incident"
 )
@@ -49,7 +48,7 @@ func (a *appender) incident(b []byte, in *incident.Incident) []byte {
 	b = append(b, ']')
 	if in.More.Scopes > 0 {
 		b = append(b, `,"more":{"scopes":`...)
-		b = strconv.AppendUint(b, in.More.Scopes, 10)
+		b = appendUint(b, in.More.Scopes)
 		b = appendField(b, "count", in.More.Count)
 		b = append(b, '}')
 	}
@@ -83,7 +82,7 @@ func appendScope(b []byte, s *incident.Scope) []byte {
 	}
 	if s.Port != 0 {
 		comma("server_port")
-		b = strconv.AppendUint(b, uint64(s.Port), 10)
+		b = appendUint(b, uint64(s.Port))
 	}
 	if len(s.Encap) > 0 {
 		comma("encap")
@@ -96,7 +95,7 @@ func appendScope(b []byte, s *incident.Scope) []byte {
 // connections.
 func appendIncidentLimits(b []byte, l *incident.Limits) []byte {
 	b = append(b, `{"listeners":`...)
-	b = strconv.AppendUint(b, l.Listeners, 10)
+	b = appendUint(b, l.Listeners)
 	b = appendField(b, "targets", l.Targets)
 	b = appendField(b, "clients", l.Clients)
 	b = appendField(b, "pairs", l.Pairs)

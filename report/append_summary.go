@@ -20,7 +20,7 @@ func appendCounts(b []byte, n int, name func(int) string, count func(int) uint64
 		b = append(b, '"')
 		b = append(b, name(i)...)
 		b = append(b, '"', ':')
-		b = strconv.AppendUint(b, count(i), 10)
+		b = appendUint(b, count(i))
 	}
 	return append(b, '}')
 }
@@ -29,7 +29,7 @@ func appendField(b []byte, key string, n uint64) []byte {
 	b = append(b, ',', '"')
 	b = append(b, key...)
 	b = append(b, '"', ':')
-	return strconv.AppendUint(b, n, 10)
+	return appendUint(b, n)
 }
 
 func appendSkipped(b []byte, n *[wire.SkipCount]uint64) []byte {
@@ -55,7 +55,7 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 	b = a.totals(b, s)
 	if len(s.Selection) > 0 {
 		b = append(b, `,"selection":{"of":`...)
-		b = strconv.AppendUint(b, s.All(), 10)
+		b = appendUint(b, s.All())
 		b = append(b, `,"by":`...)
 		b = append(appendStrings(b, s.Selection), '}')
 	}
@@ -69,7 +69,7 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 	for i := range s.Closers.FIN {
 		b = appendSideKey(b, i)
 		b = append(b, `{"fin":`...)
-		b = strconv.AppendUint(b, s.Closers.FIN[i], 10)
+		b = appendUint(b, s.Closers.FIN[i])
 		b = appendField(b, "rst", s.Closers.RST[i])
 		b = append(b, '}')
 	}
@@ -99,11 +99,11 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 		b = a.captureFinding(b, &f)
 	}
 	b = append(b, `],"late":{"groups":`...)
-	b = strconv.AppendUint(b, s.LateGroups, 10)
+	b = appendUint(b, s.LateGroups)
 	b = appendField(b, "packets", s.LatePackets)
 	b = appendField(b, "bytes", s.LateBytes)
 	b = append(b, `},"limits":{"evicted":`...)
-	b = strconv.AppendUint(b, s.Limits.Evicted, 10)
+	b = appendUint(b, s.Limits.Evicted)
 	b = appendField(b, "dropped_events", s.Limits.DroppedEvents)
 	b = appendField(b, "cut_logs", s.Limits.CutLogs)
 	if s.Limits.Forgotten > 0 {
@@ -118,7 +118,7 @@ func (a *appender) summary(b []byte, s *Summary) []byte {
 
 func appendFragments(b []byte, f *wire.Fragments) []byte {
 	b = append(b, `{"packets":`...)
-	b = strconv.AppendUint(b, f.Packets, 10)
+	b = appendUint(b, f.Packets)
 	b = appendField(b, "frames", f.Frames)
 	b = appendField(b, "incomplete", f.Incomplete)
 	b = appendField(b, "incomplete_frames", f.IncompleteFrames)
@@ -185,7 +185,7 @@ func appendCloses(b []byte, s *Summary) []byte {
 func appendQuality(b []byte, s *Summary) []byte {
 	snapped, backwards, damaged, dropped := s.readQuality()
 	b = append(b, `{"snapped":`...)
-	b = strconv.AppendUint(b, snapped, 10)
+	b = appendUint(b, snapped)
 	b = appendField(b, "backwards", backwards)
 	b = appendField(b, "damaged_files", damaged)
 	b = appendField(b, "dropped", dropped)
@@ -240,7 +240,7 @@ func (a *appender) input(b []byte, number int, in *Input) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, `{"link_type":`...)
-		b = strconv.AppendUint(b, uint64(f.Link), 10)
+		b = appendUint(b, uint64(f.Link))
 		if f.SnapLen > 0 {
 			b = appendField(b, "snap_len", uint64(f.SnapLen))
 		}
@@ -272,7 +272,7 @@ func (a *appender) input(b []byte, number int, in *Input) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, `{"type":`...)
-		b = strconv.AppendUint(b, uint64(t), 10)
+		b = appendUint(b, uint64(t))
 		b = appendField(b, "count", in.Passed[t])
 		b = append(b, '}')
 	}
@@ -282,7 +282,7 @@ func (a *appender) input(b []byte, number int, in *Input) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, `{"frame":`...)
-		b = strconv.AppendUint(b, d.Frame, 10)
+		b = appendUint(b, d.Frame)
 		b = appendField(b, "offset", uint64(max(d.Offset, 0)))
 		b = append(b, `,"what":`...)
 		b = appendString(b, d.What)
@@ -323,13 +323,10 @@ func (a *appender) findingCount(b []byte, f *FindingCount, folded uint64) []byte
 			b = append(b, ',')
 		}
 		b = append(b, `{"connection":`...)
-		b = strconv.AppendUint(b, e.ID, 10)
+		b = appendUint(b, e.ID)
 		b = append(b, `,"uid":`...)
 		b = appendString(b, e.UID)
-		b = append(b, `,"client":`...)
-		b = appendPeer(b, e.Tuple.Source())
-		b = append(b, `,"server":`...)
-		b = appendPeer(b, e.Tuple.Destination())
+		b = appendEnds(b, &e.Tuple)
 		b = append(b, `,"severity":"`...)
 		b = append(b, e.Severity.String()...)
 		b = append(b, `","confidence":"`...)

@@ -2,10 +2,13 @@ package report
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -54,16 +57,114 @@ func TestAppendSecondsIsExact(t *testing.T) {
 	}
 }
 
-// The cached minute must never leak into another one, in any order of instants.
+// The minute and the day that are known must never leak into others, in any order of
+// instants.
 func TestAppendTimeEqualsFormat(t *testing.T) {
+	const minutes, days = int64(minuteLen), int64(dayLen)
 	rapid.Check(t, func(t *rapid.T) {
 		var a appender
 		base := rapid.Int64().Draw(t, "base")
-		for _, d := range rapid.SliceOfN(rapid.Int64Range(-3*minuteLen, 3*minuteLen), 1, 20).Draw(t, "offsets") {
+		for _, d := range rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(-3*minutes, 3*minutes), rapid.Int64Range(-3*days, 3*days)), 1, 20).Draw(t, "offsets") {
 			at := wire.Time(base + d)
 			if got, want := string(a.time(nil, at)), `"`+at.String()+`"`; got != want {
 				t.Fatalf("%d: %s, want %s", int64(at), got, want)
 			}
+		}
+	})
+}
+
+func TestAppendString(t *testing.T) {
+	// Each octet in each place of words of eight, alone and beside others of its sort:
+	// the look at whole words must see every one.
+	for c := range 256 {
+		for n := range 20 {
+			for at := range n {
+				for _, fill := range []byte{' ', '~', byte(c)} {
+					x := bytes.Repeat([]byte{fill}, n)
+					x[at] = byte(c)
+					if got, want := appendString(nil, string(x)), slowString(string(x)); got == nil || string(got) != want {
+						t.Fatalf("%q: %s, want %s", x, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// slowString is appendString, one character after the other.
+func slowString(s string) string {
+	var b strings.Builder
+	for _, r := range []byte(s) {
+		switch {
+		case r == '"', r == '\\':
+			b.WriteString(`\` + string(rune(r)))
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < ' ', r == 0x7f:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		case r > 0x7f: // the test has no character of several octets
+			b.WriteString(`\ufffd`)
+		default:
+			b.WriteByte(r)
+		}
+	}
+	return `"` + b.String() + `"`
+}
+
+func TestDigits(t *testing.T) {
+	for n := range uint32(10000) {
+		for _, x := range []uint32{n, n * 10000, n*10000 + n, 99990000 + n, n*10000 + 9999} {
+			var b [8]byte
+			binary.LittleEndian.PutUint64(b[:], eightDigits(x))
+			if want := fmt.Sprintf("%08d", x); string(b[:]) != want {
+				t.Fatalf("eightDigits(%d) = %q, want %q", x, b, want)
+			}
+		}
+	}
+	for n := range uint32(100) {
+		if x := twoDigits(n); fmt.Sprintf("%c%c", x&255, x>>8) != fmt.Sprintf("%02d", n) {
+			t.Errorf("twoDigits(%d) = %#x", n, x)
+		}
+	}
+	for power := uint64(1); ; power *= 10 {
+		for _, n := range []uint64{power - 1, power, power + 1, 2*power - 1, 9 * power} {
+			if got, want := string(appendUint(nil, n)), strconv.FormatUint(n, 10); got != want {
+				t.Errorf("appendUint(%d) = %s", n, got)
+			}
+		}
+		if power == 1e19 {
+			break
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Uint64().Draw(t, "n")
+		if got, want := string(appendUint([]byte("x"), n)), "x"+strconv.FormatUint(n, 10); got != want {
+			t.Errorf("appendUint(%d) = %s", n, got)
+		}
+		// An exact decimal without superfluous zeros is what big.Rat prints, shortened.
+		r := big.NewRat(int64(n), 1e9)
+		want := r.FloatString(9)
+		want = strings.TrimSuffix(strings.TrimRight(want, "0"), ".")
+		if got := string(appendSeconds([]byte("x"), time.Duration(n))); got != "x"+want {
+			t.Errorf("appendSeconds(%d) = %s, want %s", int64(n), got, want)
+		}
+	})
+}
+
+func TestAppendEndEqualsNetip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := wire.Addr{Hi: rapid.Uint64().Draw(t, "hi"), Lo: rapid.Uint64().Draw(t, "lo")}
+		if rapid.Bool().Draw(t, "mapped") {
+			a.Hi, a.Lo = 0, 0xffff<<32|a.Lo&math.MaxUint32
+		}
+		port, v6 := rapid.Uint16().Draw(t, "port"), rapid.Bool().Draw(t, "v6")
+		want := fmt.Sprintf(`{"ip":"%s","port":%d}`, a.Netip(v6), port)
+		if got := string(appendEnd(nil, a, port, v6)); got != want {
+			t.Errorf("%x: %s, want %s", a, got, want)
 		}
 	})
 }

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"strconv"
-
 	"github.com/tcplife/tcplife/census"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -154,7 +152,7 @@ func (j *censusJSON) peak(x *part, of string, p *census.Peak) {
 	j.out = append(j.out, `,"of":"`...)
 	j.out = append(j.out, of...)
 	j.out = append(j.out, `","count":`...)
-	j.out = strconv.AppendUint(j.out, p.Count, 10)
+	j.out = appendUint(j.out, p.Count)
 	if p.Within > 0 {
 		j.out = append(j.out, `,"within":`...)
 		j.out = appendSeconds(j.out, p.Within)

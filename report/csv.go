@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"io"
-	"strconv"
 )
 
 var (
@@ -98,7 +97,7 @@ func (f *table) text(b *Buffer, s string) {
 }
 
 func (f *table) number(b *Buffer, n uint64) {
-	b.B = strconv.AppendUint(append(b.B, f.separator), n, 10)
+	b.B = appendUint(append(b.B, f.separator), n)
 }
 
 func (f *table) Add(id uint64, _ *Digest, b *Buffer) error {

@@ -14,9 +14,9 @@ func appendMeaning(b []byte, e *reassembly.ICMP, v6 bool) []byte {
 		return append(b, s...)
 	}
 	b = append(b, "type "...)
-	b = strconv.AppendUint(b, uint64(e.Type), 10)
+	b = appendUint(b, uint64(e.Type))
 	b = append(b, " code "...)
-	return strconv.AppendUint(b, uint64(e.Code), 10)
+	return appendUint(b, uint64(e.Code))
 }
 
 // icmp appends an ICMP error as an event.
@@ -32,7 +32,7 @@ func (a *appender) icmp(b []byte, e *reassembly.ICMP, c *reassembly.Conn, base *
 	b = append(b, `","event":"icmp"`...)
 	if e.Count > 1 {
 		b = append(b, `,"count":`...)
-		b = strconv.AppendUint(b, uint64(e.Count), 10)
+		b = appendUint(b, uint64(e.Count))
 		b = append(b, `,"last_frame":`...)
 		b = a.frame(b, e.LastFrame)
 		b = append(b, `,"last_t":`...)
@@ -40,10 +40,10 @@ func (a *appender) icmp(b []byte, e *reassembly.ICMP, c *reassembly.Conn, base *
 	}
 	if from := e.From & 1; based[from] {
 		b = append(b, `,"seq":`...)
-		b = strconv.AppendUint(b, uint64(uint32(e.Seq-base[from])), 10)
+		b = appendUint(b, uint64(uint32(e.Seq-base[from])))
 	}
 	b = append(b, `,"icmp":{"type":`...)
-	b = strconv.AppendUint(b, uint64(e.Type), 10)
+	b = appendUint(b, uint64(e.Type))
 	b = appendField(b, "code", uint64(e.Code))
 	b = append(b, `,"meaning":"`...)
 	b = appendMeaning(b, e, c.Tuple.V6)

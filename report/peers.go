@@ -191,7 +191,7 @@ func appendSeveral(b []byte, key string, n uint16) []byte {
 	if n <= 1 {
 		return b
 	}
-	return strconv.AppendUint(append(b, key...), uint64(n), 10)
+	return appendUint(append(b, key...), uint64(n))
 }
 
 // appendPeers appends the views that JSON always has and those asked for.
@@ -227,7 +227,7 @@ func appendWireshark(buf *Buffer, b []byte, c *Connection) []byte {
 	buf.B = append(b, `{"stream":`...)
 	buf.StreamID()
 	b = append(buf.B, `,"completeness":`...)
-	b = strconv.AppendUint(b, uint64(w.Completeness), 10)
+	b = appendUint(b, uint64(w.Completeness))
 	b = append(b, `,"completeness_str":"`...)
 	b = append(b, completenessNames[w.Completeness&63]...)
 	return append(appendSeveral(append(b, '"'), `,"streams":`, w.Streams), '}')

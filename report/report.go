@@ -8,7 +8,6 @@ package report
 import (
 	"io"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/tcplife/tcplife/capture"
@@ -116,7 +115,7 @@ func (b *Buffer) AppendTo(dst []byte, id uint64) []byte {
 		if p.stream {
 			n = b.Stream
 		}
-		dst = strconv.AppendUint(dst, n, 10)
+		dst = appendUint(dst, n)
 		from = p.at
 	}
 	return append(dst, b.B[from:]...)
