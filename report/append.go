@@ -27,6 +27,7 @@ type appender struct {
 	stamp       [17]byte
 	known       bool
 	minute, day wire.Time
+	texts       texts
 }
 
 const (

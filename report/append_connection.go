@@ -13,6 +13,7 @@ const connectionHead = `{"type":"connection","schema":1,"id":`
 // connection appends the object of one connection to b, with the place of its
 // number marked. Fields stand in the order of design section 5.
 func (a *appender) connection(buf *Buffer, c *Connection) {
+	a.texts.moments = [momentCount]stamped{} // they lie in another buffer
 	buf.B = append(buf.B, connectionHead...)
 	buf.ID()
 	b := buf.B
@@ -246,27 +247,16 @@ func (a *appender) handshake(b []byte, c *reassembly.Conn) []byte {
 	for i := range c.Ends {
 		if c.Ends[i].HasSYN {
 			b = appendSideKey(b, i)
-			b = appendOptions(b, &c.Ends[i].SYN)
+			b = a.options(b, i, &c.Ends[i].SYN)
 		}
 	}
 	return append(b, '}', '}')
 }
 
-// appendOptions appends the options of a SYN: which there were, and the values of
+// options appends the options of a side's SYN: which there were, and the values of
 // those that have one.
-func appendOptions(b []byte, o *wire.Options) []byte {
-	b = append(b, `{"present":[`...)
-	for _, x := range optionNames {
-		if o.Set&x.option != 0 {
-			if b[len(b)-1] != '[' {
-				b = append(b, ',')
-			}
-			b = append(b, '"')
-			b = append(b, x.name...)
-			b = append(b, '"')
-		}
-	}
-	b = append(b, ']')
+func (a *appender) options(b []byte, side int, o *wire.Options) []byte {
+	b = a.usualOptions(b, side, o)
 	number := func(b []byte, option wire.OptionSet, key string, v uint64) []byte {
 		if o.Set&option == 0 {
 			return b
@@ -274,10 +264,15 @@ func appendOptions(b []byte, o *wire.Options) []byte {
 		b = append(b, key...)
 		return appendUint(b, v)
 	}
-	b = number(b, wire.OptMSS, `,"mss":`, uint64(o.MSS))
-	b = number(b, wire.OptWindowScale, `,"window_scale":`, uint64(o.WindowScale))
-	b = number(b, wire.OptTimestamps, `,"tsval":`, uint64(o.TSVal))
-	b = number(b, wire.OptTimestamps, `,"tsecr":`, uint64(o.TSEcr))
+	if o.Set&wire.OptTimestamps != 0 {
+		b = append(b, `,"tsval":`...)
+		b = appendUint(b, uint64(o.TSVal))
+		b = append(b, `,"tsecr":`...)
+		b = appendUint(b, uint64(o.TSEcr))
+	}
+	if o.Set&(wire.OptUserTimeout|wire.OptFastOpen|wire.OptMPTCP) == 0 {
+		return append(b, '}')
+	}
 	b = number(b, wire.OptUserTimeout, `,"user_timeout":`, userTimeout(o.UserTimeout))
 	b = number(b, wire.OptFastOpen, `,"fast_open_cookie":`, uint64(o.FastOpenLen))
 	b = number(b, wire.OptMPTCP, `,"mptcp_subtype":`, uint64(o.MPTCPSubtype))
@@ -299,9 +294,7 @@ func (a *appender) close(b []byte, c *reassembly.Conn) []byte {
 			b = append(b, '"')
 		}
 		b = append(b, `,"at":`...)
-		b = a.time(b, cl.At)
-		b = append(b, `,"t":`...)
-		b = appendSeconds(b, cl.At.Sub(c.Start))
+		b = a.instant(b, cl.At, c.Start)
 		b = append(b, `,"duration":`...)
 		b = appendSeconds(b, cl.Duration)
 		b = append(b, `,"idle_before":`...)
@@ -329,9 +322,7 @@ func (a *appender) timeline(b []byte, ts []reassembly.Transition, start wire.Tim
 			b = append(b, ',')
 		}
 		b = append(b, stateTexts[t.State]...)
-		b = a.time(b, t.At)
-		b = append(b, `,"t":`...)
-		b = appendSeconds(b, t.At.Sub(start))
+		b = a.instant(b, t.At, start)
 		if i+1 < len(ts) {
 			b = append(b, `,"dwell":`...)
 			b = appendSeconds(b, ts[i+1].At.Sub(t.At))
@@ -355,9 +346,7 @@ func (a *appender) timeline(b []byte, ts []reassembly.Transition, start wire.Tim
 
 func (a *appender) event(b []byte, e *reassembly.Event, start wire.Time, base *[2]wire.Seq, based *[2]bool) []byte {
 	b = append(b, `{"at":`...)
-	b = a.time(b, e.At)
-	b = append(b, `,"t":`...)
-	b = appendSeconds(b, e.At.Sub(start))
+	b = a.instant(b, e.At, start)
 	b = append(b, `,"frame":`...)
 	b = a.frame(b, e.Frame)
 	from := e.From & 1
@@ -382,11 +371,7 @@ func (a *appender) event(b []byte, e *reassembly.Event, start wire.Time, base *[
 		b = append(b, `,"ack":`...)
 		b = appendUint(b, uint64(uint32(e.Ack-base[1-from])))
 	}
-	b = append(b, `,"len":`...)
-	b = appendUint(b, uint64(e.Len))
-	b = append(b, `,"win":`...)
-	b = appendUint(b, uint64(e.Window))
-	b = append(b, flagTexts[e.Flags&511]...)
+	b = a.shape(b, e.Len, e.Window, e.Flags)
 	if e.Marks&namedMarks != 0 {
 		b = append(b, `,"marks":[`...)
 		for _, x := range markNames {

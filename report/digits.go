@@ -33,9 +33,16 @@ func twoDigits(n uint32) uint16 {
 
 // appendUint appends n in decimal.
 func appendUint(b []byte, n uint64) []byte {
-	switch {
-	case n < 10:
+	if n < 10 { // half of all numbers: small enough to stand where it is called
 		return append(b, '0'+byte(n))
+	}
+	return appendMore(b, n)
+}
+
+func appendMore(b []byte, n uint64) []byte {
+	switch {
+	case n < 100:
+		return binary.LittleEndian.AppendUint16(b, twoDigits(uint32(n)))
 	case n < 1e8:
 		x := eightDigits(uint32(n))
 		leading := bits.TrailingZeros64(x-zeros) / 8

@@ -1,6 +1,9 @@
 package report
 
-import "io"
+import (
+	"io"
+	"sync"
+)
 
 var _ = register("ndjson", func() Format { return new(ndjson) })
 
@@ -15,6 +18,8 @@ type ndjson struct {
 	multi bool
 	peers []*peer
 	out   []byte
+	// appenders are kept for the texts that they know.
+	appenders sync.Pool
 }
 
 func (f *ndjson) Begin(w io.Writer, o *Options) error {
@@ -25,8 +30,12 @@ func (f *ndjson) Begin(w io.Writer, o *Options) error {
 }
 
 func (f *ndjson) Encode(b *Buffer, c *Connection) {
-	a := appender{multi: f.multi, peers: f.peers}
+	a, ok := f.appenders.Get().(*appender)
+	if !ok {
+		a = &appender{multi: f.multi, peers: f.peers}
+	}
 	a.connection(b, c)
+	f.appenders.Put(a)
 }
 
 func (f *ndjson) Add(id uint64, _ *Digest, b *Buffer) error {
