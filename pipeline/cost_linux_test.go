@@ -35,12 +35,12 @@ func TestInstructionsPerPacket(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
-	count := func(frames []wire.Frame) float64 {
+	count := func(frames []wire.Frame, format string) float64 {
 		path := filepath.Join(t.TempDir(), "c.pcap")
 		if err := os.WriteFile(path, pcapBytes(frames), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		run := exec.Command(valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "analyze", "--jobs", "1", path)
+		run := exec.Command(valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "analyze", "--jobs", "1", "--format", format, path)
 		// Without collections: when one happens depends on the clock.
 		run.Env = append(os.Environ(), "GOGC=off", "TCPLIFE_CONFIG=none", "GODEBUG=asyncpreemptoff=1")
 		var told bytes.Buffer
@@ -57,18 +57,20 @@ func TestInstructionsPerPacket(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
+		format string
 		frames func(n int) []wire.Frame
 		most   float64 // per packet
 	}{
-		{"short connections", shortOnes, 2900},
-		{"long transfers", longOnes, 2500},
-		{"SYNs without answer", attempts, 4700},
+		{"short connections", "text", shortOnes, 2900},
+		{"short connections", "ndjson", shortOnes, 9999},
+		{"long transfers", "text", longOnes, 2500},
+		{"SYNs without answer", "text", attempts, 4700},
 	} {
 		const few, many = 10_000, 30_000
-		per := (count(c.frames(many)) - count(c.frames(few))) / (many - few)
-		t.Logf("%s: %.0f instructions for each packet", c.name, per)
+		per := (count(c.frames(many), c.format) - count(c.frames(few), c.format)) / (many - few)
+		t.Logf("%s, %s: %.0f instructions for each packet", c.name, c.format, per)
 		if per > c.most {
-			t.Errorf("%s: %.0f instructions for each packet, more than %.0f: profile it (docs/performance.md says how)", c.name, per, c.most)
+			t.Errorf("%s, %s: %.0f instructions for each packet, more than %.0f: profile it (docs/performance.md says how)", c.name, c.format, per, c.most)
 		}
 	}
 }
@@ -130,21 +132,23 @@ func attempts(n int) (frames []wire.Frame) {
 // which all of them share.
 func TestAllocationsPerConnection(t *testing.T) {
 	frames := shortOnes(40_000)
-	one := func(n int) uint64 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		report, _ := reportOf(t, frames[:n], "text", 1, 7)
-		runtime.ReadMemStats(&after)
-		if !strings.Contains(report, "orderly") {
-			t.Fatal(report)
+	for _, format := range []string{"text", "ndjson", "json", "csv"} {
+		one := func(n int) uint64 {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			report, _ := reportOf(t, frames[:n], format, 1, 7)
+			runtime.ReadMemStats(&after)
+			if !strings.Contains(report, "orderly") {
+				t.Fatal(report)
+			}
+			return after.Mallocs - before.Mallocs
 		}
-		return after.Mallocs - before.Mallocs
-	}
-	one(len(frames)) // what is made once
-	few, many := one(10_000), one(40_000)
-	per := float64(many-few) / (30_000 / 11)
-	t.Logf("%.2f allocations for each connection", per)
-	if per >= 1 {
-		t.Errorf("%.2f allocations for each further connection: an ordinary one needs none of its own", per)
+		one(len(frames)) // what is made once
+		few, many := one(10_000), one(40_000)
+		per := float64(many-few) / (30_000 / 11)
+		t.Logf("%s: %.2f allocations for each connection", format, per)
+		if per >= 1 {
+			t.Errorf("%s: %.2f allocations for each further connection: an ordinary one needs none of its own", format, per)
+		}
 	}
 }

@@ -21,13 +21,18 @@ type appender struct {
 	multi bool
 	// peers are the other tools whose views were asked for.
 	peers []*peer
+	calendar
+	texts texts
+}
+
+// calendar prints instants. It knows the minute of the last one: those of one connection
+// mostly share it, and a date costs more than all other fields of an event.
+type calendar struct {
 	// stamp is the text of the minute that began at minute, from its quotation mark to
-	// its last digit. The instants of one connection mostly share it, and a date costs
-	// more than all other fields of an event. day is when its day began.
+	// its last digit. day is when its day began.
 	stamp       [17]byte
 	known       bool
 	minute, day wire.Time
-	texts       texts
 }
 
 const (
@@ -35,8 +40,8 @@ const (
 	dayLen    = 24 * 60 * minuteLen
 )
 
-// time appends t as RFC 3339 in UTC with nine digits.
-func (a *appender) time(b []byte, t wire.Time) []byte {
+// time appends t as RFC 3339 in UTC with nine digits, in quotation marks.
+func (a *calendar) time(b []byte, t wire.Time) []byte {
 	rest := uint64(t - a.minute)
 	if rest >= minuteLen || !a.known {
 		rest = a.turn(t)
@@ -57,7 +62,7 @@ func (a *appender) time(b []byte, t wire.Time) []byte {
 }
 
 // turn makes the minute of t the known one, and returns how much of it is over.
-func (a *appender) turn(t wire.Time) uint64 {
+func (a *calendar) turn(t wire.Time) uint64 {
 	if uint64(t-a.day) >= dayLen || !a.known {
 		over := int64(t) % int64(dayLen)
 		if over < 0 { // before 1970 the remainder is, too
@@ -224,14 +229,27 @@ func appendEnd(b []byte, a wire.Addr, port uint16, v6 bool) []byte {
 		return appendPeer(b, netip.AddrPortFrom(a.Netip(v6), port))
 	}
 	b = append(b, `{"ip":"`...)
+	b = appendIPv4(b, a)
+	b = append(b, `","port":`...)
+	b = appendUint(b, uint64(port))
+	return append(b, '}')
+}
+
+// appendAddr appends an address.
+func appendAddr(b []byte, a wire.Addr, v6 bool) []byte {
+	if v6 || !a.Is4() {
+		return a.Netip(v6).AppendTo(b)
+	}
+	return appendIPv4(b, a)
+}
+
+func appendIPv4(b []byte, a wire.Addr) []byte {
 	for shift := 24; shift >= 0; shift -= 8 {
 		x := octetTexts[byte(a.Lo>>shift)]
 		b = binary.LittleEndian.AppendUint32(b, uint32(x))
 		b = b[:len(b)-int(x>>32)]
 	}
-	b = append(b[:len(b)-1], `","port":`...) // without the last dot
-	b = appendUint(b, uint64(port))
-	return append(b, '}')
+	return b[:len(b)-1] // without the last dot
 }
 
 // octetTexts are the octets of an IPv4 address with a dot behind, the first character in

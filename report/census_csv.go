@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	_ = registerCensus("csv", func(p *censusPrint) error { return p.table(&table{separator: ',', quoted: ",\"\r\n"}) })
-	_ = registerCensus("tsv", func(p *censusPrint) error { return p.table(&table{separator: '\t', quoted: "\t\"\r\n"}) })
+	_ = registerCensus("csv", func(p *censusPrint) error { return p.table(newTable(',')) })
+	_ = registerCensus("tsv", func(p *censusPrint) error { return p.table(newTable('\t')) })
 )
 
 var censusColumns = func() []string {

@@ -163,6 +163,8 @@ func (c *Column) cell(b *Buffer, v *Connection, o *Options, human bool) {
 		}
 	case human:
 		b.B = append(b.B, humanValue(c.field, c.field.Get(v), o)...)
+	case c.field.write != nil:
+		b.B = c.field.write(b.B, v)
 	default:
 		b.B = c.field.Get(v).append(b.B, len(o.Inputs) > 1)
 	}

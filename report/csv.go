@@ -3,11 +3,12 @@ package report
 import (
 	"bytes"
 	"io"
+	"strings"
 )
 
 var (
-	_ = register("csv", func() Format { return &table{separator: ',', quoted: ",\"\r\n"} })
-	_ = register("tsv", func() Format { return &table{separator: '\t', quoted: "\t\"\r\n"} })
+	_ = register("csv", func() Format { return newTable(',') })
+	_ = register("tsv", func() Format { return newTable('\t') })
 )
 
 // table writes one line per connection for spreadsheets and awk: comma-separated
@@ -15,11 +16,22 @@ var (
 // summary have no place in it. An empty field is unknown.
 type table struct {
 	separator byte
-	quoted    string // a field with one of these is put in quotes
-	columns   []Column
-	o         Options
-	w         io.Writer
-	out       []byte
+	// A field with one of quoted is put in quotes.
+	quoted string
+	// special are those, and all octets that a terminal might obey.
+	special [256]bool
+	columns []Column
+	o       Options
+	w       io.Writer
+	out     []byte
+}
+
+func newTable(separator byte) *table {
+	f := &table{separator: separator, quoted: string(separator) + "\"\r\n"}
+	for c := range f.special {
+		f.special[c] = !inert([]byte{byte(c)}) || strings.IndexByte(f.quoted, byte(c)) >= 0
+	}
+	return f
 }
 
 func (f *table) Begin(w io.Writer, o *Options) error {
@@ -60,7 +72,7 @@ func (f *table) Encode(b *Buffer, c *Connection) {
 // quote puts what stands from a place on into quotes, if it must be, and makes harmless
 // what a terminal would obey. Numbers, whose places are marked, need neither.
 func (f *table) quote(b []byte, from int) []byte {
-	if !bytes.ContainsAny(b[from:], f.quoted) && inert(b[from:]) {
+	if !f.remarkable(b[from:]) {
 		return b
 	}
 	text := printable(string(b[from:]))
@@ -76,6 +88,15 @@ func (f *table) quote(b []byte, from int) []byte {
 		b = append(b, text[i])
 	}
 	return append(b, '"')
+}
+
+func (f *table) remarkable(b []byte) bool {
+	for _, c := range b {
+		if f.special[c] {
+			return true
+		}
+	}
+	return false
 }
 
 // inert reports whether a terminal would show b and not obey it, as far as that is

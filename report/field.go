@@ -31,6 +31,8 @@ type Field struct {
 	// connection is encoded: ID and Stream say which of them it is.
 	get        func(c *Connection) Value
 	ID, Stream bool
+	// write, if set, appends the text of get, which would have to be made for that.
+	write func(b []byte, c *Connection) []byte
 	// watched: the value is one of Connection.Peers.
 	watched bool
 }

@@ -63,6 +63,11 @@ func newField(name string, kind ValueKind, get func(c *Connection) Value) *Field
 	return &Field{Name: name, Kind: kind, get: get}
 }
 
+func (f *Field) written(write func(b []byte, c *Connection) []byte) *Field {
+	f.write = write
+	return f
+}
+
 func (f *Field) optional() *Field {
 	f.Optional = true
 	return f
@@ -190,9 +195,11 @@ var fields = fieldTable(
 	textField("capture", func(c *Connection) string { return c.Capture }),
 	newField("first_frame", KindFrame, func(c *Connection) Value { return frameValue(c.First) }),
 	newField("last_frame", KindFrame, func(c *Connection) Value { return frameValue(c.Last) }),
-	textField("client.ip", func(c *Connection) string { return c.Tuple.Src.Netip(c.Tuple.V6).String() }),
+	textField("client.ip", func(c *Connection) string { return c.Tuple.Src.Netip(c.Tuple.V6).String() }).
+		written(func(b []byte, c *Connection) []byte { return appendAddr(b, c.Tuple.Src, c.Tuple.V6) }),
 	countField("client.port", "", func(c *Connection) uint64 { return uint64(c.Tuple.SrcPort) }),
-	textField("server.ip", func(c *Connection) string { return c.Tuple.Dst.Netip(c.Tuple.V6).String() }),
+	textField("server.ip", func(c *Connection) string { return c.Tuple.Dst.Netip(c.Tuple.V6).String() }).
+		written(func(b []byte, c *Connection) []byte { return appendAddr(b, c.Tuple.Dst, c.Tuple.V6) }),
 	countField("server.port", "", func(c *Connection) uint64 { return uint64(c.Tuple.DstPort) }),
 	textField("role_by", func(c *Connection) string { return c.RoleBy.String() }).from(roleList),
 	newField("encap", KindList, func(c *Connection) Value { return listValue(c.Encap) }).of("words"),

@@ -5,8 +5,8 @@ import (
 )
 
 var (
-	_ = registerGroups("csv", func(p *groupPrint) error { return p.table(&table{separator: ',', quoted: ",\"\r\n"}) })
-	_ = registerGroups("tsv", func(p *groupPrint) error { return p.table(&table{separator: '\t', quoted: "\t\"\r\n"}) })
+	_ = registerGroups("csv", func(p *groupPrint) error { return p.table(newTable(',')) })
+	_ = registerGroups("tsv", func(p *groupPrint) error { return p.table(newTable('\t')) })
 	_ = registerGroups("ndjson", func(p *groupPrint) error { return p.json(false) })
 	_ = registerGroups("json", func(p *groupPrint) error { return p.json(true) })
 )

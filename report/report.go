@@ -78,8 +78,11 @@ type Late struct {
 // Buffer collects what Encode writes. The connection's numbers are not known yet at
 // that time: ID and StreamID mark where they go.
 type Buffer struct {
-	B      []byte
-	places []place
+	B []byte
+	// few are the first of the places, count of them; more those beyond.
+	few   [2]place
+	count int
+	more  []place
 	// Stream is the number of Wireshark's stream, to be set before AppendTo.
 	Stream uint64
 	// Key is what the connection is put in order by, if it is.
@@ -93,23 +96,34 @@ type place struct {
 }
 
 // ID marks the place of the connection's number.
-func (b *Buffer) ID() { b.places = append(b.places, place{at: len(b.B)}) }
+func (b *Buffer) ID() { b.mark(place{at: len(b.B)}) }
 
 // StreamID marks the place of the number of Wireshark's stream.
-func (b *Buffer) StreamID() { b.places = append(b.places, place{len(b.B), true}) }
+func (b *Buffer) StreamID() { b.mark(place{len(b.B), true}) }
+
+func (b *Buffer) mark(p place) {
+	if b.count == len(b.few) {
+		b.more = append(b.more, p)
+		return
+	}
+	b.few[b.count] = p
+	b.count++
+}
 
 // clone returns a copy with memory of its own.
 func (b *Buffer) clone() Buffer {
-	return Buffer{slices.Clone(b.B), slices.Clone(b.places), b.Stream, b.Key}
+	c := *b
+	c.B, c.more = slices.Clone(b.B), slices.Clone(b.more)
+	return c
 }
 
 // Reset empties the buffer and keeps its memory.
-func (b *Buffer) Reset() { b.B, b.places = b.B[:0], b.places[:0] }
+func (b *Buffer) Reset() { b.B, b.count, b.more = b.B[:0], 0, b.more[:0] }
 
 // AppendTo appends what was encoded to dst, with the numbers put in.
 func (b *Buffer) AppendTo(dst []byte, id uint64) []byte {
 	from := 0
-	for _, p := range b.places {
+	put := func(p place) {
 		dst = append(dst, b.B[from:p.at]...)
 		n := id
 		if p.stream {
@@ -117,6 +131,12 @@ func (b *Buffer) AppendTo(dst []byte, id uint64) []byte {
 		}
 		dst = appendUint(dst, n)
 		from = p.at
+	}
+	for _, p := range b.few[:b.count] {
+		put(p)
+	}
+	for _, p := range b.more {
+		put(p)
 	}
 	return append(dst, b.B[from:]...)
 }

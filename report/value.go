@@ -100,14 +100,23 @@ func (v Value) append(b []byte, multi bool) []byte {
 	case KindText, KindList:
 		return append(b, v.Text...)
 	case KindInteger:
+		if v.N >= 0 {
+			return appendUint(b, uint64(v.N))
+		}
 		return strconv.AppendInt(b, v.N, 10)
 	case KindSeconds:
 		return appendSeconds(b, time.Duration(v.N))
 	case KindFlag:
 		return strconv.AppendBool(b, v.N != 0)
 	case KindInstant:
-		return append(b, wire.Time(v.N).String()...)
+		var c calendar
+		var text [32]byte
+		quoted := c.time(text[:0], wire.Time(v.N))
+		return append(b, quoted[1:len(quoted)-1]...)
 	case KindFrame:
+		if f := wire.FrameID(v.N); !multi {
+			return appendUint(b, f.Number())
+		}
 		return append(b, frameName(wire.FrameID(v.N), multi)...)
 	}
 	return b
