@@ -62,7 +62,7 @@ func TestInstructionsPerPacket(t *testing.T) {
 		most   float64 // per packet
 	}{
 		{"short connections", "text", shortOnes, 2900},
-		{"short connections", "ndjson", shortOnes, 9999},
+		{"short connections", "ndjson", shortOnes, 7000},
 		{"long transfers", "text", longOnes, 2500},
 		{"SYNs without answer", "text", attempts, 4700},
 	} {
