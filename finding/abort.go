@@ -121,15 +121,15 @@ func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 		f.Confidence = Possible
 	}
 	f.say = func(f *Finding) {
-		f.Message = fmt.Sprintf("The %s aborted the connection by RST at %s", side, since(c, r.event.At))
+		f.Message = "The " + side.String() + " aborted the connection by RST at " + since(c, r.event.At)
 		if unread > 0 {
 			f.Message += fmt.Sprintf(", %s after %s from the %s had passed that it probably never read", span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(unread), "octet"), you)
 		}
 		if unsent > 0 {
-			f.Message += fmt.Sprintf(", with %s of its own not acknowledged", plural(int(unsent), "octet"))
+			f.Message += ", with " + plural(int(unsent), "octet") + " of its own not acknowledged"
 		}
 		f.Message += then
-		f.Falsify = fmt.Sprintf("The %s's application still holding the connection (a RST in its name), or its record of an orderly close.", side)
+		f.Falsify = "The " + side.String() + "'s application still holding the connection (a RST in its name), or its record of an orderly close."
 		if f.Reason = r.why(c); f.Reason == "" {
 			f.Reason = "an abort on purpose, one because of unread data and the end of a process look the same"
 		}

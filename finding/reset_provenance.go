@@ -2,7 +2,7 @@ package finding
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
@@ -80,7 +80,7 @@ func (r *reset) provenance(c *reassembly.Conn, n int) (message, falsify, reason 
 	case refusal:
 		what = "is a refusal: it acknowledges the SYN, and nothing listens there"
 	case reply:
-		what = fmt.Sprintf("is the reply of a host without that socket to the %s's %s", r.from.Peer(), name(&c.Events[r.trigger]))
+		what = "is the reply of a host without that socket to the " + r.from.Peer().String() + "'s " + name(&c.Events[r.trigger])
 	case abort:
 		what = "is the abort of a socket: it carries the ACK and the number that come next"
 	case foreign:
@@ -93,8 +93,10 @@ func (r *reset) provenance(c *reassembly.Conn, n int) (message, falsify, reason 
 	if n > 1 {
 		count = fmt.Sprintf("first of %d RSTs of this form,", n)
 	}
-	return fmt.Sprintf("The %s's %s at %s %s (%s).", r.from, count, since(c, r.event.At), what, r.evidence(c)),
-		fmt.Sprintf("A capture at the %s that does not hold the RST, or holds it at another time.", r.from), reason
+	// Every RST has these words: joined, they take a third of the time of package fmt.
+	from := r.from.String()
+	return "The " + from + "'s " + count + " at " + since(c, r.event.At) + " " + what + " (" + r.evidence(c) + ").",
+		"A capture at the " + from + " that does not hold the RST, or holds it at another time.", reason
 }
 
 // name says what an event is, in a sentence.
@@ -116,31 +118,32 @@ func name(e *reassembly.Event) string {
 // identification, and the delay against the side's usual one.
 func (r *reset) evidence(c *reassembly.Conn) string {
 	e := r.event
-	var b strings.Builder
-	b.WriteString("without ACK")
+	var text [192]byte
+	b := append(text[:0], "without ACK"...)
 	if e.Flags&wire.ACK != 0 {
-		b.Reset()
-		b.WriteString("with ACK")
+		b = append(text[:0], "with ACK"...)
 	}
-	fmt.Fprintf(&b, ", window %d, hop limit %d", e.Window, e.TTL)
+	b = strconv.AppendUint(append(b, ", window "...), uint64(e.Window), 10)
+	b = strconv.AppendUint(append(b, ", hop limit "...), uint64(e.TTL), 10)
 	own := &c.Ends[r.from]
 	before := last(c, r.at, func(x *reassembly.Event) bool { return x.From == r.from && x.Kind != reassembly.KindRST })
 	switch {
 	case before < 0:
-		b.WriteString(" and no other segment of that side to compare it with")
+		b = append(b, " and no other segment of that side to compare it with"...)
 	case e.TTL == own.TTL:
-		b.WriteString(" like its other segments")
+		b = append(b, " like its other segments"...)
 	default:
-		fmt.Fprintf(&b, " where its first segment had %d", own.TTL)
+		b = strconv.AppendUint(append(b, " where its first segment had "...), uint64(own.TTL), 10)
 	}
 	if before >= 0 && (e.IPID == 0) != (c.Events[before].IPID == 0) {
-		fmt.Fprintf(&b, ", IP identification %d after %d", e.IPID, c.Events[before].IPID)
+		b = fmt.Appendf(b, ", IP identification %d after %d", e.IPID, c.Events[before].IPID)
 	}
 	if r.trigger >= 0 {
-		fmt.Fprintf(&b, ", %s after what it answers", span(e.At.Sub(c.Events[r.trigger].LastAt)))
+		b = append(append(b, ", "...), span(e.At.Sub(c.Events[r.trigger].LastAt))...)
+		b = append(b, " after what it answers"...)
 		if own.Response > 0 {
-			fmt.Fprintf(&b, "; that side's best is %s", span(own.Response))
+			b = append(append(b, "; that side's best is "...), span(own.Response)...)
 		}
 	}
-	return b.String()
+	return string(b)
 }
