@@ -161,7 +161,7 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 		shown       examples
 	}
 	by := map[key]*pairs{}
-	for _, i := range s.seenTwice() {
+	for _, i := range s.seenTwice {
 		t := &s.numbers.recs[i]
 		a, b := &t.first, t.second
 		k := a.device(b)

@@ -167,9 +167,10 @@ func checkCloseWaitLeak(s *Sums, report func(Incident)) {
 			byClient[k.client()] = append(byClient[k.client()], &s.pairs.series[i])
 		}
 	}
+	var j joiner
 	for _, k := range sortedKeys(byClient) {
 		c := s.clients.get(k)
-		x, ok := leaking(s.joiner.join(byClient[k], kindsOf(stood, leftCloseWait)), &c.closing, s.until)
+		x, ok := leaking(j.join(byClient[k], kindsOf(stood, leftCloseWait)), &c.closing, s.until)
 		if !ok || x.median < leakAgeLong {
 			continue
 		}

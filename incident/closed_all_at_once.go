@@ -152,19 +152,20 @@ func (b *burst) all(least uint64) bool {
 func checkClosedAllAtOnce(s *Sums, report func(Incident)) {
 	// Where both ends close everything, who begins is the cause.
 	var clients, servers []Incident
+	var j joiner
 	byHost := map[key][]key{}
 	for _, k := range s.listeners.keys {
 		byHost[k.server()] = append(byHost[k.server()], k)
 	}
 	for _, host := range sortedKeys(byHost) {
-		s.serverAtOnce(host, byHost[host], func(in Incident) { servers = append(servers, in) })
+		s.serverAtOnce(&j, host, byHost[host], func(in Incident) { servers = append(servers, in) })
 	}
 	byClient := map[key][]key{}
 	for _, k := range s.pairs.keys {
 		byClient[k.client()] = append(byClient[k.client()], k)
 	}
 	for _, host := range sortedKeys(byClient) {
-		s.clientAtOnce(host, byClient[host], func(in Incident) { clients = append(clients, in) })
+		s.clientAtOnce(&j, host, byClient[host], func(in Incident) { clients = append(clients, in) })
 	}
 	for _, in := range servers {
 		report(in)
@@ -180,7 +181,7 @@ func checkClosedAllAtOnce(s *Sums, report func(Incident)) {
 	}
 }
 
-func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
+func (s *Sums) serverAtOnce(j *joiner, host key, all []key, report func(Incident)) {
 	scope := host
 	var times *chronicle
 	if len(all) == 1 {
@@ -190,7 +191,7 @@ func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
 		for _, k := range all {
 			parts = append(parts, s.listeners.times(k))
 		}
-		times = s.joiner.join(parts, kindsOf(softServer, hardServer, device, tooServer, tooHardServer, idled, opened, met)|kindsOf(ends[:]...))
+		times = j.join(parts, kindsOf(softServer, hardServer, device, tooServer, tooHardServer, idled, opened, met)|kindsOf(ends[:]...))
 	}
 	b := burstOf(times, softServer, hardServer, device, tooServer, tooHardServer)
 	if !b.some {
@@ -208,7 +209,7 @@ func (s *Sums) serverAtOnce(host key, all []key, report func(Incident)) {
 		if len(all) > 1 {
 			// One of several services of the host may have ended.
 			for _, k := range all {
-				s.serverAtOnce(host, []key{k}, report)
+				s.serverAtOnce(j, host, []key{k}, report)
 			}
 		}
 		return
@@ -295,7 +296,7 @@ func (s *Sums) idleLimitOf(all []key, b *burst) bool {
 	return hi <= lo*13/10 && (raced || uint64(silences.count) >= 2*b.by[idled])
 }
 
-func (s *Sums) clientAtOnce(host key, all []key, report func(Incident)) {
+func (s *Sums) clientAtOnce(j *joiner, host key, all []key, report func(Incident)) {
 	parts := make([]*chronicle, 0, len(all))
 	n, harms := 0, uint64(0)
 	for _, k := range all {
@@ -309,7 +310,7 @@ func (s *Sums) clientAtOnce(host key, all []key, report func(Incident)) {
 	if n < onceClients || harms*onceHarm < onceClients {
 		return // programs that come to their end close what they have
 	}
-	b := burstOf(s.joiner.join(parts, kindsOf(tooClient, tooHardClient, opened, met)|kindsOf(ends[:]...)), softClient, hardClient, tooClient, tooHardClient)
+	b := burstOf(j.join(parts, kindsOf(tooClient, tooHardClient, opened, met)|kindsOf(ends[:]...)), softClient, hardClient, tooClient, tooHardClient)
 	hard := b.by[hardClient] + b.by[tooHardClient]
 	if !b.some || !b.all(onceClients) || hard*onceHarm < b.n {
 		return // programs that come to their end close what they have

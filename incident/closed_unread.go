@@ -108,6 +108,7 @@ func (f *facts) cutOff() {
 }
 
 func checkClosedUnread(s *Sums, report func(Incident)) {
+	var pairs byListener
 	for _, i := range s.listeners.sorted() {
 		k, l := s.listeners.keys[i], &s.listeners.recs[i]
 		ended := uint64(0)
@@ -139,7 +140,7 @@ func checkClosedUnread(s *Sums, report func(Incident)) {
 				}
 			default:
 				who := "Clients of " + k.scope().String()
-				if p, alone := s.onlyResetter(k); alone {
+				if p, alone := s.onlyResetter(&pairs, k); alone {
 					who = fmt.Sprintf("%s closes its connections to %s", p.clientAddr(), k.scope())
 					in.key = p
 				} else {
@@ -158,8 +159,8 @@ func checkClosedUnread(s *Sums, report func(Incident)) {
 
 // onlyResetter returns the pair of a listener and its client that closed connections by
 // RST, if there is one alone.
-func (s *Sums) onlyResetter(listener key) (only key, alone bool) {
-	for _, i := range s.pairsOf()[listener] {
+func (s *Sums) onlyResetter(pairs *byListener, listener key) (only key, alone bool) {
+	for _, i := range pairs.of(s.pairs.keys, listener) {
 		if s.pairs.recs[i].closed[hardClient] == 0 {
 			continue
 		}

@@ -41,6 +41,9 @@ type Incident struct {
 
 	key   key
 	tolds []*told
+	// rest, if set, writes what only those incidents need that are told: of thousands of one
+	// rule nearly all are counted with another one.
+	rest func(in *Incident)
 }
 
 // Scope says what an incident is about. What it does not tell apart is zero.
@@ -138,27 +141,53 @@ const (
 // names an encapsulation path. The sums may be added to afterwards.
 func (s *Sums) Incidents(rules []*Rule, layers func(wire.EncapID) []string) []Incident {
 	s.settle()
-	var all []Incident
-	for _, r := range rules {
-		var found []Incident
-		r.Check(s, func(in Incident) {
-			in.Rule = r
-			in.Scope = in.key.scope()
-			if id := in.key.encap(); id != 0 {
-				in.Scope.Encap = layers(id)
-			}
-			found = append(found, in)
-		})
-		all = append(all, found...)
+	found := make([][]Incident, len(rules))
+	checks := make([]func(), len(rules))
+	for i, r := range rules {
+		checks[i] = func() {
+			r.Check(s, func(in Incident) {
+				in.Rule = r
+				found[i] = append(found[i], in)
+			})
+		}
 	}
-	slices.SortStableFunc(all, compareIncidents)
-	all = explain(all)
-	slices.SortStableFunc(all, compareIncidents)
-	return foldScopes(all)
+	s.together(checks...)
+	all := slices.Concat(found...)
+	for i := range all {
+		in := &all[i]
+		in.Scope = in.key.scope()
+		if id := in.key.encap(); id != 0 {
+			in.Scope.Encap = layers(id)
+		}
+	}
+	all = foldScopes(inOrder(explain(inOrder(all))))
+	for i := range all {
+		if in := &all[i]; in.rest != nil {
+			in.rest(in)
+			in.rest = nil
+		}
+	}
+	return all
 }
 
-// compareIncidents orders incidents: the gravest first, and among equals what is about the
-// capture before what was counted in it.
+// inOrder returns incidents in their order. What is moved around for that are their places:
+// an incident takes half a kilobyte.
+func inOrder(all []Incident) []Incident {
+	if len(all) < 2 {
+		return all
+	}
+	places := make([]int32, len(all))
+	for i := range places {
+		places[i] = int32(i)
+	}
+	slices.SortStableFunc(places, func(a, b int32) int { return compareIncidents(&all[a], &all[b]) })
+	sorted := make([]Incident, len(all))
+	for i, at := range places {
+		sorted[i] = all[at]
+	}
+	return sorted
+}
+
 // Grade returns the incidents that are told, as grave as the user has them, and in that
 // order. Nil grades tell all.
 func Grade(all []Incident, g *finding.Grades) []Incident {
@@ -169,18 +198,29 @@ func Grade(all []Incident, g *finding.Grades) []Incident {
 	for i := range all {
 		all[i].Severity = g.Of(all[i].Rule.ID, all[i].Severity)
 	}
-	slices.SortStableFunc(all, compareIncidents)
-	return all
+	return inOrder(all)
 }
 
-func compareIncidents(a, b Incident) int {
+// compareIncidents orders incidents: the gravest first, and among equals what is about the
+// capture before what was counted in it.
+func compareIncidents(a, b *Incident) int {
 	about := func(in *Incident) int {
 		if strings.HasPrefix(in.Catalogue, "K") {
 			return 0
 		}
 		return 1
 	}
-	return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(about(&a), about(&b)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Rule.ID, b.Rule.ID), a.key.compare(b.key))
+	switch {
+	case a.Severity != b.Severity:
+		return cmp.Compare(b.Severity, a.Severity)
+	case about(a) != about(b):
+		return about(a) - about(b)
+	case a.Count != b.Count:
+		return cmp.Compare(b.Count, a.Count)
+	case a.Rule != b.Rule:
+		return cmp.Compare(a.Rule.ID, b.Rule.ID)
+	}
+	return a.key.compare(b.key)
 }
 
 // explain folds incidents into those that explain them, and counts the findings on
@@ -193,19 +233,23 @@ func explain(all []Incident) []Incident {
 	}
 	done := map[counted]bool{}
 	var left []Incident
+	parts := map[int][]int{} // those that each explains
+	for j, i := range into {
+		if i >= 0 {
+			parts[i] = append(parts[i], j)
+		}
+	}
 	for i := range all {
 		if into[i] >= 0 {
 			continue
 		}
 		in := all[i]
 		tolds, folds := slices.Clone(in.tolds), slices.Clone(in.Rule.Folds)
-		for j := range all {
-			if into[j] == i {
-				in.Folds = append(in.Folds, Fold{all[j].Rule.ID, all[j].Count})
-				// It is as grave as what it explains.
-				in.Severity = max(in.Severity, min(all[j].Severity, in.Rule.Severity))
-				tolds, folds = append(tolds, all[j].tolds...), append(folds, all[j].Rule.Folds...)
-			}
+		for _, j := range parts[i] {
+			in.Folds = append(in.Folds, Fold{all[j].Rule.ID, all[j].Count})
+			// It is as grave as what it explains.
+			in.Severity = max(in.Severity, min(all[j].Severity, in.Rule.Severity))
+			tolds, folds = append(tolds, all[j].tolds...), append(folds, all[j].Rule.Folds...)
 		}
 		slices.Sort(folds)
 		for _, id := range slices.Compact(folds) {

@@ -31,7 +31,8 @@ type Rule struct {
 	// Explains those of the incidents in its scope, some with a catalogue number behind
 	// a slash.
 	Folds, Explains []string
-	// Check reports what it finds. It is pure: it reads only s, which is settled.
+	// Check reports what it finds. It is pure: it reads only s, which is settled, and which
+	// others may read at the same time.
 	Check func(s *Sums, report func(Incident))
 }
 

@@ -42,6 +42,7 @@ const (
 )
 
 func checkResetShare(s *Sums, report func(Incident)) {
+	var pairs byListener
 	for _, i := range s.listeners.sorted() {
 		k, l := s.listeners.keys[i], &s.listeners.recs[i]
 		ended, reset := uint64(0), uint64(0)
@@ -67,7 +68,7 @@ func checkResetShare(s *Sums, report func(Incident)) {
 				if n > 0 {
 					who := reassembly.Side(side).String()
 					if side == int(reassembly.Client) {
-						if one, alone := s.onlyResetter(k); alone {
+						if one, alone := s.onlyResetter(&pairs, k); alone {
 							who += " " + one.clientAddr().String()
 						}
 					}

@@ -51,6 +51,7 @@ const (
 )
 
 func checkServiceUnreachable(s *Sums, report func(Incident)) {
+	var attempts byListener
 	for _, i := range s.targets.sorted() {
 		k, t := s.targets.keys[i], &s.targets.recs[i]
 		n := t.attempts()
@@ -114,7 +115,7 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 			in.Confidence, in.Reason = finding.Possible, "the capture holds nothing that the server sent: whether it refused or was silent is not seen"
 		}
 		clients := "of " + t.low.clientAddr().String()
-		if inner, outer, twice := s.triedTwice(k); twice {
+		if inner, outer, twice := s.triedTwice(&attempts, k); twice {
 			n /= 2
 			in.Count = n
 			clients = fmt.Sprintf("of %s, in the capture a second time as %s,", inner, outer)
@@ -161,10 +162,10 @@ func (s *Sums) blind(k key, l *listener) bool {
 
 // triedTwice returns the two addresses of a client whose attempts at a listener stand in
 // the capture twice, before and behind a device that rewrites addresses; and no others do.
-func (s *Sums) triedTwice(listener key) (inner, outer netip.Addr, twice bool) {
+func (s *Sums) triedTwice(attempts *byListener, listener key) (inner, outer netip.Addr, twice bool) {
 	var clients []key
 	counts := map[key]uint64{}
-	for _, i := range s.attemptsAt()[listener] {
+	for _, i := range attempts.of(s.attempts.keys, listener) {
 		if len(clients) == 2 {
 			return inner, outer, false
 		}
@@ -175,7 +176,7 @@ func (s *Sums) triedTwice(listener key) (inner, outer netip.Addr, twice bool) {
 	if len(clients) != 2 || counts[clients[0]] != counts[clients[1]] || s.attempts.share() > 0 {
 		return inner, outer, false
 	}
-	for _, i := range s.seenTwice() {
+	for _, i := range s.seenTwice {
 		t := &s.numbers.recs[i]
 		a, b := clientKey(&t.first.tuple), clientKey(&t.second.tuple)
 		if a != b && counts[a] > 0 && counts[b] > 0 {

@@ -58,54 +58,74 @@ func checkShortConnections(s *Sums, report func(Incident)) {
 		}
 		times := s.pairs.times(k)
 		var remain [len(keepAlives)]uint64
-		for j, keep := range keepAlives {
-			remain[j] = uint64(p.opened) - takenOver(times, keep)
+		for j, n := range takenOver(times, &keepAlives) {
+			remain[j] = uint64(p.opened) - n
 		}
 		if remain[1]*2 > uint64(p.opened) {
 			continue
 		}
-		most, from := busiestSecond(times)
 		in := Incident{
 			key: k, Catalogue: "G02", Severity: finding.Info, Confidence: finding.Likely, Count: uint64(p.opened), First: p.first, Last: p.last,
-			Message: fmt.Sprintf("%s opened %s connections to %s in %s; with keep-alive of 5, 15 and 60 s, %s, %s and %s of them would have remained.",
-				k.scope().Client, num(p.opened), k.listener().scope(), span(p.last.Sub(p.first)), num(remain[0]), num(remain[1]), num(remain[2])),
 			Falsify: "A protocol that needs a connection for each request.",
 			Reason:  "counted from the times between each end and the next start, up to the capture's end: what comes then may need more at a time",
 		}
-		in.Message += fmt.Sprintf(" They were open for %s on average, up to %s began within a second (at %s).", span(time.Duration(p.lived/over)), num(most), clock(from))
-		if w := times.width(); w > time.Millisecond {
-			in.Reason = "counted from the times between each end and the next start, which are known to " + span(w)
+		in.rest = func(in *Incident) {
+			most, from := busiestSecond(times)
+			in.Message = fmt.Sprintf("%s opened %s connections to %s in %s; with keep-alive of 5, 15 and 60 s, %s, %s and %s of them would have remained.",
+				k.scope().Client, num(p.opened), k.listener().scope(), span(p.last.Sub(p.first)), num(remain[0]), num(remain[1]), num(remain[2]))
+			in.Message += fmt.Sprintf(" They were open for %s on average, up to %s began within a second (at %s).", span(time.Duration(p.lived/over)), num(most), clock(from))
+			if w := times.width(); w > time.Millisecond {
+				in.Reason = "counted from the times between each end and the next start, which are known to " + span(w)
+			}
+			in.show(&p.some)
 		}
-		in.show(&p.some)
 		report(in)
 	}
 }
 
-// takenOver returns how many connections need not have been opened, had each that
-// ended in the ordinary way stayed open for so long: the most starts that find an end
-// of their own at most so long before. Oldest first is how to find the most. Within an
-// interval ends count as before starts.
-func takenOver(c *chronicle, keep time.Duration) (n uint64) {
-	type left struct {
+// takenOver returns, for each of some times, how many connections need not have been
+// opened, had each that ended in the ordinary way stayed open for so long: the most starts
+// that find an end of their own at most so long before. Oldest first is how to find the
+// most. Within an interval ends count as before starts.
+func takenOver(c *chronicle, keeps *[len(keepAlives)]time.Duration) (n [len(keepAlives)]uint64) {
+	type ending struct {
 		at wire.Time
 		n  uint64
 	}
-	var free []left
-	c.moments(func(from, _ wire.Time, happened *[kinds]uint32) {
-		for len(free) > 0 && free[0].at < from.Add(-keep) {
-			free = free[1:]
-		}
-		if e := uint64(happened[softClient]) + uint64(happened[softServer]); e > 0 {
-			free = append(free, left{from, e})
-		}
-		for starts := uint64(happened[opened]) + uint64(happened[met]); starts > 0 && len(free) > 0; {
-			taken := min(starts, free[0].n)
-			n, starts = n+taken, starts-taken
-			if free[0].n -= taken; free[0].n == 0 {
-				free = free[1:]
+	var ended []ending
+	// By time: the first of ended that may still be taken over, and how many of it were.
+	var first [len(keepAlives)]int
+	var gone [len(keepAlives)]uint64
+	for i := 0; i < len(c.points); {
+		from := c.from(c.points[i])
+		var ends, starts uint64
+		for at := c.points[i].at; i < len(c.points) && c.points[i].at == at; i++ {
+			switch c.points[i].what {
+			case softClient, softServer:
+				ends += uint64(c.points[i].n)
+			case opened, met:
+				starts += uint64(c.points[i].n)
 			}
 		}
-	})
+		if ends > 0 {
+			ended = append(ended, ending{from, ends})
+		}
+		if starts == 0 {
+			continue
+		}
+		for j, keep := range keeps {
+			for first[j] < len(ended) && ended[first[j]].at < from.Add(-keep) {
+				first[j], gone[j] = first[j]+1, 0
+			}
+			for starts := starts; starts > 0 && first[j] < len(ended); {
+				taken := min(starts, ended[first[j]].n-gone[j])
+				n[j], starts, gone[j] = n[j]+taken, starts-taken, gone[j]+taken
+				if gone[j] == ended[first[j]].n {
+					first[j], gone[j] = first[j]+1, 0
+				}
+			}
+		}
+	}
 	return n
 }
 

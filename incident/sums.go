@@ -18,6 +18,9 @@ type Config struct {
 	// Part says how much is kept of what is counted: one in so many of the bounds; 0
 	// stands for 1.
 	Part int
+	// Together, if set, calls functions that change nothing they have in common, as many at
+	// once as it likes, and returns when all have returned.
+	Together func(all ...func())
 	// Seed makes the tables' hashes unpredictable; nothing else depends on it.
 	Seed reassembly.Seed
 }
@@ -78,14 +81,10 @@ type Sums struct {
 	until       wire.Time
 	// heard is when each host was last heard, in whichever role; settle finds it out.
 	heard map[key]wire.Time
-	// What several rules look up is found out when the first one asks: the places of pairs
-	// and of attempts by listener, and of those numbers that stand in the capture twice,
-	// in the order of their keys.
-	pairsBy, attemptsBy map[key][]int32
-	twiceAt             []int32
-	knowsTwice          bool
-	joiner              joiner
-	known               knowns
+	// seenTwice are the places of those numbers that two connections have in common which
+	// are one, in the order of their keys; settle finds them too.
+	seenTwice []int32
+	known     knowns
 	// facts are those of the connection that is being counted, and places is where its
 	// findings stand in told.
 	facts  facts
@@ -301,29 +300,33 @@ func (f *facts) reopened(side reassembly.Side) wire.Time {
 
 // Merge adds what o holds, and leaves o to be thrown away.
 func (s *Sums) Merge(o *Sums) {
-	s.listeners.merge(&o.listeners)
-	s.targets.merge(&o.targets)
-	s.clients.merge(&o.clients)
-	s.pairs.merge(&o.pairs)
-	s.attempts.merge(&o.attempts)
-	s.paths.merge(&o.paths)
-	s.hosts.merge(&o.hosts)
-	s.numbers.merge(&o.numbers)
+	s.together(
+		func() { s.pairs.merge(&o.pairs) },
+		func() { s.listeners.merge(&o.listeners) },
+		func() { s.attempts.merge(&o.attempts) },
+		func() { s.numbers.merge(&o.numbers) },
+		func() { s.targets.merge(&o.targets) },
+		func() { s.clients.merge(&o.clients) },
+		func() { s.paths.merge(&o.paths) },
+		func() { s.hosts.merge(&o.hosts) },
+	)
 	s.connections += o.connections
 	s.until = max(s.until, o.until)
 }
 
 // settle puts everything in order.
 func (s *Sums) settle() {
-	s.listeners.settle()
-	s.targets.settle()
-	s.clients.settle()
-	s.pairs.settle()
-	s.attempts.settle()
-	s.paths.settle()
-	s.hosts.settle()
-	s.numbers.settle()
-	s.pairsBy, s.attemptsBy, s.twiceAt, s.knowsTwice = nil, nil, nil, false
+	// The rules read, several at once: what they would find out is found out before.
+	s.together(
+		func() { s.pairs.settle(); s.pairs.sorted() },
+		func() { s.listeners.settle(); s.listeners.sorted() },
+		s.attempts.settle,
+		func() { s.numbers.settle(); s.findTwice() },
+		func() { s.targets.settle(); s.targets.sorted() },
+		s.clients.settle,
+		func() { s.paths.settle(); s.paths.sorted() },
+		func() { s.hosts.settle(); s.hosts.sorted() },
+	)
 	s.heard = map[key]wire.Time{}
 	for i, k := range s.listeners.keys {
 		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.recs[i].heard)
@@ -333,42 +336,38 @@ func (s *Sums) settle() {
 	}
 }
 
-// pairsOf returns the places of the pairs of each listener, attemptsAt those of the
-// attempts.
-func (s *Sums) pairsOf() map[key][]int32 {
-	if s.pairsBy == nil {
-		s.pairsBy = byListener(s.pairs.keys)
-	}
-	return s.pairsBy
-}
+// byListener is the places of keys by their listener, found out when somebody asks.
+type byListener struct{ places map[key][]int32 }
 
-func (s *Sums) attemptsAt() map[key][]int32 {
-	if s.attemptsBy == nil {
-		s.attemptsBy = byListener(s.attempts.keys)
-	}
-	return s.attemptsBy
-}
-
-func byListener(keys []key) map[key][]int32 {
-	by := map[key][]int32{}
-	for i, k := range keys {
-		by[k.listener()] = append(by[k.listener()], int32(i))
-	}
-	return by
-}
-
-// seenTwice returns the places of the numbers that two connections have in common which
-// are one, in the order of their keys.
-func (s *Sums) seenTwice() []int32 {
-	if s.knowsTwice {
-		return s.twiceAt
-	}
-	for i := range s.numbers.recs {
-		if t := &s.numbers.recs[i]; t.second != nil && t.first.same(t.second) {
-			s.twiceAt = append(s.twiceAt, int32(i))
+// of returns the places of a listener's keys.
+func (by *byListener) of(keys []key, listener key) []int32 {
+	if by.places == nil {
+		by.places = map[key][]int32{}
+		for i, k := range keys {
+			by.places[k.listener()] = append(by.places[k.listener()], int32(i))
 		}
 	}
-	slices.SortFunc(s.twiceAt, func(a, b int32) int { return s.numbers.keys[a].compare(s.numbers.keys[b]) })
-	s.knowsTwice = true
-	return s.twiceAt
+	return by.places[listener]
+}
+
+// findTwice finds the numbers that two connections have in common which are one.
+func (s *Sums) findTwice() {
+	s.seenTwice = nil
+	for i := range s.numbers.recs {
+		if t := &s.numbers.recs[i]; t.second != nil && t.first.same(t.second) {
+			s.seenTwice = append(s.seenTwice, int32(i))
+		}
+	}
+	slices.SortFunc(s.seenTwice, func(a, b int32) int { return s.numbers.keys[a].compare(s.numbers.keys[b]) })
+}
+
+// together calls functions that change nothing they have in common.
+func (s *Sums) together(all ...func()) {
+	if s.cfg.Together != nil {
+		s.cfg.Together(all...)
+		return
+	}
+	for _, do := range all {
+		do()
+	}
 }

@@ -30,7 +30,7 @@ func (l *Live) judge() time.Duration {
 
 // newSums returns sums of nothing.
 func (w *worker) newSums() *incident.Sums {
-	return incident.New(incident.Config{Profile: w.cfg.Profile, Networks: w.cfg.Networks, Part: w.cfg.incidentPart(), Seed: w.seed})
+	return incident.New(incident.Config{Profile: w.cfg.Profile, Networks: w.cfg.Networks, Part: w.cfg.incidentPart(), Together: together(w.jobs), Seed: w.seed})
 }
 
 // hand gives the merger what the worker has counted since it was asked last: sums in

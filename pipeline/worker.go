@@ -49,7 +49,8 @@ type worker struct {
 	// What is being worked on, for the trackers' callbacks.
 	batch  *batch
 	result *result // in batch
-	index  int
+	index  int     // of so many jobs
+	jobs   int
 	at     int   // position in the batch
 	shard  uint8 // of the tracker that calls
 	view   report.Connection
@@ -58,7 +59,7 @@ type worker struct {
 }
 
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
-	w := &worker{cfg: cfg, seed: seed, index: index, rules: cfg.ruleSet(), needs: cfg.needs()}
+	w := &worker{cfg: cfg, seed: seed, index: index, jobs: jobs, rules: cfg.ruleSet(), needs: cfg.needs()}
 	w.name = func() string {
 		if w.view.UID == "" {
 			w.view.UID = w.names.uid(&w.view.Key, w.view.Encap)
