@@ -67,6 +67,9 @@ type files interface {
 	// over reports whether the file that is being read will not grow any more: it is
 	// asked at its end.
 	over() bool
+	// moved reports whether what a file held, which is not there any more, is in another
+	// one that will be next.
+	moved(name string) bool
 	// done is told that it was read, and the time of its first frame.
 	done(name string, first wire.Time, any bool)
 }
@@ -84,6 +87,7 @@ func (s *single) next(*following) (string, bool) {
 }
 
 func (s *single) over() bool                   { return false }
+func (s *single) moved(string) bool            { return false }
 func (s *single) done(string, wire.Time, bool) {}
 
 // following reads files as they grow. Next is called on one goroutine, Close may be on
@@ -157,6 +161,8 @@ func (f *following) open() error {
 			g.file = file
 		case !errors.Is(err, os.ErrNotExist):
 			return openError(name, err)
+		case f.files.moved(name):
+			return f.open()
 		case f.files.over():
 			f.files.done(name, 0, false)
 			return f.lost(name, err)

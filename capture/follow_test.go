@@ -200,6 +200,61 @@ func TestFollowRefuses(t *testing.T) {
 	}
 }
 
+// snatched is a rotation of which a file is compressed, and taken away, between two moments:
+// it is the next one, and it is opened.
+type snatched struct {
+	*rotation
+	take func(name string)
+}
+
+func (s *snatched) next(f *following) (string, bool) {
+	name, ok := s.rotation.next(f)
+	s.take(name)
+	return name, ok
+}
+
+// TestFollowCompressedMeanwhile: while a file is chosen and not open yet its compressor
+// (tcpdump -z) is done with it. Its frames come from what is there now, none is missing or
+// comes twice, and it is no damage; a file that is simply gone is.
+func TestFollowCompressedMeanwhile(t *testing.T) {
+	folder := t.TempDir()
+	name := func(n int) string { return filepath.Join(folder, fmt.Sprintf("cap.pcap%d", n)) }
+	for n := range 4 {
+		if err := os.WriteFile(name(n), pcapOf(uint32(4*n), uint32(4*n+4)), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &following{info: Info{Name: folder, Passed: map[uint32]uint64{}}, stop: make(chan struct{})}
+	f.files = &snatched{newRotation(folder, f), func(chosen string) {
+		switch chosen {
+		case name(1):
+			if err := os.WriteFile(chosen+".gz", pack(t, "gzip", pcapOf(4, 8)), 0o666); err != nil {
+				t.Error(err)
+			}
+			os.Remove(chosen)
+		case name(2):
+			os.Remove(chosen)
+		}
+	}}
+	src := Patiently(f)
+	defer src.Close()
+	var h heard
+	for range 150 {
+		more := listen(t, src, quiet)
+		h.numbers, h.damage, h.err = append(h.numbers, more.numbers...), append(h.damage, more.damage...), more.err
+		if len(h.numbers) >= 12 || h.err != nil {
+			break
+		}
+	}
+	want := append(upTo(8), 12, 13, 14, 15)
+	if !slices.Equal(h.numbers, want) || h.err != nil {
+		t.Errorf("%v, %v: want %v", h.numbers, h.err, want)
+	}
+	if len(h.damage) != 1 || !strings.Contains(h.damage[0].Error(), "cap.pcap2") {
+		t.Errorf("damage: %v", h.damage)
+	}
+}
+
 // TestFollowFolder: the files of a rotation are read in the order of their frames, those
 // that come later too; what is no capture is passed over, and a file that is compressed
 // or touched afterwards is not read again.
@@ -225,7 +280,7 @@ func TestFollowFolder(t *testing.T) {
 	var all heard
 	take := func(want int) {
 		t.Helper()
-		for range 12 { // a folder is looked through four times a second
+		for range 150 { // a folder is looked through four times a second, and machines may be busy
 			h := listen(t, src, quiet)
 			all.numbers, all.ids = append(all.numbers, h.numbers...), append(all.ids, h.ids...)
 			if h.err != nil || len(h.gaps)+len(h.damage) > 0 {

@@ -76,6 +76,13 @@ func (r *rotation) over() bool {
 	return len(r.waiting) > 0
 }
 
+// moved reports whether a file has been compressed meanwhile (tcpdump -z), and stands under
+// another name.
+func (r *rotation) moved(name string) bool {
+	r.look()
+	return slices.ContainsFunc(r.waiting, func(w found) bool { return strings.TrimSuffix(w.name, filepath.Ext(w.name)) == name })
+}
+
 func (r *rotation) done(name string, first wire.Time, any bool) {
 	m := mark{first: first, any: any, read: true}
 	m.info, _ = os.Stat(name)
