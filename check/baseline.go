@@ -295,7 +295,7 @@ func LoadBaseline(file string, text []byte) (*Baseline, error) {
 	case errors.As(err, &syntax):
 		return nil, fail(syntax.Offset-1, "this is no JSON: %v%s", syntax, remedy)
 	case errors.As(err, &wrong):
-		return nil, fail(wrong.Offset-1, "%s is a %s here%s", wrong.Field, wrong.Value, remedy)
+		return nil, fail(wrong.Offset-1, "%s has another type here, a JSON %s%s", cmp.Or(wrong.Field, "the whole"), wrong.Value, remedy)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fail(int64(len(text)), "it ends too soon%s", remedy)
 	case err != nil:

@@ -287,11 +287,12 @@ func TestBrokenBaselines(t *testing.T) {
 	good := text.String()
 	for _, x := range []struct{ name, text, want string }{
 		{"empty", "", "b.json:1:1: it ends too soon"},
+		{"no object", "[]", "b.json:1:1: the whole has another type here, a JSON array; write it anew"},
 		{"cut", good[:len(good)/2], ": it ends too soon"},
 		{"no JSON", "{\n \"type\": nope\n}", "b.json:2:11: this is no JSON"},
 		{"another file", `{"type":"connection"}`, "b.json:1:1: it is no baseline: its type is"},
 		{"unknown field", strings.Replace(good, `"outcome"`, `"outcame"`, 1), `unknown field "outcame"`},
-		{"wrong type", strings.Replace(good, `"life": 1`, `"life": "one"`, 1), "connections.life is a string here"},
+		{"wrong type", strings.Replace(good, `"life": 1`, `"life": "one"`, 1), "connections.life has another type here, a JSON string"},
 		{"newer", strings.Replace(good, `"schema": 1`, `"schema": 2`, 1), "it is of schema 2, and this program reads 1"},
 		{"tolerance", strings.Replace(good, "50%+100ms", "wide", 1), `"wide" is neither a share`},
 		{"two", good + good, "something stands behind its end"},

@@ -64,7 +64,7 @@ func (o *baselineOptions) load() error {
 	if o.read == "" {
 		return nil
 	}
-	text, err := os.ReadFile(o.read)
+	text, err := readText(o.read, mostBaseline)
 	if errors.Is(err, fs.ErrNotExist) {
 		return usage("--baseline: %w (--write-baseline %s makes one)", err, o.read)
 	}
@@ -148,7 +148,11 @@ func (r *checking) endBaseline() error {
 		return err
 	}
 	if err := replaceFile(path, b.Bytes()); err != nil {
-		return &exitError{exitOutput, fmt.Errorf("writing the baseline: %w", err)}
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // its name is one that nobody knows
+		}
+		return &exitError{exitOutput, fmt.Errorf("write the baseline %s: %w (check the folder and its permissions)", path, err)}
 	}
 	n := 0
 	for _, l := range o.new.Captures {

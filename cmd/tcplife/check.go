@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -128,7 +127,7 @@ names; with --each, every file is held against those that are about it.`,
 
 // expectations reads the file of --expect. What is wrong with it is said line by line.
 func expectations(s *streams, path string) ([]*check.Expectations, error) {
-	text, err := os.ReadFile(path)
+	text, err := readText(path, mostText)
 	if err != nil {
 		return nil, usage("--expect: %w", err)
 	}

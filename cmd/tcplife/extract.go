@@ -447,7 +447,7 @@ func (x *extraction) create() (io.Writer, error) {
 // file.
 func readKey(path string) (key [record.KeySize]byte, err error) {
 	if path != "" {
-		text, err := os.ReadFile(path)
+		text, err := readText(path, mostText)
 		if err == nil {
 			if n, e := hex.Decode(key[:], []byte(strings.TrimSpace(string(text[:min(len(text), 4*record.KeySize)])))); e != nil || n != len(key) {
 				return key, usage("--anonymize-key %s: it does not hold a key: %d hexadecimal digits (name a file that does not exist, and a key is made)", path, 2*record.KeySize)

@@ -35,7 +35,7 @@ func (o *gradeOptions) grades() (*finding.Grades, error) {
 	}
 	g := &finding.Grades{}
 	if o.file != "" {
-		text, err := os.ReadFile(o.file)
+		text, err := readText(o.file, mostText)
 		if err == nil {
 			err = parseGrades(text, g)
 		}

@@ -67,7 +67,7 @@ func profile(name string, own map[string]reassembly.Profile) (reassembly.Profile
 	if i := slices.IndexFunc(builtIn, func(p reassembly.Profile) bool { return p.Name == name }); i >= 0 {
 		return builtIn[i], nil
 	}
-	text, err := os.ReadFile(name)
+	text, err := readText(name, mostText)
 	if errors.Is(err, os.ErrNotExist) && !strings.ContainsAny(name, "./\\") {
 		names := append(profileNames(), slices.Sorted(maps.Keys(own))...)
 		return reassembly.Profile{}, fmt.Errorf("no such profile (%s) or file%s", strings.Join(names, ", "), didYouMean(name, names))

@@ -107,7 +107,7 @@ func readSettings() (*settings, error) {
 	if path == "" {
 		return &settings{origin: map[string]string{}}, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := readText(path, mostText)
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return &settings{origin: map[string]string{}}, nil
 	}
