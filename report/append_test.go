@@ -259,3 +259,28 @@ func BenchmarkEncode(b *testing.B) {
 		})
 	}
 }
+
+// What an appender keeps must not show: after other connections it writes what a new one
+// would.
+func TestKeptTextsDoNotShow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var kept appender
+		for range 4 {
+			c := randomConnection(t)
+			// Few values, so that many are alike in part.
+			for i := range c.Events {
+				c.Events[i].Len, c.Events[i].Window = c.Events[i].Len%3, c.Events[i].Window%3
+			}
+			for i := range c.Ends {
+				o := &c.Ends[i].SYN
+				o.Set, o.MSS, o.WindowScale = o.Set%16, o.MSS%2, o.WindowScale%2
+			}
+			var a, b Buffer
+			kept.connection(&a, c)
+			new(appender).connection(&b, c)
+			if string(a.AppendTo(nil, 1)) != string(b.AppendTo(nil, 1)) {
+				t.Fatalf("after others:\n%s\nalone:\n%s", a.B, b.B)
+			}
+		}
+	})
+}

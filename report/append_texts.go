@@ -76,18 +76,25 @@ type usual struct {
 	set  wire.OptionSet
 	mss  uint16
 	ws   uint8
-	text []byte
+	n    uint8 // 0: none
+	text [128]byte
 }
 
 // usualOptions begins the object of a SYN's options: which there were, the MSS and the
 // window scale.
 func (a *appender) usualOptions(b []byte, side int, o *wire.Options) []byte {
 	u := &a.texts.options[side]
-	mss, ws := o.MSS, o.WindowScale
-	if u.set != o.Set || u.mss != mss || u.ws != ws || u.text == nil {
-		*u = usual{o.Set, mss, ws, appendUsual(u.text[:0], o)}
+	if u.n != 0 && u.set == o.Set && u.mss == o.MSS && u.ws == o.WindowScale {
+		return append(b, u.text[:u.n]...)
 	}
-	return append(b, u.text...)
+	from := len(b)
+	b = appendUsual(b, o)
+	if n := copy(u.text[:], b[from:]); n == len(b)-from {
+		u.set, u.mss, u.ws, u.n = o.Set, o.MSS, o.WindowScale, uint8(n)
+	} else {
+		u.n = 0 // few have so many
+	}
+	return b
 }
 
 func appendUsual(b []byte, o *wire.Options) []byte {
