@@ -36,6 +36,7 @@ func (m *merger) tellEvents(b *batch) {
 // tellGaps hands on the gaps of the source, and keeps them for the next snapshot.
 func (m *merger) tellGaps(x *moment) {
 	for _, g := range x.gaps {
+		m.summary.GapCount, m.summary.LastGap = max(x.gapCount, 1), g
 		if m.cfg.Live.Gap != nil {
 			m.cfg.Live.Gap(g)
 		}

@@ -201,8 +201,12 @@ func TestGapsAndLosses(t *testing.T) {
 		gaps = append(gaps, x.Gaps...)
 		count, losses = x.GapCount, x.Losses
 	}}
-	if _, err := Run(context.Background(), cfg); err != nil {
+	sum, err := Run(context.Background(), cfg)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if bad, _ := sum.Remarks(); sum.GapCount != 1 || !slices.ContainsFunc(bad, func(s string) bool { return strings.Contains(s, "blind once (eth0: the interface went down)") }) {
+		t.Errorf("the report says %q of %d gaps", bad, sum.GapCount)
 	}
 	if len(gaps) != 1 || gaps[0].Name != "eth0" || count != 1 || losses.Dropped != 20 || losses.Freezes != 2 {
 		t.Errorf("gaps %v, %d, losses %+v", gaps, count, losses)

@@ -194,6 +194,9 @@ func appendQuality(b []byte, s *Summary) []byte {
 	b = appendField(b, "missing_connections", s.Quality.MissingConnections)
 	b = appendField(b, "mid_stream", s.Quality.MidStream)
 	b = appendField(b, "one_sided", s.Quality.OneSided)
+	if s.GapCount > 0 {
+		b = appendField(b, "gaps", s.GapCount)
+	}
 	return append(b, '}')
 }
 

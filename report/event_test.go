@@ -117,3 +117,24 @@ func TestEventsMatchSchema(t *testing.T) {
 func TestEventsAsText(t *testing.T) {
 	golden(t, "live.txt", []byte(printLive(t, new(text))))
 }
+
+// TestGapsInTheReport: a report says that its source was blind, so that nobody takes the
+// silence for the network's; one of files says nothing of it.
+func TestGapsInTheReport(t *testing.T) {
+	for _, c := range []struct {
+		sum        Summary
+		text, json string
+	}{
+		{Summary{}, "", ""},
+		{Summary{GapCount: 1, LastGap: gaps()[0]}, "the source was blind once (eth0: the interface went down): what passed meanwhile is in no count", `,"gaps":1}`},
+		{Summary{GapCount: 3, LastGap: &capture.Gap{Name: "eth\x1b0", What: "the interface is up again"}}, "the source was blind 3 times, the last time (eth\\x1b0: the interface is up again): what passed meanwhile is in no count", `,"gaps":3}`},
+	} {
+		bad, _ := c.sum.Remarks()
+		if got := strings.Join(bad, "; "); got != c.text {
+			t.Errorf("the text says %q, want %q", got, c.text)
+		}
+		if got := string(appendQuality(nil, &c.sum)); !strings.HasSuffix(got, c.json) || c.json == "" && strings.Contains(got, "gaps") {
+			t.Errorf("the JSON says %s, want %s", got, c.json)
+		}
+	}
+}

@@ -44,6 +44,10 @@ type Summary struct {
 	// Interrupted: reading was stopped by the user; the report covers what had been
 	// read by then.
 	Interrupted bool
+	// GapCount is how often a live source was blind, or lost frames, and LastGap the last
+	// of these times; nil if there was none.
+	GapCount uint64
+	LastGap  *capture.Gap
 	// Fragments says what became of IP fragments, over all inputs. Set it with
 	// them.
 	Fragments wire.Fragments
@@ -325,7 +329,7 @@ func (s *Summary) Merge(o *Summary) {
 // Clone returns a copy that what is counted later does not change.
 func (s *Summary) Clone() *Summary {
 	c := &Summary{Inputs: slices.Clone(s.Inputs), Unread: s.Unread, Encaps: s.Encaps, Interrupted: s.Interrupted, Fragments: s.Fragments,
-		Selection: s.Selection, Incidents: s.Incidents}
+		Selection: s.Selection, Incidents: s.Incidents, GapCount: s.GapCount, LastGap: s.LastGap}
 	c.Merge(s)
 	c.Limits.Incidents = s.Limits.Incidents
 	for r, f := range s.findings {

@@ -267,6 +267,13 @@ func (s *Summary) Remarks() (bad, notes []string) {
 		return ""
 	}
 	note(&bad, dropped, "frame", "frames", "never reached the capture: the capturing host counted them as dropped"+named("capture-loss"))
+	if n := s.GapCount; n > 0 && s.LastGap != nil {
+		last := ""
+		if n > 1 {
+			last = ", the last time"
+		}
+		bad = append(bad, fmt.Sprintf("the source was blind %s%s (%s): what passed meanwhile is in no count", times(n), last, Printable(s.LastGap.Error())))
+	}
 	if q := s.Quality; q.MissingBytes > 0 {
 		bad = append(bad, fmt.Sprintf("%s in %s %s acknowledged but not in the capture: frames are missing, so there, what was not seen may still have been sent%s",
 			octets(q.MissingBytes), plural(q.MissingConnections, "connection", "connections"), verb(q.MissingBytes, "was", "were"),
