@@ -116,6 +116,9 @@ func (f *facts) look(c *reassembly.Conn, found []finding.Finding, name func() st
 			}
 		}
 	}
+	if c.Unlogged.Is {
+		f.heard, f.spoke = max(0, c.Unlogged.Heard[reassembly.Server]), max(0, c.Unlogged.Spoke[reassembly.Server])
+	}
 	for i := len(c.Events) - 1; i >= 0 && (f.heard == 0 || f.spoke == 0 && c.Ends[reassembly.Server].Bytes > 0); i-- {
 		e := &c.Events[i]
 		if e.From != reassembly.Server || e.Kind == reassembly.KindRST {

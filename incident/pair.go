@@ -150,6 +150,9 @@ func (x *client) add(f *facts) {
 	} else {
 		x.failed++
 	}
+	if c.Unlogged.Is {
+		x.heard = max(x.heard, c.Unlogged.Heard[reassembly.Client])
+	}
 	if at := lastOf(c, reassembly.Client, len(c.Events)); at >= 0 {
 		x.heard = max(x.heard, c.Events[at].LastAt)
 	}

@@ -113,14 +113,15 @@ func newSums(cfg Config, by int) *Sums {
 	return s
 }
 
-// Add counts a connection that has settled, with the findings on it. It keeps nothing of
+// Add counts a connection that has settled, with the findings on it. The log of one without
+// findings, silences, repeats and RSTs need not be there (Conn.Unlogged). It keeps nothing of
 // c. uid gives the connection's uid; it is asked only for those that may be named.
 func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid func() string) {
 	s.connections++
 	s.until = max(s.until, c.Until)
 	// Of sampled connections nearly everything is missing, and what did not come is what
 	// is counted here. Samples come from a switch, all or none of a connection.
-	if len(c.Events) == 0 || c.Sampled() {
+	if len(c.Events) == 0 && !c.Unlogged.Is || c.Sampled() {
 		return
 	}
 	f := &s.facts

@@ -77,7 +77,7 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	}
 	for i := index; i < shardCount; i += jobs {
 		tracking := reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late}
-		if !w.needs.Events && w.sums == nil && cfg.Live == nil {
+		if !w.needs.Events && cfg.Live == nil {
 			tracking.Unread = ^w.rules.Triggers()
 		}
 		if w.needs.Peers {

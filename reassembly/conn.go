@@ -71,8 +71,10 @@ type Conn struct {
 	Start, End  wire.Time
 	// Ends holds the two endpoints, indexed by Side.
 	Ends [2]Endpoint
-	// Events is the bounded log, in capture order.
+	// Events is the bounded log, in capture order; see Unlogged.
 	Events []Event
+	// Unlogged stands for a log that is not written.
+	Unlogged Unlogged
 	// ICMP holds the ICMP errors about its segments, bounded, the first of each
 	// sort in capture order.
 	ICMP []ICMP

@@ -282,8 +282,10 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 			t.closed(c, profiles)
 		}
 	}
-	if conn.Seen&^t.cfg.Unread != 0 || c.long {
+	if conn.Seen&^t.cfg.Unread != 0 || c.long || c.silences.For|c.silences.Closed != 0 {
 		t.retell(c)
+	} else {
+		t.summarizeLog(c)
 	}
 	return true
 }

@@ -35,7 +35,7 @@ type Config struct {
 	// Conn.View.
 	Watch Watcher
 	// Unread has the bits of Seen for which nobody reads Conn.Events: a connection that
-	// shows no others may come without.
+	// shows no others, and no silence (Conn.Idle), may come without; see Conn.Unlogged.
 	Unread Seen
 	// Follow has the tracker keep which connections have changed; see Changed.
 	Follow bool
