@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -296,6 +297,52 @@ func (s *Sums) idleLimitOf(all []key, b *burst) bool {
 	return hi <= lo*13/10 && (raced || uint64(silences.count) >= 2*b.by[idled])
 }
 
+// softAtMost reports whether one can say without joining chronicles that in the second in
+// which a client ended the most connections too few were reset to be told (onceHarm). It
+// counts in half seconds: the best second holds at least as many ends as the best of them,
+// and lies in three.
+func softAtMost(all []*chronicle) bool {
+	const half, most = int64(atOnce / 2), 1 << 16
+	low, high := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, c := range all {
+		if c.width() > atOnce/4 {
+			return false // an interval that lies in two half seconds would not fit into a second
+		}
+		if n := len(c.points); n > 0 {
+			low, high = min(low, int64(c.from(c.points[0]))), max(high, int64(c.from(c.points[n-1])))
+		}
+	}
+	if low > high || low < 0 || high/half-low/half >= most {
+		return false
+	}
+	from := low / half
+	type ended struct{ all, hard uint64 }
+	counts := make([]ended, high/half-from+3)
+	for _, c := range all {
+		for i := range c.points {
+			p := &c.points[i]
+			switch p.what {
+			case hardClient, tooHardClient:
+				counts[int64(c.from(*p))/half-from].hard += uint64(p.n)
+				fallthrough
+			case softClient, tooClient:
+				counts[int64(c.from(*p))/half-from].all += uint64(p.n)
+			}
+		}
+	}
+	best := uint64(0)
+	for _, n := range counts {
+		best = max(best, n.all)
+	}
+	for i := range counts[2:] {
+		a, b, c := counts[i], counts[i+1], counts[i+2]
+		if a.all+b.all+c.all >= best && (a.hard+b.hard+c.hard)*onceHarm >= best {
+			return false
+		}
+	}
+	return true
+}
+
 func (s *Sums) clientAtOnce(j *joiner, host key, all []key, report func(Incident)) {
 	parts := make([]*chronicle, 0, len(all))
 	n, harms := 0, uint64(0)
@@ -309,6 +356,9 @@ func (s *Sums) clientAtOnce(j *joiner, host key, all []key, report func(Incident
 	}
 	if n < onceClients || harms*onceHarm < onceClients {
 		return // programs that come to their end close what they have
+	}
+	if softAtMost(parts) {
+		return
 	}
 	b := burstOf(j.join(parts, kindsOf(tooClient, tooHardClient, opened, met)|kindsOf(ends[:]...)), softClient, hardClient, tooClient, tooHardClient)
 	hard := b.by[hardClient] + b.by[tooHardClient]
