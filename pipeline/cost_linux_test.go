@@ -61,7 +61,7 @@ func TestInstructionsPerPacket(t *testing.T) {
 		frames func(n int) []wire.Frame
 		most   float64 // per packet
 	}{
-		{"short connections", "text", shortOnes, 2900},
+		{"short connections", "text", shortOnes, 2760},
 		{"short connections", "ndjson", shortOnes, 7000},
 		{"long transfers", "text", longOnes, 2500},
 		{"SYNs without answer", "text", attempts, 4700},
