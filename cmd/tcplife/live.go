@@ -31,6 +31,10 @@ const liveExit = `EXIT STATUS, the first that applies:
   0    done: --duration or --count was reached, the input ended, or SIGINT or
        SIGTERM asked for the report; a second signal kills at once`
 
+// leastEvery is the shortest time between two censuses: more of them would be all that the
+// run does.
+const leastEvery = 10 * time.Millisecond
+
 // liveFormats are those that can print what happens as it does.
 var liveFormats = []string{"text", "ndjson"}
 
@@ -124,6 +128,9 @@ func (o *liveOptions) validate() (err error) {
 		if x.d < 0 {
 			return usage("--%s %s: give a time above 0, such as 10s", x.flag, x.d)
 		}
+	}
+	if o.every > 0 && o.every < leastEvery {
+		return usage("--every %s: give %s or more", o.every, leastEvery)
 	}
 	if o.maxHold > 0 && o.format != "ndjson" {
 		return usage("--max-hold writes connections before they have settled, which --format %s has no words for: give --format ndjson", o.format)

@@ -123,12 +123,13 @@ func folder(flag, path string) (*os.Root, error) {
 	return root, nil
 }
 
-// folders are those that are written to while packets come.
+// folders are those in which files are made while packets come: one file of --write is
+// open before.
 func (o *recordOptions) folders() (all []string) {
 	if o.dir != "" {
 		all = append(all, o.dir)
 	}
-	if o.write != "" {
+	if o.size > 0 || o.every > 0 {
 		all = append(all, filepath.Dir(o.write))
 	}
 	return all
