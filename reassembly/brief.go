@@ -1,10 +1,6 @@
 package reassembly
 
-import (
-	"time"
-
-	"github.com/tcplife/tcplife/wire"
-)
+import "github.com/tcplife/tcplife/wire"
 
 // Most connections are short, and nothing happens on them that a tracker would have to
 // think about when it passes. A brief record holds the segments of such a one as they
@@ -41,7 +37,10 @@ type brief struct {
 	window, ipid uint16
 	mss, options uint16
 	flags, how   uint8
-	_            [10]byte // up to 128: no record lies in more than two lines of the cache
+	fill         uint8  // places taken in the last block of entries
+	lastFrame    uint32 // since the first one
+	echo         uint32 // the time stamp of the SYN-ACK
+	// That makes 128: no record lies in more than two lines of the cache.
 }
 
 type briefFlags uint8
@@ -58,22 +57,7 @@ const (
 	briefClosed  = briefFINAcked | briefFINAcked<<1
 )
 
-// entry is one segment of a brief record. Its sequence number is the sum of what its
-// side sent before.
-type entry struct {
-	at, frame    uint32 // since the connection's start; at's upper part is in atHigh
-	ack          wire.Seq
-	tsVal, tsEcr uint32
-	window, ipid uint16
-	len, atHigh  uint16
-	options      uint16 // of the SYN-ACK
-	flags, how   uint8
-}
-
-// The SYN-ACK acknowledges the SYN and carries nothing: its entry has its number in
-// ack, and its MSS in len.
-
-// The bits of entry.how and brief.how. The upper four are the window scale of a SYN.
+// The bits of brief.how. The upper four are the window scale of a SYN.
 const (
 	howServer = 1 << iota // the server sent it
 	howStamps             // with timestamps
@@ -88,8 +72,6 @@ const (
 	// briefMax is how many segments a brief record holds; a connection with more is no
 	// short one, and in a full record most of its segments take no room.
 	briefMax = 25
-	// entryBlock is how many entries make a block.
-	entryBlock = 4
 	// briefFar is how far behind the peer's numbers an acknowledgment may be: more than
 	// briefMax segments hold.
 	briefFar = briefMax << 16
@@ -175,24 +157,20 @@ func howOf(s *wire.Segment, from Side) uint8 {
 func (t *Tracker) goOn(id uint32, s *wire.Segment, swapped bool) bool {
 	b := t.briefs.at(id &^ briefBit)
 	from := b.side(swapped)
-	since, frames := uint64(s.At-b.start), uint64(s.Frame-b.first)
+	since, frames := uint64(s.At-b.last), uint64(s.Frame-b.first)
 	// Behind the close only what is news to nobody can go on where its side was; whether
 	// it moves the deadline is for a full record to say.
-	if b.n == briefMax || b.has(briefClosed) || s.At < b.last || since>>48 != 0 || frames>>32 != 0 || s.Traits&^briefTraits != 0 || s.Carrier != b.carrier {
+	if b.n == briefMax || b.has(briefClosed) || s.At < b.last || since>>48 != 0 || frames>>32 != 0 || frames < uint64(b.lastFrame) ||
+		s.Traits&^briefTraits != 0 || s.Carrier != b.carrier || s.Options.Set&wire.OptTimestamps == 0 && s.Options.TSVal|s.Options.TSEcr != 0 {
 		return false
 	}
 	if s.Flags&wire.SYN != 0 {
 		if !b.answeredBy(s, from) {
 			return false
 		}
-		e := t.entry(b)
-		*e = entry{
-			at: uint32(since), atHigh: uint16(since >> 32), frame: uint32(frames), ack: s.Seq, tsVal: s.Options.TSVal, tsEcr: s.Options.TSEcr,
-			window: s.Window, ipid: s.IPID, len: s.Options.MSS, options: uint16(s.Options.Set), flags: uint8(s.Flags), how: howOf(s, from),
-		}
+		t.enterAnswer(b, s)
 		b.next[Server], b.ttl[Server] = s.Seq+1, s.TTL
 		b.is |= briefAnswered
-		b.last = s.At
 		return true
 	}
 	peer := from.Peer()
@@ -204,12 +182,7 @@ func (t *Tracker) goOn(id uint32, s *wire.Segment, swapped bool) bool {
 		span > 0 && b.has(briefFIN<<from):
 		return false
 	}
-	e := t.entry(b)
-	*e = entry{
-		at: uint32(since), atHigh: uint16(since >> 32), frame: uint32(frames), ack: s.Ack, tsVal: s.Options.TSVal, tsEcr: s.Options.TSEcr,
-		window: s.Window, ipid: s.IPID, len: uint16(s.Len), flags: uint8(s.Flags), how: howOf(s, from),
-	}
-	b.last = s.At
+	t.enter(b, s, from)
 	b.next[from] = b.next[from].Add(span)
 	b.is |= briefOpen
 	if s.Flags&wire.FIN != 0 {
@@ -231,66 +204,28 @@ func (b *brief) answeredBy(s *wire.Segment, from Side) bool {
 		o.Set&^briefSYN == 0 && o.WindowScale < 16
 }
 
-// entry makes room for one more segment.
-func (t *Tracker) entry(b *brief) *entry {
-	place := (b.n - 1) % entryBlock
-	if place == 0 {
-		blk := t.entries.get()
-		t.entries.at(blk).next = 0
-		if b.tail == 0 {
-			b.head = blk
-		} else {
-			t.entries.at(b.tail).next = blk
-		}
-		b.tail = blk
-	}
-	b.n++
-	return &t.entries.at(b.tail).list[place]
-}
-
-// entries is a block of them.
-type entries struct {
-	list [entryBlock]entry
-	next uint32
-}
-
 // segments calls do with each segment of a brief record, as it was. The segment is
 // valid until do returns.
 func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
-	s := &t.retold
+	s := &t.retold.segment
 	tuples := [2]wire.Tuple{b.key.tuple(b.has(briefClientIsLow)), b.key.tuple(!b.has(briefClientIsLow))}
-	next := [2]wire.Seq{b.isn + 1, 0}
 	*s = wire.Segment{
 		Frame: b.first, At: b.start, Tuple: tuples[Client], Seq: b.isn, Flags: wire.Flags(b.flags), Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], Carrier: b.carrier,
 		Options: wire.Options{Set: wire.OptionSet(b.options), TSVal: b.tsVal, MSS: b.mss},
 	}
 	setHow(s, b.how)
 	do(s, Client)
-	blk := b.head
-	for i := range b.n - 1 {
-		place := i % entryBlock
-		e := &t.entries.at(blk).list[place]
-		if place == entryBlock-1 {
-			blk = t.entries.at(blk).next
-		}
-		from := Side(e.how & howServer)
+	list := t.recall(b)
+	for i := range list {
+		e := &list[i]
+		from := e.from()
 		*s = wire.Segment{
-			Frame: b.first + wire.FrameID(e.frame), At: b.at(e), Tuple: tuples[from], Seq: next[from], Ack: e.ack, Flags: wire.Flags(e.flags), Window: e.window, Len: uint32(e.len),
-			IPID: e.ipid, TTL: b.ttl[from], Carrier: b.carrier, Options: wire.Options{Set: wire.OptionSet(e.options), TSVal: e.tsVal, TSEcr: e.tsEcr},
-		}
-		if i == 0 {
-			s.Seq, s.Ack, s.Len, s.Options.MSS = e.ack, b.isn+1, 0, e.len
-			next[Server] = e.ack
+			Frame: e.frame, At: e.at, Tuple: tuples[from], Seq: e.seq, Ack: e.ack, Flags: e.flags, Window: e.window, Len: e.len,
+			IPID: e.ipid, TTL: b.ttl[from], Carrier: b.carrier, Options: wire.Options{Set: wire.OptionSet(e.options), TSVal: e.tsVal, TSEcr: e.tsEcr, MSS: e.mss},
 		}
 		setHow(s, e.how)
-		next[from] = next[from].Add(s.Span())
 		do(s, from)
 	}
-}
-
-// at returns the time of an entry.
-func (b *brief) at(e *entry) wire.Time {
-	return b.start.Add(time.Duration(uint64(e.atHigh)<<32 | uint64(e.at)))
 }
 
 // setHow enters what an entry's how says into a segment.

@@ -114,6 +114,7 @@ func (t *Tracker) reserve() {
 	if !t.cfg.Follow {
 		return
 	}
-	t.entries.reserve(2 * slabChunk)
-	t.wheel.lists.reserve(2 * slabChunk)
+	const segments, filed = 512, 128 * len(wheelChunk{}.ids)
+	t.entries.reserve(segments / entryBlock)
+	t.wheel.lists.reserve(filed / len(wheelChunk{}.ids))
 }

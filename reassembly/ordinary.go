@@ -79,19 +79,16 @@ func (c *course) look(t *Tracker, b *brief) bool {
 	if b.n == 2 {
 		return false // half open
 	}
-	blk := t.entries.at(b.head)
-	c.answered(&blk.list[0])
+	list := t.recall(b)
+	c.answered(&list[0])
 	last := c.answer.at
-	for i := uint8(1); i < b.n-1; i++ {
-		if i%entryBlock == 0 {
-			blk = t.entries.at(blk.next)
-		}
-		e := &blk.list[i%entryBlock]
-		from := Side(e.how & howServer)
+	for i := 1; i < len(list); i++ {
+		e := &list[i]
+		from := e.from()
 		f, p := &c.ends[from], &c.ends[from.Peer()]
-		now := moment{b.at(e), b.first + wire.FrameID(e.frame)}
-		fin := wire.Flags(e.flags)&wire.FIN != 0
-		span := uint32(e.len)
+		now := moment{e.at, e.frame}
+		fin := e.flags&wire.FIN != 0
+		span := e.len
 		if fin {
 			span++
 		}
@@ -123,7 +120,7 @@ func (c *course) look(t *Tracker, b *brief) bool {
 		if e.window == 0 || !f.takeStamp(e) || !f.takeACK(p, e, span) || !f.isNews(e, span) {
 			return false
 		}
-		c.long = c.long || p.most > 0 && uint32(e.len) > p.most
+		c.long = c.long || p.most > 0 && e.len > p.most
 		f.clock(p, e, span, now.at)
 
 		// What note would make of it.
@@ -148,16 +145,16 @@ func (c *course) look(t *Tracker, b *brief) bool {
 }
 
 // answered takes the SYN-ACK.
-func (c *course) answered(e *entry) {
+func (c *course) answered(e *recalled) {
 	b, client, server := c.b, &c.ends[Client], &c.ends[Server]
 	c.seen |= SeenSYNACK
-	c.answer = moment{b.at(e), b.first + wire.FrameID(e.frame)}
+	c.answer = moment{e.at, e.frame}
 	*server = courseEnd{
-		packets: 1, pendAt: c.answer.at, pendEnd: e.ack + 1, pending: true, isn: e.ack, next: e.ack + 1, lastAck: client.next,
-		acked:   e.ack, // nothing was
-		options: wire.OptionSet(e.options), mss: e.len, scale: e.how >> howScale, tsMax: e.tsVal, hasTime: e.how&howStamps != 0,
+		packets: 1, pendAt: c.answer.at, pendEnd: e.seq + 1, pending: true, isn: e.seq, next: e.seq + 1, lastAck: client.next,
+		acked:   e.seq, // nothing was
+		options: wire.OptionSet(e.options), mss: e.mss, scale: e.how >> howScale, tsMax: e.tsVal, hasTime: e.how&howStamps != 0,
 	}
-	client.acked, client.lastAck = client.next, e.ack
+	client.acked, client.lastAck = client.next, e.seq
 	client.pending = false
 	if d := c.answer.at.Sub(b.start); d > 0 {
 		server.response = d
@@ -180,7 +177,7 @@ func (c *course) answered(e *entry) {
 }
 
 // takeStamp is takeTime; it reports whether the time stamp is none that is old.
-func (f *courseEnd) takeStamp(e *entry) bool {
+func (f *courseEnd) takeStamp(e *recalled) bool {
 	if e.how&howStamps == 0 {
 		return true
 	}
@@ -193,7 +190,7 @@ func (f *courseEnd) takeStamp(e *entry) bool {
 
 // takeACK is takeAck, for an acknowledgment of what was captured; it reports whether no
 // window is taken back.
-func (f *courseEnd) takeACK(p *courseEnd, e *entry, span uint32) bool {
+func (f *courseEnd) takeACK(p *courseEnd, e *recalled, span uint32) bool {
 	if e.ack.After(p.acked) {
 		p.acked = e.ack
 	}
@@ -215,14 +212,14 @@ func (f *courseEnd) takeACK(p *courseEnd, e *entry, span uint32) bool {
 
 // isNews reports whether a segment carries or acknowledges something new. What does not
 // may be a doubled frame, or one of many that answer each other.
-func (f *courseEnd) isNews(e *entry, span uint32) bool {
+func (f *courseEnd) isNews(e *recalled, span uint32) bool {
 	news := span > 0 || e.ack.After(f.lastAck)
 	f.lastAck = e.ack
 	return news
 }
 
 // clock is clockResponse.
-func (f *courseEnd) clock(p *courseEnd, e *entry, span uint32, at wire.Time) {
+func (f *courseEnd) clock(p *courseEnd, e *recalled, span uint32, at wire.Time) {
 	if p.pending && !e.ack.Before(p.pendEnd) {
 		if d := at.Sub(p.pendAt); e.ack == p.pendEnd && d > 0 && (f.response == 0 || d < f.response) {
 			f.response = d
@@ -237,9 +234,9 @@ func (f *courseEnd) clock(p *courseEnd, e *entry, span uint32, at wire.Time) {
 // closing takes a segment from the first FIN on, and reports whether the close is
 // orderly so far: a FIN, at once its ACK, a FIN, its ACK, and nothing more; where the
 // second FIN brings the ACK of the first, there is no other.
-func (c *course) closing(e *entry, from Side, now moment, span uint32) bool {
+func (c *course) closing(e *recalled, from Side, now moment, span uint32) bool {
 	f, p := &c.ends[from], &c.ends[from.Peer()]
-	fin := wire.Flags(e.flags)&wire.FIN != 0
+	fin := e.flags&wire.FIN != 0
 	if e.ack != p.next {
 		return false
 	}
@@ -297,10 +294,7 @@ func (t *Tracker) summarize(c *course) {
 	if fins[Client] && c.seen&SeenData == 0 {
 		c.seen |= SeenNoData
 	}
-	last := b.first
-	if b.n > 1 {
-		last += wire.FrameID(t.entries.at(b.tail).list[(b.n-2)%entryBlock].frame)
-	}
+	last := b.first + wire.FrameID(b.lastFrame)
 	// Field by field: a Conn takes a kilobyte, and would be made elsewhere and copied.
 	tuple := b.key.tuple(b.has(briefClientIsLow))
 	events, icmp, ends := conn.Events[:0], conn.ICMP[:0], &conn.Ends
@@ -410,30 +404,26 @@ func (t *Tracker) retell(c *course) {
 		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.tsVal, Flags: wire.Flags(b.flags),
 		Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], From: Client, Kind: KindSYN, Marks: marksOf(b.how), Traits: traitsOf(b.how),
 	})
-	next := [2]wire.Seq{b.isn + 1, 0}
 	var run [2]int // in list, plus one
 	var talked [2]bool
 	var held heldEvents
 	closing, watched := false, 0
-	blk := b.head
-	for i := range b.n - 1 {
-		place := i % entryBlock
-		e := &t.entries.at(blk).list[place]
-		if place == entryBlock-1 {
-			blk = t.entries.at(blk).next
-		}
-		from := Side(e.how & howServer)
+	segments := t.retold.behind[:b.n-1] // look has recalled them
+	for i := range segments {
+		e := &segments[i]
+		from := e.from()
 		// Where it will be, unless it is held: there is room for all of them.
 		v := &list[:len(list)+1][len(list)]
 		*v = Event{
-			At: b.at(e), Frame: b.first + wire.FrameID(e.frame), Count: 1, Len: uint32(e.len), Seq: next[from], End: next[from].Add(uint32(e.len)), Ack: e.ack, TSVal: e.tsVal, TSEcr: e.tsEcr,
-			Flags: wire.Flags(e.flags), Window: e.window, IPID: e.ipid, TTL: b.ttl[from], From: from, Marks: marksOf(e.how), Traits: traitsOf(e.how),
+			At: e.at, Frame: e.frame, Count: 1, Len: e.len, Seq: e.seq, End: e.seq.Add(e.len), Ack: e.ack, TSVal: e.tsVal, TSEcr: e.tsEcr,
+			Flags: e.flags, Window: e.window, IPID: e.ipid, TTL: b.ttl[from], From: from, Marks: marksOf(e.how), Traits: traitsOf(e.how),
 		}
 		v.LastAt, v.LastFrame = v.At, v.Frame
 		plain := false
 		switch {
 		case i == 0:
-			v.Kind, v.Len, v.Seq, v.End, v.Ack = KindSYNACK, 0, e.ack, e.ack+1, b.isn+1
+			v.Kind = KindSYNACK
+			v.End++
 		case v.Flags&wire.FIN != 0:
 			v.Kind, closing = KindFIN, true
 			v.End++
@@ -443,11 +433,10 @@ func (t *Tracker) retell(c *course) {
 			}
 			plain = talked[from] && !closing
 		}
-		next[from] = v.End
 		if plain && run[from] != 0 {
 			if conn.View == 0 && t.cfg.Watch != nil {
 				conn.View = t.cfg.Watch.Begin(&conn.Tuple, b.carrier, list)
-				watched = int(i) + 1
+				watched = i + 1
 			}
 			if old := &held.events[from]; old.Count > 0 {
 				list[run[from]-1].join(old)

@@ -18,10 +18,10 @@ type record struct {
 	deadline wire.Time
 	// carrier is what the last segment came through (see wire.Segment).
 	carrier uint32
-	// stamp is what Config.Opened returned.
-	stamp uint64
 	// firstSeq is the first segment's sequence number, a part of the uid.
 	firstSeq wire.Seq
+	// stamp is what Config.Opened returned.
+	stamp uint64
 
 	half [2]half // by Side
 
@@ -68,10 +68,11 @@ type record struct {
 	otherFrom     Side
 	hasOtherEncap bool
 
+	recentN uint8 // of recent
+
 	previous, next incarnation
 
-	recent  [recentMax]recentFrame
-	recentN uint8
+	recent [recentMax]recentFrame
 	// origin is what names the connection if it goes on after it was evicted; 0 if it does
 	// not.
 	origin uint32

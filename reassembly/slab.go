@@ -10,11 +10,16 @@ type slab[T any] struct {
 	used   uint32 // highest number handed out so far
 }
 
-// A chunk is small because a capture has many shards, and each holds at least one.
+// A chunk is small because a capture has many shards, and each of them holds a chunk of
+// every kind that is not full; and records, of which there are many, fill what the allocator
+// sets aside for a chunk.
 const (
-	slabShift = 6
+	slabShift = 5
 	slabChunk = 1 << slabShift
 )
+
+// grow makes one more chunk.
+func (s *slab[T]) grow() { s.chunks = append(s.chunks, make([]T, slabChunk)) }
 
 // get returns a place whose content is whatever its last holder left.
 func (s *slab[T]) get() uint32 {
@@ -25,7 +30,7 @@ func (s *slab[T]) get() uint32 {
 	}
 	s.used++
 	if int(s.used>>slabShift) >= len(s.chunks) {
-		s.chunks = append(s.chunks, make([]T, slabChunk))
+		s.grow()
 	}
 	return s.used
 }
@@ -36,7 +41,7 @@ func (s *slab[T]) put(i uint32) { s.free = append(s.free, i) }
 // reserve makes memory for so many places before they are wanted.
 func (s *slab[T]) reserve(n int) {
 	for len(s.chunks)<<slabShift < n {
-		s.chunks = append(s.chunks, make([]T, slabChunk))
+		s.grow()
 	}
 }
 

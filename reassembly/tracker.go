@@ -72,8 +72,8 @@ type Tracker struct {
 	replay  []Event // handed to Watch
 	packed  []Event // see pack
 	infer   inference
-	course  course       // see ordinary
-	retold  wire.Segment // see segments
+	course  course // see ordinary
+	retold  retold // see segments and recall
 }
 
 // New returns an empty tracker.

@@ -1,0 +1,187 @@
+package reassembly
+
+import "github.com/tcplife/tcplife/wire"
+
+// An entry is one segment of a brief record, in 20 octets: most of what a segment says
+// follows from those before, and the rest is a small difference. Its sequence number is the
+// sum of what its side sent before. Of the SYN-ACK, which acknowledges the SYN and carries
+// nothing, len is the MSS, behind and tsVal are the halves of its number, and more has its
+// options.
+type entry struct {
+	since        uint32 // nanoseconds since the segment before
+	frames       uint16 // since that
+	behind       uint16 // what the acknowledgment leaves of the peer's numbers
+	tsVal, tsEcr uint16 // since the first of the side, and of the peer
+	window, ipid uint16
+	len          uint16
+	is           uint8 // below howScale as in brief.how, above that the flags
+	more         uint8
+}
+
+// What entry.more holds.
+const (
+	// entryWide: this is no segment, but has the upper halves of the differences that the
+	// following one has no room for.
+	entryWide = 1
+	// Behind it are the SYN-ACK's options, these three; the upper four bits are its window
+	// scale. Time stamps are in is.
+	entryOption  = 1 // shift
+	entryOptions = wire.OptMSS | wire.OptWindowScale | wire.OptSACKPerm
+)
+
+// entryBlock is how many entries make a block, which takes a line of the cache.
+const entryBlock = 3
+
+// entries is a block of them.
+type entries struct {
+	list [entryBlock]entry
+	next uint32
+}
+
+// isHow are the bits of entry.is that are how; those above are flags, by isOf.
+const isHow = 1<<howScale - 1
+
+func isOf(f wire.Flags) uint8 {
+	return uint8(f&(wire.ECE|wire.CWR) | f&wire.PSH<<2 | f&wire.FIN<<howScale)
+}
+
+func flagsOf(is uint8) wire.Flags {
+	f := wire.Flags(is)
+	return f&(wire.ECE|wire.CWR) | f>>2&wire.PSH | f>>howScale&wire.FIN
+}
+
+// entry makes room for one more.
+func (t *Tracker) entry(b *brief) *entry {
+	if b.tail == 0 || b.fill == entryBlock {
+		blk := t.entries.get()
+		t.entries.at(blk).next = 0
+		if b.tail == 0 {
+			b.head = blk
+		} else {
+			t.entries.at(b.tail).next = blk
+		}
+		b.tail, b.fill = blk, 0
+	}
+	b.fill++
+	return &t.entries.at(b.tail).list[b.fill-1]
+}
+
+// enter adds a segment behind the SYN-ACK to a brief record.
+func (t *Tracker) enter(b *brief, s *wire.Segment, from Side) {
+	behind := uint32(b.next[(from^1)&1] - s.Ack)
+	is := isOf(s.Flags) | howOf(s, from)&isHow
+	var val, ecr uint32
+	if is&howStamps != 0 {
+		val, ecr = s.Options.TSVal, s.Options.TSEcr
+		if from == Client {
+			val, ecr = val-b.tsVal, ecr-b.echo
+		} else {
+			val, ecr = val-b.echo, ecr-b.tsVal
+		}
+	}
+	e := t.write(b, s, behind, val, ecr)
+	e.len, e.is, e.more = uint16(s.Len), is, 0
+}
+
+// enterAnswer adds the SYN-ACK.
+func (t *Tracker) enterAnswer(b *brief, s *wire.Segment) {
+	o := &s.Options
+	is := isOf(s.Flags) | howOf(s, Server)&isHow
+	var ecr uint32
+	if is&howStamps != 0 {
+		b.echo, ecr = o.TSVal, o.TSEcr-b.tsVal
+	}
+	e := t.write(b, s, uint32(s.Seq)&(1<<16-1), uint32(s.Seq)>>16, ecr)
+	e.len, e.is, e.more = o.MSS, is, o.WindowScale<<howScale|uint8(o.Set&entryOptions)<<entryOption
+}
+
+// write adds an entry, but for its last three fields.
+func (t *Tracker) write(b *brief, s *wire.Segment, behind, val, ecr uint32) *entry {
+	since, last := uint64(s.At-b.last), uint32(s.Frame-b.first)
+	frames := last - b.lastFrame
+	if since>>32|uint64((frames|behind|val|ecr)>>16) != 0 {
+		*t.entry(b) = entry{since: uint32(since >> 32), frames: uint16(frames >> 16), behind: uint16(behind >> 16), tsVal: uint16(val >> 16), tsEcr: uint16(ecr >> 16), more: entryWide}
+	}
+	b.last, b.lastFrame = s.At, last
+	b.n++
+	e := t.entry(b)
+	e.since, e.frames, e.behind, e.tsVal, e.tsEcr, e.window, e.ipid = uint32(since), uint16(frames), uint16(behind), uint16(val), uint16(ecr), s.Window, s.IPID
+	return e
+}
+
+// recalled is a segment of a brief record behind the SYN.
+type recalled struct {
+	at           wire.Time
+	frame        wire.FrameID
+	seq, ack     wire.Seq
+	tsVal, tsEcr uint32
+	len          uint32
+	window, ipid uint16
+	mss, options uint16 // of the SYN-ACK
+	flags        wire.Flags
+	how          uint8
+}
+
+// retold are the segments of the brief record that was read last.
+type retold struct {
+	segment wire.Segment           // see segments
+	behind  [briefMax - 1]recalled // the SYN
+}
+
+// from is who sent it.
+func (e *recalled) from() Side { return Side(e.how & howServer) }
+
+// recall returns the segments of a brief record behind the SYN. They are valid until
+// the next call.
+func (t *Tracker) recall(b *brief) []recalled {
+	list := t.retold.behind[:b.n-1]
+	if len(list) == 0 {
+		return list
+	}
+	at, frame := b.start, b.first
+	first := [2]uint32{b.tsVal, b.echo}
+	ahead := [2]wire.Seq{b.isn + 1, 0} // by side, the number of its next segment
+	blk, place := t.entries.at(b.head), 0
+	for i := range list {
+		if place == entryBlock {
+			blk, place = t.entries.at(blk.next), 0
+		}
+		e := &blk.list[place]
+		place++
+		since, frames, behind, val, ecr := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal), uint32(e.tsEcr)
+		if e.more&entryWide != 0 {
+			if place == entryBlock {
+				blk, place = t.entries.at(blk.next), 0
+			}
+			e = &blk.list[place]
+			place++
+			since, frames = since<<32|uint64(e.since), frames<<16|uint32(e.frames)
+			behind, val, ecr = behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal), ecr<<16|uint32(e.tsEcr)
+		}
+		at += wire.Time(since)
+		frame += wire.FrameID(frames)
+		r := &list[i]
+		r.at, r.frame, r.window, r.ipid = at, frame, e.window, e.ipid
+		from := e.is & howServer
+		if i == 0 {
+			// The SYN-ACK.
+			r.flags, r.how = wire.SYN|wire.ACK|flagsOf(e.is), e.is&isHow|e.more>>howScale<<howScale
+			r.seq, r.ack, r.len, r.mss = wire.Seq(val<<16|behind), ahead[Client], 0, e.len
+			r.options = uint16(e.more>>entryOption) & uint16(entryOptions)
+			if e.is&howStamps != 0 {
+				r.options |= uint16(wire.OptTimestamps)
+			}
+			ahead[Server], val = r.seq+1, 0
+		} else {
+			r.flags, r.how, r.mss, r.options = wire.ACK|flagsOf(e.is), e.is&isHow, 0, 0
+			r.seq, r.ack, r.len = ahead[from], ahead[from^1]-wire.Seq(behind), uint32(e.len)
+			ahead[from] = r.seq + wire.Seq(r.len+uint32(r.flags&wire.FIN))
+		}
+		if e.is&howStamps != 0 {
+			r.tsVal, r.tsEcr = first[from]+val, first[from^1]+ecr
+		} else {
+			r.tsVal, r.tsEcr = 0, 0
+		}
+	}
+	return list
+}
