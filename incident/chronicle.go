@@ -143,6 +143,9 @@ func (c *chronicle) settle(most int) {
 		c.widen()
 	}
 	c.tidy = int32(len(c.points))
+	if n := len(c.points); cap(c.points) > 2*n+untidy {
+		c.points = append(make([]point, 0, n+n/4), c.points...) // what they took before they were widened is not needed again
+	}
 }
 
 // order puts the points at the end in order, and among the others. Those are mostly

@@ -68,10 +68,15 @@ func (t *table[R, P]) recall(p spot) (at int32, ok bool) { return p.at, p.drops 
 // after it, with every kind in each.
 const fewest = 2 * int(kinds)
 
+// calmOf: one of so many of the instants that there is room for may come before all is put in
+// order anew. That looks at each key once, and few of them have changed, so it costs little
+// for each instant; to wait longer would cost memory.
+const calmOf = 4
+
 // newTable returns a table of at most keep keys and, if room is not 0, at most room
 // instants; room is no less than fewest then.
 func newTable[R any, P record[R]](keep, room, least int) table[R, P] {
-	t := table[R, P]{keep: keep, room: room, least: max(least, fewest), calm: 2 * room, drops: 1, lastAt: -1}
+	t := table[R, P]{keep: keep, room: room, least: max(least, fewest), calm: room + room/calmOf, drops: 1, lastAt: -1}
 	for cap := room; cap > t.least; cap /= 2 {
 		t.steps++
 	}
@@ -156,8 +161,7 @@ func (t *table[R, P]) settle() {
 		t.level++
 		t.drop()
 	}
-	// As much again may come before all is put in order anew: a constant cost for each.
-	t.calm = t.points + max(t.room, 1)
+	t.calm = t.points + max(t.room/calmOf, 1)
 }
 
 // drop lets the keys go that are not kept.
