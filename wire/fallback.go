@@ -126,9 +126,14 @@ func (o *oneLayer) DumpPacketData()                               {}
 
 // DropTables empties tables of the library in which it would look up what lies behind a
 // header. Nothing here asks for that (see oneLayer), and they are 5 MB of pointers, which
-// the garbage collector follows each time. Whoever decodes frames with the library itself
-// must not call it.
-func DropTables() {
-	clear(layers.EthernetTypeMetadata[:])
-	clear(layers.PPPTypeMetadata[:])
+// the garbage collector follows each time. giveBack is told each of them, as a pointer to
+// an array, and may give its memory back to the system, which makes it zero. Whoever decodes
+// frames with the library itself must not call it.
+func DropTables(giveBack func(table any) bool) {
+	if !giveBack(&layers.EthernetTypeMetadata) {
+		clear(layers.EthernetTypeMetadata[:])
+	}
+	if !giveBack(&layers.PPPTypeMetadata) {
+		clear(layers.PPPTypeMetadata[:])
+	}
 }

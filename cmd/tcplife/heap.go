@@ -14,10 +14,12 @@ import (
 // without pointers, which cost the collector nothing. To let it grow to twice of that would
 // be a waste of memory.
 const (
-	// heapRoom is by how much a heap may always grow.
-	heapRoom = 16 << 20
-	// heapGrowth is by how many percent one may grow that is larger.
-	heapGrowth = 25
+	// heapFree is what a heap may always take.
+	heapFree = 48 << 20
+	// heapRoom is by how much one may grow that is larger.
+	heapRoom = 12 << 20
+	// heapGrowth is by how many percent one may grow for which that is little.
+	heapGrowth = 16
 )
 
 // paceCollector says so to the runtime, after each collection anew. Who has set GOGC
@@ -26,9 +28,11 @@ func paceCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	debug.SetGCPercent(100 * heapRoom / (4 << 20)) // the runtime begins at 4 MiB
+	// Some 40 MB: the runtime begins with some three of its own, and reckons with ten of
+	// global variables.
+	debug.SetGCPercent(400)
 	runtime.SetFinalizer(new(*int), func(token **int) {
-		wire.DropTables() // which no collection shall go through again
+		wire.DropTables(giveBack) // which no collection shall go through again
 		collected(token)
 	})
 }
@@ -46,5 +50,9 @@ func collected(token **int) {
 // growth returns by how many percent the heap may grow. The runtime reckons them from
 // what it goes through, global variables included.
 func growth(live, globals uint64) int {
-	return max(heapGrowth, int(100*heapRoom/(live+globals)))
+	room := uint64(heapRoom)
+	if live+room < heapFree {
+		room = heapFree - live
+	}
+	return max(heapGrowth, int(100*room/(live+globals)))
 }
