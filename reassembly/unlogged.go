@@ -45,20 +45,16 @@ func (t *Tracker) summarizeLog(c *course) {
 	u.Heard[Client] = b.start
 	var sides [2]tail
 	closing := false
-	blk := b.head
-	for i := range b.n - 1 {
-		place := i % entryBlock
-		e := &t.entries.at(blk).list[place]
-		if place == entryBlock-1 {
-			blk = t.entries.at(blk).next
-		}
-		from, at := Side(e.how&howServer), b.at(e)
+	segments := t.retold.behind[:b.n-1] // look has recalled them
+	for i := range segments {
+		e := &segments[i]
+		from, at := e.from(), e.at
 		u.Heard[from] = at
 		if i == 0 {
-			continue // the SYN-ACK, whose len is something else
+			continue // the SYN-ACK
 		}
 		x, says, plain := &sides[from], e.len > 0, false
-		if wire.Flags(e.flags)&wire.FIN != 0 {
+		if e.flags&wire.FIN != 0 {
 			closing = true
 		} else {
 			plain = x.talked && !closing
