@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 type gate struct {
 	open    chan struct{}
 	failAt  int
-	mu      sync.Mutex
 	got     []uint64 // numbers of frames
 	data    []byte   // the first octet of each
 	skipped map[int]uint64
