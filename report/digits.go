@@ -53,13 +53,6 @@ func appendMore(b []byte, n uint64) []byte {
 	return binary.LittleEndian.AppendUint64(b, eightDigits(uint32(n%1e8)))
 }
 
-// appendNine appends n, which is below 10^9, with leading zeros.
-func appendNine(b []byte, n uint32) []byte {
-	first := n / 1e8
-	b = append(b, '0'+byte(first))
-	return binary.LittleEndian.AppendUint64(b, eightDigits(n-first*1e8))
-}
-
 // appendSeconds appends d in seconds as an exact decimal: a float would lose the
 // nanoseconds of long spans.
 func appendSeconds(b []byte, d time.Duration) []byte {
