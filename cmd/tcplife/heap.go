@@ -15,11 +15,11 @@ import (
 // be a waste of memory.
 const (
 	// heapFree is what a heap may always take.
-	heapFree = 48 << 20
+	heapFree = 40 << 20
 	// heapRoom is by how much one may grow that is larger.
-	heapRoom = 12 << 20
+	heapRoom = 16 << 20
 	// heapGrowth is by how many percent one may grow for which that is little.
-	heapGrowth = 16
+	heapGrowth = 25
 )
 
 // paceCollector says so to the runtime, after each collection anew. Who has set GOGC
@@ -28,8 +28,8 @@ func paceCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	// Some 40 MB: the runtime begins with some three of its own, and reckons with ten of
-	// global variables.
+	// That is heapFree before anything is held: the runtime begins with some three
+	// megabytes of its own, and reckons with ten of global variables.
 	debug.SetGCPercent(400)
 	runtime.SetFinalizer(new(*int), func(token **int) {
 		wire.DropTables(giveBack) // which no collection shall go through again
