@@ -41,6 +41,7 @@ var liveFormats = []string{"text", "ndjson"}
 // liveOptions are the flags of live.
 type liveOptions struct {
 	format, output, name string
+	appends              bool
 	file                 string
 	events               string
 	every, duration      time.Duration
@@ -89,6 +90,7 @@ func (o *liveOptions) addFlags(f *pflag.FlagSet) {
 	o.iface.addFlags(f)
 	f.StringVarP(&o.format, "format", "f", "text", "the `format` to print: "+strings.Join(liveFormats, ", "))
 	f.StringVarP(&o.output, "output", "o", "", "write to this `file` instead of standard output; SIGHUP opens it anew")
+	f.BoolVar(&o.appends, "append", false, "with --output: keep what the file holds, and go on behind it")
 	f.BoolVarP(&o.all, "all", "a", false, "text: the report at the end lists every connection, not only those worth a look (they are kept in memory)")
 	f.BoolVar(&o.dwell, "dwell", false, "text: the report has how long endpoints stayed in each state")
 	f.BoolVar(&o.rtt, "rtt", false, "text: the report has a histogram of the handshakes' round trips")
@@ -128,6 +130,9 @@ func (o *liveOptions) validate() (err error) {
 		if x.d < 0 {
 			return usage("--%s %s: give a time above 0, such as 10s", x.flag, x.d)
 		}
+	}
+	if o.appends && o.output == "" {
+		return usage("--append says how --output writes its file, and there is none")
 	}
 	if o.every > 0 && o.every < leastEvery {
 		return usage("--every %s: give %s or more", o.every, leastEvery)
@@ -369,7 +374,7 @@ func (o *liveOptions) run(ctx context.Context, s *streams, args []string) error 
 		ctx, stop = context.WithTimeout(ctx, o.duration)
 		defer stop()
 	}
-	out, err := openLiveOutput(s, o.output, stop)
+	out, err := openLiveOutput(s, o.output, o.appends, stop)
 	if err != nil {
 		return err
 	}

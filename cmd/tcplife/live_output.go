@@ -27,9 +27,9 @@ type liveOutput struct {
 	err  error
 }
 
-// openLiveOutput opens the file of --output, or takes standard output. failed is called
-// when writing fails.
-func openLiveOutput(s *streams, path string, failed func()) (*liveOutput, error) {
+// openLiveOutput opens the file of --output, or takes standard output. With appends it goes
+// on behind what the file holds. failed is called when writing fails.
+func openLiveOutput(s *streams, path string, appends bool, failed func()) (*liveOutput, error) {
 	o := &liveOutput{s: s, path: path, w: s.out, failed: failed}
 	if path == "" {
 		return o, nil
@@ -37,7 +37,11 @@ func openLiveOutput(s *streams, path string, failed func()) (*liveOutput, error)
 	var err error
 	if o.folder, err = os.OpenRoot(filepath.Dir(path)); err == nil {
 		o.name = filepath.Base(path)
-		err = o.create(os.O_TRUNC)
+		if appends {
+			err = o.goOn()
+		} else {
+			err = o.create(os.O_TRUNC)
+		}
 	}
 	if err != nil {
 		var pe *fs.PathError
@@ -53,6 +57,31 @@ func (o *liveOutput) create(how int) error {
 	f, err := o.folder.OpenFile(o.name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|how, 0o666)
 	if err == nil {
 		o.file, o.w = f, f
+	}
+	return err
+}
+
+// goOn opens the file to write behind what it holds. Who was killed while writing has left
+// a part of a line, which must not become one with the first of this run.
+func (o *liveOutput) goOn() error {
+	if err := o.create(0); err != nil {
+		return err
+	}
+	st, err := o.file.Stat()
+	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 {
+		return err
+	}
+	held, err := o.folder.Open(o.name)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	var last [1]byte
+	if _, err := held.ReadAt(last[:], st.Size()-1); err != nil {
+		return err
+	}
+	if last[0] != '\n' {
+		_, err = o.file.WriteString("\n")
 	}
 	return err
 }
