@@ -95,6 +95,9 @@ func OpenInterfaces(names []string, o InterfaceOptions) (Live, error) {
 		}
 		seen[name] = true
 	}
+	if o.Promiscuous && names[0] == AnyInterface {
+		return nil, fmt.Errorf("capture from interface %s: frames that are not meant for this host can be asked of interfaces that are named, each by its name", AnyInterface)
+	}
 	if o.SnapLen == 0 {
 		o.SnapLen = DefaultSnapLen
 	}

@@ -333,6 +333,7 @@ func TestLiveInterfaceMistakes(t *testing.T) {
 		{"live --ring 0 lo", "give from 2 to 1024"},
 		{"live --capture-filter tcp lo udp", "give one of the two"},
 		{"live --bpf 5 lo", "5 instructions, and 0 numbers"},
+		{"live --promiscuous any", "of interfaces that are named"},
 		{"live nosuchinterface0", "nosuchinterface0"},
 	} {
 		var stdout, stderr bytes.Buffer
