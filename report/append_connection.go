@@ -376,12 +376,7 @@ func (a *appender) event(b []byte, e *reassembly.Event, start wire.Time, base *[
 		b = append(b, `,"marks":[`...)
 		for _, x := range markNames {
 			if e.Marks&x.mark != 0 {
-				if b[len(b)-1] != '[' {
-					b = append(b, ',')
-				}
-				b = append(b, '"')
-				b = append(b, x.name...)
-				b = append(b, '"')
+				b = appendName(b, x.name)
 			}
 		}
 		b = append(b, ']')

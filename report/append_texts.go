@@ -101,12 +101,7 @@ func appendUsual(b []byte, o *wire.Options) []byte {
 	b = append(b, `{"present":[`...)
 	for _, x := range optionNames {
 		if o.Set&x.option != 0 {
-			if b[len(b)-1] != '[' {
-				b = append(b, ',')
-			}
-			b = append(b, '"')
-			b = append(b, x.name...)
-			b = append(b, '"')
+			b = appendName(b, x.name)
 		}
 	}
 	b = append(b, ']')
@@ -119,4 +114,14 @@ func appendUsual(b []byte, o *wire.Options) []byte {
 		b = appendUint(b, uint64(o.WindowScale))
 	}
 	return b
+}
+
+// appendName appends a name to a list that is open.
+func appendName(b []byte, name string) []byte {
+	if b[len(b)-1] != '[' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	b = append(b, name...)
+	return append(b, '"')
 }
