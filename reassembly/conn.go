@@ -184,12 +184,14 @@ type Endpoint struct {
 	// HasNext and HasAcked say whether the two mean anything.
 	HasNext, HasAcked bool
 	// Missing are ranges that the peer acknowledged though the capture never held
-	// them; MissingBytes is their length.
+	// them, the closest as one if they are many; MissingBytes is how much of them is
+	// missing.
 	Missing      []Range
 	MissingBytes uint64
 	// HasHole: some numbers below Next were neither captured nor acknowledged.
 	HasHole bool
-	// Repeated are ranges that were sent more than once.
+	// Repeated are ranges that were sent more than once, the closest as one if they are
+	// many.
 	Repeated []Range
 	// Response is the shortest time from a segment passing the tap towards this
 	// side to the side's answer passing the tap back: this side's share of the

@@ -144,7 +144,7 @@ func (t *Tracker) Held() Held {
 	h.Octets = h.Open*perSlot + h.Buried*TombOctets +
 		t.recs.live()*octets[record]() + t.briefs.live()*octets[brief]() +
 		t.entries.live()*octets[entries]() + t.blocks.live()*octets[block]() +
-		t.helds.live()*octets[heldEvents]() + t.extents.live()*octets[extent]() +
+		t.helds.live()*octets[heldEvents]() + t.extents.live()*octets[extent]() + t.holeOctets +
 		t.icmps.live()*octets[icmpNote]() + t.origins.live()*octets[origin]() +
 		t.tombs.lates.live()*octets[Late]()
 	return h

@@ -127,7 +127,7 @@ func FuzzTracker(f *testing.F) {
 // ranges are in order.
 func checkMemory(t *testing.T, tr *Tracker) {
 	t.Helper()
-	records, blocks, extents, filed := 0, 0, 0, 0
+	records, blocks, extents, filed, holeOctets := 0, 0, 0, 0, 0
 	briefs, entries := 0, 0
 	for _, s := range tr.table.slots {
 		lives := 0
@@ -165,7 +165,8 @@ func checkMemory(t *testing.T, tr *Tracker) {
 			for i := range r.half {
 				if e := r.half[i].ext; e != 0 {
 					extents++
-					checkRanges(t, &tr.extents.at(e).missing)
+					checkHoles(t, &tr.extents.at(e).missing)
+					holeOctets += tr.extents.at(e).missing.octets()
 					checkRanges(t, &tr.extents.at(e).repeated)
 				}
 			}
@@ -173,6 +174,9 @@ func checkMemory(t *testing.T, tr *Tracker) {
 				filed++
 			}
 		}
+	}
+	if tr.holeOctets != holeOctets {
+		t.Fatalf("holes take %d octets beside extents, counted %d", holeOctets, tr.holeOctets)
 	}
 	if tr.recs.live() != records || tr.blocks.live() != blocks || tr.extents.live() != extents {
 		t.Fatalf("records %d, blocks %d, extents %d are out; %d, %d, %d are held", tr.recs.live(), tr.blocks.live(), tr.extents.live(), records, blocks, extents)

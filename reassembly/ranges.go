@@ -8,9 +8,8 @@ type Range struct{ From, To wire.Seq }
 // Len returns how many sequence numbers the range holds.
 func (r Range) Len() uint32 { return uint32(r.To - r.From) }
 
-// rangesMax bounds a side's ranges. A connection with more holes than that at one
-// time is too broken for their exact places to matter; their sum is kept exact by
-// joining the two that lie closest together, which overstates it by the gap.
+// rangesMax bounds the ranges that are told of a side: of more, nobody looks at the exact
+// places. The two that lie closest together are joined then, which overstates them by the gap.
 const rangesMax = 14
 
 // Ranges is a sorted list of disjoint, non-adjacent ranges of one sequence space.
@@ -24,14 +23,6 @@ type Ranges struct {
 
 // All returns the ranges; the slice is valid until the next change.
 func (rs *Ranges) All() []Range { return rs.r[:rs.n] }
-
-// Sum returns how many numbers the ranges hold.
-func (rs *Ranges) Sum() (n uint64) {
-	for _, r := range rs.All() {
-		n += uint64(r.Len())
-	}
-	return n
-}
 
 // Add puts a range in, joining it with what it overlaps or touches.
 func (rs *Ranges) Add(from, to wire.Seq) {
@@ -80,53 +71,4 @@ func (rs *Ranges) join() {
 	copy(rs.r[best+1:], rs.r[best+2:rs.n])
 	rs.n--
 	rs.joined++
-}
-
-// Remove takes a range out and returns how many numbers of it were in.
-func (rs *Ranges) Remove(from, to wire.Seq) (removed uint32) {
-	if !to.After(from) {
-		return 0
-	}
-	for i := uint32(0); i < rs.n; i++ {
-		r := &rs.r[i]
-		if !r.To.After(from) {
-			continue
-		}
-		if !r.From.Before(to) {
-			break
-		}
-		lo, hi := r.From, r.To
-		if from.After(lo) {
-			lo = from
-		}
-		if to.Before(hi) {
-			hi = to
-		}
-		removed += uint32(hi - lo)
-		switch {
-		case lo == r.From && hi == r.To:
-			copy(rs.r[i:], rs.r[i+1:rs.n])
-			rs.n--
-			i--
-		case lo == r.From:
-			r.From = hi
-		case hi == r.To:
-			r.To = lo
-		default: // a hole in the middle: one range becomes two
-			tail := Range{hi, r.To}
-			r.To = lo
-			if rs.n == rangesMax {
-				// No place for the second: it is given back to the first, which
-				// overstates by the part that was to go.
-				r.To = tail.To
-				rs.joined++
-				return removed - uint32(hi-lo)
-			}
-			copy(rs.r[i+2:rs.n+1], rs.r[i+1:rs.n])
-			rs.r[i+1] = tail
-			rs.n++
-			return removed
-		}
-	}
-	return removed
 }

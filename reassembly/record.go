@@ -168,7 +168,10 @@ func (h *half) has(f halfFlags) bool { return h.flags&f == f }
 
 // extent holds the ranges of a side whose sequence space has holes or repetitions;
 // most sides need none.
-type extent struct{ missing, repeated Ranges }
+type extent struct {
+	missing  holes
+	repeated Ranges
+}
 
 const recentMax = 4
 

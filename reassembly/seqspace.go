@@ -183,7 +183,7 @@ func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 				return MarkOutside
 			}
 			m |= MarkGap
-			t.extent(f).missing.Add(f.next, s.Seq)
+			t.lacks(f, s.Seq)
 			f.next = end
 			r.seen |= SeenGap
 		case d < -acceptSpan:
@@ -195,7 +195,7 @@ func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 			known := earlier(end, f.next)
 			var filled uint32
 			if f.ext != 0 {
-				filled = t.extents.at(f.ext).missing.Remove(s.Seq, known)
+				filled = t.fills(f, s.Seq, known)
 			}
 			payloadEnd := end
 			if s.Flags&wire.FIN != 0 {
@@ -259,7 +259,7 @@ func (t *Tracker) takeAck(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 		p.next = s.Ack
 	case s.Ack.After(p.next):
 		m |= MarkAckUnseen
-		t.extent(p).missing.Add(p.next, s.Ack)
+		t.lacks(p, s.Ack)
 		p.next = s.Ack
 	}
 	if !p.has(hasAcked) || s.Ack.After(p.acked) {
@@ -328,6 +328,26 @@ func (t *Tracker) extent(h *half) *extent {
 		*t.extents.at(h.ext) = extent{}
 	}
 	return t.extents.at(h.ext)
+}
+
+// lacks notes that the capture lacks what a side sent from the end of what is known of it
+// up to a number.
+func (t *Tracker) lacks(h *half, to wire.Seq) {
+	x := &t.extent(h).missing
+	t.holeOctets -= x.octets()
+	x.add(h.next, to)
+	x.bound(h.next, h.acked, h.has(hasAcked))
+	t.holeOctets += x.octets()
+}
+
+// fills notes that a segment brings what the capture lacked, and returns how much.
+func (t *Tracker) fills(h *half, from, to wire.Seq) (filled uint32) {
+	x := &t.extents.at(h.ext).missing
+	t.holeOctets -= x.octets()
+	filled = x.remove(from, to)
+	x.bound(h.next, h.acked, h.has(hasAcked))
+	t.holeOctets += x.octets()
+	return filled
 }
 
 func later(a, b wire.Seq) wire.Seq {

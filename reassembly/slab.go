@@ -1,6 +1,7 @@
 package reassembly
 
-// slab hands out numbered places for values without pointers. Places are freed
+// slab hands out numbered places for values without pointers (but extents, which are rare
+// and have some only if they are large). Places are freed
 // one by one and used again; memory comes in chunks that never move, so a place's
 // address stays valid while it is held. Number 0 is never handed out and means
 // none.

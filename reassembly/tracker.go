@@ -54,15 +54,17 @@ type Tracker struct {
 	blocks   slab[block]
 	helds    slab[heldEvents]
 	extents  slab[extent]
-	icmps    slab[icmpNote]
-	origins  slab[origin]
-	table    table
-	tagged   table // the newest record of each tuple that has an encapsulation
-	wheel    wheel
-	tombs    tombs
-	clock    wire.Time // the largest time that Advance was given
-	fed      wire.Time // the largest time of a segment
-	started  bool
+	// holeOctets is what holes take beside extents.
+	holeOctets int
+	icmps      slab[icmpNote]
+	origins    slab[origin]
+	table      table
+	tagged     table // the newest record of each tuple that has an encapsulation
+	wheel      wheel
+	tombs      tombs
+	clock      wire.Time // the largest time that Advance was given
+	fed        wire.Time // the largest time of a segment
+	started    bool
 
 	rest  []uint32 // records that Flush has still to hand out
 	stood []stood  // see Standings
@@ -481,6 +483,8 @@ func (t *Tracker) release(rec uint32) {
 	}
 	for i := range r.half {
 		if e := r.half[i].ext; e != 0 {
+			t.holeOctets -= t.extents.at(e).missing.octets()
+			t.extents.at(e).missing.many = nil
 			t.extents.put(e)
 		}
 	}
@@ -542,19 +546,7 @@ func (t *Tracker) describe(c *Conn, r *record) {
 		}
 		x := t.extents.at(h.ext)
 		e.Repeated = append(e.Repeated, x.repeated.All()...)
-		for _, m := range x.missing.All() {
-			if !h.has(hasAcked) || m.To.After(h.acked) {
-				e.HasHole = true
-				if !h.has(hasAcked) {
-					continue
-				}
-				m.To = h.acked
-			}
-			if m.To.After(m.From) {
-				e.Missing = append(e.Missing, m)
-				e.MissingBytes += uint64(m.Len())
-			}
-		}
+		e.Missing, e.MissingBytes, e.HasHole = x.missing.told(e.Missing, h.acked, h.has(hasAcked))
 	}
 }
 

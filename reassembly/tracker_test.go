@@ -389,6 +389,12 @@ func TestMissingAndRepeated(t *testing.T) {
 		{"filled in the middle", newScript().handshake().client(psh, 101, 1, payload(50)).client(psh, 41, 1, payload(20)).server(ack, 1, 151), []Range{at(1, 41), at(61, 101)}, nil, 70, 0, false},
 		{"sent twice", newScript().handshake().client(psh, 1, 1, payload(100)).client(psh, 1, 1, payload(100)), nil, []Range{at(1, 101)}, 100, 1, false},
 		{"half of it sent twice", newScript().handshake().client(psh, 1, 1, payload(100)).client(psh, 51, 1, payload(100)), nil, []Range{at(51, 101)}, 150, 1, false},
+		{"more holes than are told, all filled", manyHoles(40, func(s *script, n uint32) {
+			for i := range n {
+				s.client(psh, 1+200*i, 1, payload(100))
+			}
+			s.server(ack, 1, 1+200*n)
+		}), nil, nil, 80 * 100, 0, false},
 		{"the end alone", newScript().handshake().client(psh, 1, 1, payload(100)).server(ack, 1, 201), []Range{at(101, 201)}, nil, 100, 0, false},
 		{"data again, now with the FIN", newScript().handshake().client(psh, 1, 1, payload(100)).client(fin, 1, 1, payload(100)), nil, []Range{at(1, 101)}, 100, 1, false},
 	} {
@@ -405,6 +411,39 @@ func TestMissingAndRepeated(t *testing.T) {
 			want(t, "hole", e.HasHole, tt.hole)
 		})
 	}
+}
+
+// manyHoles is a client every other of whose segments of 100 octets does not come, and
+// what follows.
+func manyHoles(n uint32, then func(s *script, n uint32)) *script {
+	s := newScript().handshake()
+	for i := range n {
+		s.client(psh, 101+200*i, 1, payload(100))
+	}
+	then(s, n)
+	return s
+}
+
+// TestManyMissing: of many ranges the closest are told as one, but what is counted is
+// what the capture lacks.
+func TestManyMissing(t *testing.T) {
+	e := manyHoles(40, func(s *script, n uint32) { s.server(ack, 1, 1+200*n) }).only(t).Ends[Client]
+	want(t, "ranges", len(e.Missing), rangesMax)
+	want(t, "missing bytes", e.MissingBytes, 40*100)
+	want(t, "hole", e.HasHole, false)
+
+	s := newScript().handshake()
+	for i := range uint32(2000) {
+		s.client(psh, 101+200*i, 1, payload(100)).server(ack, 1, 201+200*i)
+	}
+	e = s.only(t).Ends[Client]
+	want(t, "ranges of 2000", len(e.Missing), rangesMax)
+	want(t, "missing bytes of 2000", e.MissingBytes, 2000*100)
+
+	// What was given up before it was acknowledged may have come again.
+	e = manyHoles(2000, func(s *script, n uint32) { s.server(ack, 1, 1) }).only(t).Ends[Client]
+	want(t, "missing bytes where nothing is acknowledged", e.MissingBytes, 0)
+	want(t, "hole where nothing is acknowledged", e.HasHole, true)
 }
 
 // TestLogIsBounded: however long a connection is, its log is not.
