@@ -43,19 +43,20 @@ in nstat tell the causes apart on the host.`,
 
 // opened reports whether the connection came about; an attempt that is given up with
 // a RST aborts nothing.
-func opened(c *reassembly.Conn) bool {
+func opened(c *Case) bool {
 	return c.Handshake.Outcome == reassembly.HandshakeComplete || c.Handshake.Outcome == reassembly.HandshakeUnseen || c.Seen&reassembly.SeenData != 0
 }
 
-func checkAbort(c *reassembly.Conn, report func(Finding)) {
+func checkAbort(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var g group
-		resets(c, func(r *reset) {
+		for i := range c.resets() {
+			r := &c.rsts[i]
 			if r.from == side && r.origin == abort && g.n == 0 && opened(c) && finBefore(c, side, r.at) < 0 && !r.gone(c) && !r.gaveUp(c) {
 				g.add(r)
 			}
-		})
+		}
 		if g.n > 0 {
 			reportAbort(c, g.first, report)
 		}
@@ -64,7 +65,7 @@ func checkAbort(c *reassembly.Conn, report func(Finding)) {
 
 // gaveUp reports whether the RST ends a series of keepalive probes without answer:
 // then the kernel sent it, because the peer was dead.
-func (r *reset) gaveUp(c *reassembly.Conn) bool {
+func (r *reset) gaveUp(c *Case) bool {
 	i := last(c, r.at, func(e *reassembly.Event) bool { return genuine(e) && e.Kind != reassembly.KindRST })
 	return i >= 0 && c.Events[i].From == r.from && c.Events[i].Marks.Has(reassembly.MarkKeepalive)
 }
@@ -72,7 +73,7 @@ func (r *reset) gaveUp(c *reassembly.Conn) bool {
 // satisfied reports whether a client that resets had the answer to its last question,
 // as far as the server had sent it: then the RST costs nobody anything, whether or not
 // the client read the answer.
-func satisfied(c *reassembly.Conn, r *reset) bool {
+func satisfied(c *Case, r *reset) bool {
 	if r.from != reassembly.Client || r.event.Flags&wire.ACK == 0 {
 		return false
 	}
@@ -92,7 +93,7 @@ func satisfied(c *reassembly.Conn, r *reset) bool {
 	return asked > 0 && answered > asked
 }
 
-func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
+func reportAbort(c *Case, r *reset, report func(Finding)) {
 	side, you := r.from, r.from.Peer()
 	unread, data := c.Unread(r.at)
 	unsent, known := unacked(c, side, r.at)
@@ -120,7 +121,7 @@ func reportAbort(c *reassembly.Conn, r *reset, report func(Finding)) {
 	if r.doubt != 0 {
 		f.Confidence = Possible
 	}
-	f.say = func(f *Finding) {
+	if c.Words() {
 		f.Message = "The " + side.String() + " aborted the connection by RST at " + since(c, r.event.At)
 		if unread > 0 {
 			f.Message += fmt.Sprintf(", %s after %s from the %s had passed that it probably never read", span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(unread), "octet"), you)

@@ -39,7 +39,7 @@ FreeBSD: kern.ipc.soacceptqueue (128). Windows: the backlog given to listen();
 a full queue there answers with RST.`,
 })
 
-func checkAcceptQueueOverflow(c *reassembly.Conn, report func(Finding)) {
+func checkAcceptQueueOverflow(c *Case, report func(Finding)) {
 	refusedACK(c, report)
 	g, ok := c.IgnoredACK()
 	if !ok {
@@ -69,7 +69,7 @@ func checkAcceptQueueOverflow(c *reassembly.Conn, report func(Finding)) {
 }
 
 // refusedACK looks for H07: the handshake's ACK itself is answered by a RST.
-func refusedACK(c *reassembly.Conn, report func(Finding)) {
+func refusedACK(c *Case, report func(Finding)) {
 	at, _ := c.RefusedACK()
 	if at < 0 {
 		return

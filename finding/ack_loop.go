@@ -30,7 +30,7 @@ the loop is broken by a limit on such ACKs at either end.`,
 ack_war_timewindow (1000 ms).`,
 })
 
-func checkAckLoop(c *reassembly.Conn, report func(Finding)) {
+func checkAckLoop(c *Case, report func(Finding)) {
 	var shown []int
 	n := uint32(0)
 	for i := range c.Events {

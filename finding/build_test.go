@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
@@ -160,20 +162,29 @@ func build(t *testing.T, segs []seg) *reassembly.Conn {
 	return c
 }
 
-// check runs every rule that the connection's bits select.
+// check runs every rule that the connection's bits select, and has Set.Find and Tell say the
+// same as Set.Check.
 func check(t *testing.T, c *reassembly.Conn) []Finding {
 	t.Helper()
-	var found []Finding
+	s := NewSet(All())
+	s.c.begin(c, false)
 	for _, r := range All() {
-		if c.Seen&r.Triggers == 0 {
-			continue
+		if c.Seen&r.Triggers != 0 {
+			s.run(r)
 		}
-		r.Check(c, func(f Finding) {
-			f.Rule = r
-			found = append(found, f)
-			Tell(found)
-			whole(t, found[len(found)-1])
-		})
+	}
+	found := Keep(s.found)
+	for _, f := range found {
+		whole(t, f)
+	}
+	want := s.Check(c)
+	got := s.Find(c)
+	// Whoever asks for one alone gets the same.
+	for i := len(got) - 1; i >= 0; i-- {
+		s.Tell(got[i : i+1])
+	}
+	if !cmp.Equal(got, want, cmp.AllowUnexported(Finding{}), cmp.Comparer(func(a, b *Rule) bool { return a == b })) {
+		t.Errorf("Find and Tell say\n%v\nwhere Check says\n%v", got, want)
 	}
 	return found
 }

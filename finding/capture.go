@@ -148,7 +148,7 @@ func TraceOf(c *reassembly.Conn) Trace {
 	}
 	ahead := -1
 	if t.LostOctets > 0 || c.Seen&reassembly.SeenAckUnseen != 0 {
-		ahead = next(c, 0, func(e *reassembly.Event) bool { return e.Marks.Has(reassembly.MarkAckUnseen) })
+		ahead = next(&Case{Conn: c}, 0, func(e *reassembly.Event) bool { return e.Marks.Has(reassembly.MarkAckUnseen) })
 	}
 	if t.LostOctets == 0 && ahead >= 0 {
 		t.LostOctets = cameAgain(c, ahead)
@@ -160,7 +160,7 @@ func TraceOf(c *reassembly.Conn) Trace {
 			// Until then the acknowledgment may merely have overtaken the data.
 			t.LostSure = t.LostSure && c.Until.Sub(c.Events[ahead].At) > reassembly.Overtaking
 		}
-		t.Control = t.Data == 0 && next(c, 0, func(e *reassembly.Event) bool { return e.Flags&(wire.SYN|wire.FIN|wire.RST) == 0 }) < 0
+		t.Control = t.Data == 0 && next(&Case{Conn: c}, 0, func(e *reassembly.Event) bool { return e.Flags&(wire.SYN|wire.FIN|wire.RST) == 0 }) < 0
 	}
 	if i := unseenSYNACK(c); t.Lost == 0 && i >= 0 {
 		t.Lost, t.LostSure = c.Events[i].Frame, !t.MidStream
@@ -183,7 +183,7 @@ func cameAgain(c *reassembly.Conn, i int) uint64 {
 			end, known = e.End, true
 		}
 	}
-	again := next(c, i+1, func(e *reassembly.Event) bool {
+	again := next(&Case{Conn: c}, i+1, func(e *reassembly.Event) bool {
 		return e.From != ack.From && genuine(e) && consumes(e) && !e.End.Before(ack.Ack)
 	})
 	if !known || again < 0 || !ack.Ack.After(end) || c.Events[again].Seq.After(end) || c.Events[again].At.Sub(ack.At) <= reassembly.Overtaking {
@@ -199,7 +199,7 @@ func unseenSYNACK(c *reassembly.Conn) int {
 	if !c.Ends[reassembly.Client].HasSYN || c.Ends[reassembly.Server].HasSYN || c.Ends[reassembly.Server].Packets == 0 || c.Handshake.Outcome != reassembly.HandshakeComplete {
 		return -1
 	}
-	return next(c, 0, func(e *reassembly.Event) bool {
+	return next(&Case{Conn: c}, 0, func(e *reassembly.Event) bool {
 		return e.From == reassembly.Client && acking(e) && e.Kind != reassembly.KindSYN
 	})
 }
@@ -220,8 +220,8 @@ func oneWay(c *reassembly.Conn) bool {
 // advances reports whether acknowledgments of a one-way connection go on to higher
 // numbers: what they acknowledge was sent, by somebody who is not in the capture.
 func advances(c *reassembly.Conn) bool {
-	first := next(c, 0, acking)
-	return first >= 0 && next(c, first+1, func(e *reassembly.Event) bool {
+	first := next(&Case{Conn: c}, 0, acking)
+	return first >= 0 && next(&Case{Conn: c}, first+1, func(e *reassembly.Event) bool {
 		return acking(e) && e.Ack.After(c.Events[first].Ack)
 	}) >= 0
 }

@@ -31,28 +31,32 @@ healthy endpoints.`,
 accept queue does not refuse unless tcp_abort_on_overflow (0) is set.`,
 })
 
-func checkClosedPortReset(c *reassembly.Conn, report func(Finding)) {
+func checkClosedPortReset(c *Case, report func(Finding)) {
 	var g group
-	resets(c, func(r *reset) {
+	for i := range c.resets() {
+		r := &c.rsts[i]
 		if r.origin == refusal && r.trigger >= 0 {
 			g.add(r)
 		}
-	})
+	}
 	if g.n == 0 {
 		return
 	}
 	r := g.first
 	by, to := r.from, r.from.Peer()
-	port := c.Tuple.DstPort
-	if by == reassembly.Client {
-		port = c.Tuple.SrcPort
-	}
-	report(Finding{
+	f := Finding{
 		Catalogue: "H03", Severity: Warning, Confidence: Certain, Endpoint: Endpoint(by),
-		Frames: frames(c, g.shown...),
-		Message: fmt.Sprintf("The %s refused the %s's SYN by RST after %s (%s): no listener on port %d, or a firewall that rejects.",
-			by, to, span(r.event.At.Sub(c.Events[r.trigger].LastAt)), plural(g.n, "RST"), port),
+		Frames:  frames(c, g.events()...),
 		Falsify: "The RST comes from a device if the host has a listener on that port, or if its answers on other ports take longer or have another hop limit.",
 		Reason:  "the RST acknowledges the SYN, and the side sent nothing else",
-	})
+	}
+	if c.Words() {
+		port := c.Tuple.DstPort
+		if by == reassembly.Client {
+			port = c.Tuple.SrcPort
+		}
+		f.Message = fmt.Sprintf("The %s refused the %s's SYN by RST after %s (%s): no listener on port %d, or a firewall that rejects.",
+			by, to, span(r.event.At.Sub(c.Events[r.trigger].LastAt)), plural(g.n, "RST"), port)
+	}
+	report(f)
 }

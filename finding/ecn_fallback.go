@@ -30,7 +30,7 @@ switch ECN off for that route: ip route change ... features, or tcp_ecn.`,
 Set-NetTCPSetting -EcnCapability.`,
 })
 
-func checkECNFallback(c *reassembly.Conn, report func(Finding)) {
+func checkECNFallback(c *Case, report func(Finding)) {
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn < 0 || !c.Events[syn].Flags.Has(wire.ECE|wire.CWR) {
 		return

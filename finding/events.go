@@ -28,7 +28,7 @@ func acknowledges(e *reassembly.Event, seq wire.Seq) bool {
 }
 
 // next returns the first event at or after i for which ok holds.
-func next(c *reassembly.Conn, i int, ok func(e *reassembly.Event) bool) int {
+func next(c *Case, i int, ok func(e *reassembly.Event) bool) int {
 	for ; i < len(c.Events); i++ {
 		if ok(&c.Events[i]) {
 			return i
@@ -38,7 +38,7 @@ func next(c *reassembly.Conn, i int, ok func(e *reassembly.Event) bool) int {
 }
 
 // last returns the last event before i for which ok holds.
-func last(c *reassembly.Conn, i int, ok func(e *reassembly.Event) bool) int {
+func last(c *Case, i int, ok func(e *reassembly.Event) bool) int {
 	for i--; i >= 0; i-- {
 		if ok(&c.Events[i]) {
 			return i
@@ -48,14 +48,10 @@ func last(c *reassembly.Conn, i int, ok func(e *reassembly.Event) bool) int {
 }
 
 // firstFIN returns a side's first FIN.
-func firstFIN(c *reassembly.Conn, side reassembly.Side) int {
-	return next(c, 0, func(e *reassembly.Event) bool {
-		return e.From == side && e.Kind == reassembly.KindFIN && genuine(e)
-	})
-}
+func firstFIN(c *Case, side reassembly.Side) int { return c.closers()[side].fin }
 
 // finBefore returns a side's first FIN if it stands before event i.
-func finBefore(c *reassembly.Conn, side reassembly.Side, i int) int {
+func finBefore(c *Case, side reassembly.Side, i int) int {
 	if fin := firstFIN(c, side); fin < i {
 		return fin
 	}
@@ -64,7 +60,7 @@ func finBefore(c *reassembly.Conn, side reassembly.Side, i int) int {
 
 // ackOf returns a side's first segment after event i that acknowledges everything
 // below seq.
-func ackOf(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) int {
+func ackOf(c *Case, side reassembly.Side, i int, seq wire.Seq) int {
 	return next(c, i+1, func(e *reassembly.Event) bool {
 		return e.From == side && genuine(e) && acknowledges(e, seq)
 	})
@@ -72,7 +68,7 @@ func ackOf(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) int {
 
 // ackedBefore returns the highest number that a side had acknowledged before
 // event i, as far as the capture shows.
-func ackedBefore(c *reassembly.Conn, side reassembly.Side, i int) (seq wire.Seq, ok bool) {
+func ackedBefore(c *Case, side reassembly.Side, i int) (seq wire.Seq, ok bool) {
 	for j := range c.Events[:i] {
 		e := &c.Events[j]
 		if e.From == side && genuine(e) && e.Flags&wire.ACK != 0 && e.Kind != reassembly.KindRST && (!ok || e.Ack.After(seq)) {
@@ -84,7 +80,7 @@ func ackedBefore(c *reassembly.Conn, side reassembly.Side, i int) (seq wire.Seq,
 
 // sentBefore returns the number after the highest that a side had sent before
 // event i, as far as the capture shows.
-func sentBefore(c *reassembly.Conn, side reassembly.Side, i int) (seq wire.Seq, ok bool) {
+func sentBefore(c *Case, side reassembly.Side, i int) (seq wire.Seq, ok bool) {
 	for j := range c.Events[:i] {
 		e := &c.Events[j]
 		if e.From == side && genuine(e) && e.Kind != reassembly.KindRST && (!ok || e.End.After(seq)) {
@@ -97,7 +93,7 @@ func sentBefore(c *reassembly.Conn, side reassembly.Side, i int) (seq wire.Seq, 
 // knewAcked reports whether a side had shown before event i that it knew its
 // numbers below seq to be acknowledged: it had acknowledged a segment of the peer
 // that said so. From then on it has nothing to retransmit there.
-func knewAcked(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) bool {
+func knewAcked(c *Case, side reassembly.Side, i int, seq wire.Seq) bool {
 	told := next(c, 0, func(e *reassembly.Event) bool {
 		return e.From != side && genuine(e) && consumes(e) && acknowledges(e, seq)
 	})
@@ -109,7 +105,7 @@ func knewAcked(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) bo
 }
 
 // stateBefore returns the state that an endpoint was in when event i passed.
-func stateBefore(c *reassembly.Conn, side reassembly.Side, i int) reassembly.State {
+func stateBefore(c *Case, side reassembly.Side, i int) reassembly.State {
 	e := &c.Events[i]
 	s := reassembly.Closed
 	for _, t := range c.Ends[side].Timeline {
@@ -123,7 +119,7 @@ func stateBefore(c *reassembly.Conn, side reassembly.Side, i int) reassembly.Sta
 
 // lastHeard returns the event with a side's last segment up to a time; -1 if there is
 // none. Runs overlap, so it is not the one that stands last.
-func lastHeard(c *reassembly.Conn, side reassembly.Side, until wire.Time) int {
+func lastHeard(c *Case, side reassembly.Side, until wire.Time) int {
 	found := -1
 	for i := range c.Events {
 		if e := &c.Events[i]; e.From == side && genuine(e) && e.LastAt <= until && (found < 0 || e.LastAt >= c.Events[found].LastAt) {
@@ -134,7 +130,7 @@ func lastHeard(c *reassembly.Conn, side reassembly.Side, until wire.Time) int {
 }
 
 // proven reports whether a side's own segments show that it came into a state.
-func proven(c *reassembly.Conn, side reassembly.Side, state reassembly.State) bool {
+func proven(c *Case, side reassembly.Side, state reassembly.State) bool {
 	for _, t := range c.Ends[side].Timeline {
 		if t.State == state {
 			return t.Evidence == reassembly.Sent || t.Evidence == reassembly.Acked
@@ -144,40 +140,23 @@ func proven(c *reassembly.Conn, side reassembly.Side, state reassembly.State) bo
 }
 
 // had reports whether a side went through a state.
-func had(c *reassembly.Conn, side reassembly.Side, state reassembly.State) bool {
+func had(c *Case, side reassembly.Side, state reassembly.State) bool {
 	return slices.ContainsFunc(c.Ends[side].Timeline, func(t reassembly.Transition) bool { return t.State == state })
 }
 
 // gaveUp reports whether a side's timer ended the connection.
-func gaveUp(c *reassembly.Conn, side reassembly.Side) bool {
+func gaveUp(c *Case, side reassembly.Side) bool {
 	t := c.Ends[side].Timeline
 	return len(t) > 0 && t[len(t)-1].State == reassembly.Closed && t[len(t)-1].Evidence == reassembly.Timer
 }
 
 // afterNext reports whether event i came when the tuple had opened anew.
-func afterNext(c *reassembly.Conn, i int) bool {
+func afterNext(c *Case, i int) bool {
 	return c.Next != (reassembly.Incarnation{}) && c.Events[i].LastAt > c.Next.Key.Start
 }
 
-// frames returns the frames of events, in capture order, without repetition.
-func frames(c *reassembly.Conn, indices ...int) []wire.FrameID {
-	var few [8]int
-	sorted := append(few[:0], indices...)
-	slices.Sort(sorted)
-	ids := make([]wire.FrameID, 0, len(sorted)+1)
-	for n, i := range sorted {
-		if i < 0 || n > 0 && sorted[n-1] == i {
-			continue
-		}
-		if ids = append(ids, c.Events[i].Frame); c.Events[i].LastFrame != c.Events[i].Frame {
-			ids = append(ids, c.Events[i].LastFrame)
-		}
-	}
-	return ids
-}
-
 // since says when something happened, counted from the connection's first frame.
-func since(c *reassembly.Conn, at wire.Time) string { return span(at.Sub(c.Start)) }
+func since(c *Case, at wire.Time) string { return span(at.Sub(c.Start)) }
 
 // span says how long something took, with as many digits as matter.
 func span(d time.Duration) string {
@@ -220,9 +199,12 @@ func plural(n int, noun string) string {
 
 // gaps says why the capture itself may lack what a rule did not see on this
 // connection; empty when nothing speaks for that.
-func gaps(c *reassembly.Conn) string {
+func gaps(c *Case) string {
 	for s := range c.Ends {
 		if n := c.Ends[s].MissingBytes; n > 0 {
+			if !c.Words() {
+				return "octets"
+			}
 			return fmt.Sprintf("the capture lacks %s of the %s that the %s acknowledged", plural(int(min(n, 1<<30)), "octet"), reassembly.Side(s), reassembly.Side(s).Peer())
 		}
 	}
@@ -239,12 +221,12 @@ func gaps(c *reassembly.Conn) string {
 
 // inside reports whether the capture began inside the connection, so that what
 // came before is unknown.
-func inside(c *reassembly.Conn) bool {
+func inside(c *Case) bool {
 	return c.RoleBy == reassembly.RoleByPort || c.RoleBy == reassembly.RoleByGuess
 }
 
 // endOr returns an index, or the end of the log for -1.
-func endOr(c *reassembly.Conn, i int) int {
+func endOr(c *Case, i int) int {
 	if i < 0 {
 		return len(c.Events)
 	}
@@ -252,12 +234,12 @@ func endOr(c *reassembly.Conn, i int) int {
 }
 
 // firstOf returns a side's first event of a kind, at or after i.
-func firstOf(c *reassembly.Conn, side reassembly.Side, kind reassembly.Kind, i int) int {
+func firstOf(c *Case, side reassembly.Side, kind reassembly.Kind, i int) int {
 	return next(c, i, func(e *reassembly.Event) bool { return e.From == side && e.Kind == kind && genuine(e) })
 }
 
 // progress reports whether a side acknowledged, from event i on, anything beyond seq.
-func progress(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) int {
+func progress(c *Case, side reassembly.Side, i int, seq wire.Seq) int {
 	return next(c, i, func(e *reassembly.Event) bool {
 		return e.From == side && genuine(e) && e.Kind != reassembly.KindRST && e.Flags&wire.ACK != 0 && e.Ack.After(seq)
 	})
@@ -265,7 +247,7 @@ func progress(c *reassembly.Conn, side reassembly.Side, i int, seq wire.Seq) int
 
 // quietBefore returns how long the connection had been silent before the segments
 // that a side has not answered: whatever it sent came before the silence.
-func quietBefore(c *reassembly.Conn, silent reassembly.Side, i int) time.Duration {
+func quietBefore(c *Case, silent reassembly.Side, i int) time.Duration {
 	q := &c.Quiet
 	if q.For == 0 || c.Events[i].LastAt < q.At {
 		return 0
@@ -278,7 +260,7 @@ func quietBefore(c *reassembly.Conn, silent reassembly.Side, i int) time.Duratio
 }
 
 // silence returns for how long before event i nothing passed in either direction.
-func silence(c *reassembly.Conn, i int) time.Duration {
+func silence(c *Case, i int) time.Duration {
 	if i == 0 {
 		return 0
 	}
@@ -294,7 +276,7 @@ func doubted(f *Finding, to Confidence, why string) {
 }
 
 // segments counts the segments of events.
-func segments(c *reassembly.Conn, indices []int) (n int) {
+func segments(c *Case, indices []int) (n int) {
 	for _, i := range indices {
 		n += int(c.Events[i].Count)
 	}

@@ -38,7 +38,7 @@ net.inet.tcp.fastopen.client_enable (1) and server_enable (0). Windows: netsh in
 fastopen, fastopenfallback.`,
 })
 
-func checkFastOpen(c *reassembly.Conn, report func(Finding)) {
+func checkFastOpen(c *Case, report func(Finding)) {
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn < 0 {
 		return

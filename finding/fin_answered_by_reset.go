@@ -45,7 +45,7 @@ shortened by it), tcp_max_tw_buckets (by memory, up to 262144), TCP_LINGER2, SO_
 tcp_tw_recycle is gone since 4.12.`,
 })
 
-func checkFINAnsweredByReset(c *reassembly.Conn, report func(Finding)) {
+func checkFINAnsweredByReset(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		me := reassembly.Side(s) // sender of the FIN that met the RST
 		fin := firstFIN(c, me)
@@ -60,35 +60,36 @@ func checkFINAnsweredByReset(c *reassembly.Conn, report func(Finding)) {
 			continue // it was acknowledged; what came later is another story
 		}
 		var g group
-		resets(c, func(r *reset) {
+		for i := range c.resets() {
+			r := &c.rsts[i]
 			if r.from == me || r.at < fin || r.origin != reply && r.origin != abort {
-				return
+				continue
 			}
 			switch {
 			case r.origin == reply && r.trigger != fin:
-				return // a repetition's: see lost-final-ack
+				continue // a repetition's: see lost-final-ack
 			case r.lateData(c, theirs) >= 0:
-				return // data was refused, whatever FIN was with it: see late-data-reset
+				continue // data was refused, whatever FIN was with it: see late-data-reset
 			case unaware(r.event, c.Ends[me].FIN):
-				return // it was sent before the FIN arrived: they crossed
+				continue // it was sent before the FIN arrived: they crossed
 			case r.origin == abort && r.event.At.Sub(c.Events[fin].At) > jitter(c.Ends[r.from].Response):
-				return // it did not answer the FIN
+				continue // it did not answer the FIN
 			}
 			g.add(r, theirs, fin)
-		})
+		}
 		if g.n > 0 {
 			reportFINReset(c, me, theirs, fin, &g, report)
 		}
 	}
 }
 
-func reportFINReset(c *reassembly.Conn, me reassembly.Side, theirs, fin int, g *group, report func(Finding)) {
+func reportFINReset(c *Case, me reassembly.Side, theirs, fin int, g *group, report func(Finding)) {
 	r, you := g.first, me.Peer()
 	lost, _ := unacked(c, me, r.at)
 	between := c.Events[fin].At.Sub(c.Events[theirs].At)
 	f := Finding{
 		Catalogue: "C05c", Severity: Info, Confidence: Certain, Endpoint: Endpoint(me),
-		Frames: frames(c, g.shown...),
+		Frames: frames(c, g.events()...),
 		Message: fmt.Sprintf("The %s's FIN, %s after the %s's, was answered by RST after %s instead of the last ACK: ", me, span(between), you,
 			span(r.event.At.Sub(c.Events[fin].At))),
 		Falsify: fmt.Sprintf("A RST that the %s's host did not send (another hop limit, or the host's socket still in TIME_WAIT).", you),

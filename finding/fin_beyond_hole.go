@@ -33,7 +33,7 @@ close.`,
 reordering from loss.`,
 })
 
-func checkFINBeyondHole(c *reassembly.Conn, report func(Finding)) {
+func checkFINBeyondHole(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		fin := firstFIN(c, side)

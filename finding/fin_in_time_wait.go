@@ -32,7 +32,7 @@ peer repeats its FIN too soon, a retransmission timer below the path's round tri
 lasts 60 s from the last of these FINs on, and tcp_fin_timeout does not shorten it.`,
 })
 
-func checkFINInTimeWait(c *reassembly.Conn, report func(Finding)) {
+func checkFINInTimeWait(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s) // who was in TIME_WAIT
 		peer := side.Peer()
@@ -68,10 +68,12 @@ func checkFINInTimeWait(c *reassembly.Conn, report func(Finding)) {
 		f := Finding{
 			Catalogue: "W06", Severity: Info, Confidence: Certain, Endpoint: Endpoint(side),
 			Frames: frames(c, shown...),
-			Message: fmt.Sprintf("The %s's FIN came again %s while the %s was in TIME_WAIT, first %s after its ACK, and was acknowledged again.",
-				peer, times(n), side, span(c.Events[shown[0]].At.Sub(c.Events[first].At))),
-			Falsify: fmt.Sprintf("A capture at the %s in which the repeated FIN does not arrive.", side),
-			Reason:  "the FIN had been acknowledged before, and so was its repetition",
+			Reason: "the FIN had been acknowledged before, and so was its repetition",
+		}
+		if c.Words() {
+			f.Message = fmt.Sprintf("The %s's FIN came again %s while the %s was in TIME_WAIT, first %s after its ACK, and was acknowledged again.",
+				peer, times(n), side, span(c.Events[shown[0]].At.Sub(c.Events[first].At)))
+			f.Falsify = fmt.Sprintf("A capture at the %s in which the repeated FIN does not arrive.", side)
 		}
 		switch {
 		case gaps(c) != "" || inside(c):

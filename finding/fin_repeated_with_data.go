@@ -25,7 +25,7 @@ the FIN and the end of the data had both not been acknowledged.`,
 	Settings:     `Linux: tcp_retrans_collapse (1) allows it.`,
 })
 
-func checkFINRepeatedWithData(c *reassembly.Conn, report func(Finding)) {
+func checkFINRepeatedWithData(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		fin := firstFIN(c, side)

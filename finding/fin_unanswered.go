@@ -42,7 +42,7 @@ TcpMaxDataRetransmissions (5).`,
 // repetitions in a row. Three times is given as likely.
 const stuckCopies = 4
 
-func checkFINUnanswered(c *reassembly.Conn, report func(Finding)) {
+func checkFINUnanswered(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		you := side.Peer()
@@ -102,7 +102,7 @@ func checkFINUnanswered(c *reassembly.Conn, report func(Finding)) {
 
 // bothUnaware reports whether the FIN at fin and the peer's were sent without
 // knowledge of each other.
-func bothUnaware(c *reassembly.Conn, fin int) bool {
+func bothUnaware(c *Case, fin int) bool {
 	e := &c.Events[fin]
 	theirs := firstFIN(c, e.From.Peer())
 	return theirs >= 0 && !acknowledges(e, c.Ends[e.From.Peer()].FIN) && !acknowledges(&c.Events[theirs], c.Ends[e.From].FIN)

@@ -68,18 +68,10 @@ type Finding struct {
 	// it is.
 	Message, Falsify, Reason string
 
-	// say, if set, finds these words, from the connection that was checked.
-	say func(f *Finding)
-}
-
-// Tell puts findings of Set.Find into words. The connection must still be as it was.
-func Tell(found []Finding) {
-	for i := range found {
-		if f := &found[i]; f.say != nil {
-			f.say(f)
-			f.say = nil
-		}
-	}
+	// nth is its place among those of its rule on the connection, and wordless that it has
+	// no words yet; see Set.Tell.
+	nth      uint16
+	wordless bool
 }
 
 // Rule is one kind of finding, as a value: what it means, how it is known, what
@@ -103,8 +95,9 @@ type Rule struct {
 	Example string
 	// Triggers selects the rule: it runs on connections with any of these bits.
 	Triggers reassembly.Seen
-	// Check reports what it finds. It is pure: it reads only c.
-	Check func(c *reassembly.Conn, report func(Finding))
+	// Check reports what it finds. It is pure: it reads only c, and what it reports hangs on
+	// c.Words in nothing but its words.
+	Check func(c *Case, report func(Finding))
 }
 
 // NoExample stands in Rule.Example where no capture of the repository shows it.

@@ -33,7 +33,7 @@ bounds it only after close(). nf_conntrack_tcp_timeout_close_wait (60 s) and
 nf_conntrack_tcp_timeout_fin_wait (120 s) on devices that track connections.`,
 })
 
-func checkHalfClose(c *reassembly.Conn, report func(Finding)) {
+func checkHalfClose(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		fin := firstFIN(c, side)

@@ -55,11 +55,11 @@ const corked = 40 * time.Millisecond
 // least is how long after the FIN the capture must go on for a CLOSE_WAIT to be told of
 // that its end cuts off: three times what the host takes to answer, and so long that its
 // kernel no longer waits for the program. A close that is merely under way is no news.
-func least(c *reassembly.Conn, side reassembly.Side) time.Duration {
+func least(c *Case, side reassembly.Side) time.Duration {
 	return min(closeWaitNoticed, max(corked, 3*c.Ends[side].Response))
 }
 
-func checkHalfClosedForLong(c *reassembly.Conn, report func(Finding)) {
+func checkHalfClosedForLong(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s) // closed first
 		you := side.Peer()
@@ -118,15 +118,16 @@ func checkHalfClosedForLong(c *reassembly.Conn, report func(Finding)) {
 }
 
 // orphaned looks for C07: what the second side sent late met no socket.
-func orphaned(c *reassembly.Conn, side reassembly.Side, fin, ack, late int, report func(Finding)) {
+func orphaned(c *Case, side reassembly.Side, fin, ack, late int, report func(Finding)) {
 	waited := c.Events[late].At.Sub(c.Events[ack].At)
 	if waited < closeWaitNoticed {
 		return
 	}
 	done := false
-	resets(c, func(r *reset) {
+	for i := range c.resets() {
+		r := &c.rsts[i]
 		if done || r.from != side || r.origin != reply || r.trigger < late {
-			return
+			continue
 		}
 		done = true
 		f := Finding{
@@ -146,5 +147,5 @@ func orphaned(c *reassembly.Conn, side reassembly.Side, fin, ack, late int, repo
 			f.Reason = "data meets a RST also where the closed socket still stands in FIN_WAIT_2"
 		}
 		report(f)
-	})
+	}
 }

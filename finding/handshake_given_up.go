@@ -45,7 +45,7 @@ iptables -m conntrack --ctstate INVALID shows what a firewall makes of such RSTs
 // MSL of two minutes.
 const attemptsApart = 2 * time.Minute
 
-func checkHandshakeGivenUp(c *reassembly.Conn, report func(Finding)) {
+func checkHandshakeGivenUp(c *Case, report func(Finding)) {
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn < 0 || next(c, 0, func(e *reassembly.Event) bool {
 		return e.From == reassembly.Client && genuine(e) && e.Kind != reassembly.KindSYN && e.Kind != reassembly.KindRST
@@ -53,15 +53,16 @@ func checkHandshakeGivenUp(c *reassembly.Conn, report func(Finding)) {
 		return
 	}
 	done := false
-	resets(c, func(r *reset) {
+	for i := range c.resets() {
+		r := &c.rsts[i]
 		if done || r.from != reassembly.Client || r.event.Flags&wire.ACK != 0 {
-			return
+			continue
 		}
 		synack := last(c, r.at, func(e *reassembly.Event) bool {
 			return e.From == reassembly.Server && e.Kind == reassembly.KindSYNACK && e.Ack == r.event.Seq
 		})
 		if synack < 0 {
-			return
+			continue
 		}
 		done = true
 		f := Finding{
@@ -93,17 +94,17 @@ func checkHandshakeGivenUp(c *reassembly.Conn, report func(Finding)) {
 			f.Reason = "small devices send SYNs without options too, and programs give up"
 		}
 		report(f)
-	})
+	}
 }
 
 // again reports whether the connection begins with the very SYN of an earlier one.
-func again(other *reassembly.Incarnation, c *reassembly.Conn) bool {
+func again(other *reassembly.Incarnation, c *Case) bool {
 	return *other != (reassembly.Incarnation{}) && other.Opener == reassembly.Client && other.Key.Tuple == c.Key.Tuple && other.Key.ISN == c.Key.ISN
 }
 
 // beside reports whether another incarnation, opened by side, is near enough in time
 // to be the attempt that this one is a duplicate of.
-func beside(other *reassembly.Incarnation, c *reassembly.Conn, side reassembly.Side) bool {
+func beside(other *reassembly.Incarnation, c *Case, side reassembly.Side) bool {
 	return *other != (reassembly.Incarnation{}) && other.Opener == side && other.Key.Start.Sub(c.Start).Abs() < attemptsApart && other.Last.Sub(c.Start) > -attemptsApart &&
 		(other.Key.Start > c.Start || other.Last > c.Start)
 }

@@ -40,7 +40,7 @@ queue is full). FreeBSD: net.inet.tcp.syncache.rexmtlimit (3), net.inet.tcp.sync
 Windows: TcpMaxConnectResponseRetransmissions (registry, 2).`,
 })
 
-func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
+func checkHandshakeNotCompleted(c *Case, report func(Finding)) {
 	synack := firstOf(c, reassembly.Server, reassembly.KindSYNACK, 0)
 	if synack < 0 || inside(c) {
 		return
@@ -93,19 +93,20 @@ func checkHandshakeNotCompleted(c *reassembly.Conn, report func(Finding)) {
 }
 
 // cookieHang looks for H10: the handshake passed, and the server never had it.
-func cookieHang(c *reassembly.Conn, synack int, report func(Finding)) {
-	resets(c, func(r *reset) {
+func cookieHang(c *Case, synack int, report func(Finding)) {
+	for i := range c.resets() {
+		r := &c.rsts[i]
 		if r.from != reassembly.Server || r.origin != reply || r.trigger < 0 || r.gone(c) {
-			return
+			continue
 		}
 		if c.Seen&reassembly.SeenAckUnseen != 0 {
-			return // the client had more from the server than the capture has
+			continue // the client had more from the server than the capture has
 		}
 		before := last(c, r.at, func(x *reassembly.Event) bool { return x.From == reassembly.Server })
 		ack := ackOf(c, reassembly.Client, synack, c.Events[synack].End)
 		t := &c.Events[r.trigger]
 		if before != synack || ack < 0 || ack >= r.trigger || t.Flags&wire.ACK == 0 || t.At.Sub(c.Events[ack].LastAt) < reassembly.SYNACKPatience { // it would have been repeated
-			return
+			continue
 		}
 		report(Finding{
 			Catalogue: "H10", Severity: Warning, Confidence: Possible, Endpoint: Both,
@@ -115,5 +116,5 @@ func cookieHang(c *reassembly.Conn, synack int, report func(Finding)) {
 			Falsify: "A RST that closed the server's socket and is missing from the capture, or a restart of the server.",
 			Reason:  "a connection that the server lost in that time looks the same",
 		})
-	})
+	}
 }

@@ -28,7 +28,7 @@ differs, a device completes handshakes in the server's name: its round trip is n
 net.inet.ip.ttl (64). Windows: DefaultTTL (registry, 128).`,
 })
 
-func checkHopLimitChanged(c *reassembly.Conn, report func(Finding)) {
+func checkHopLimitChanged(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var shown []int

@@ -43,7 +43,7 @@ tcp_retries1 (3) asks for another route meanwhile. Routers limit their errors: L
 
 // refusedByICMP returns the first ICMP error which says that a side's SYN or SYN-ACK
 // did not get there, nil if there was none.
-func refusedByICMP(c *reassembly.Conn, side reassembly.Side) *reassembly.ICMP {
+func refusedByICMP(c *Case, side reassembly.Side) *reassembly.ICMP {
 	i := slices.IndexFunc(c.ICMP, func(e reassembly.ICMP) bool { return e.Unreachable && e.OfSYN && e.From == side })
 	if i < 0 {
 		return nil
@@ -51,7 +51,7 @@ func refusedByICMP(c *reassembly.Conn, side reassembly.Side) *reassembly.ICMP {
 	return &c.ICMP[i]
 }
 
-func checkICMPRefusal(c *reassembly.Conn, report func(Finding)) {
+func checkICMPRefusal(c *Case, report func(Finding)) {
 	e := refusedByICMP(c, reassembly.Client)
 	if e == nil {
 		e = refusedByICMP(c, reassembly.Server)
@@ -122,7 +122,7 @@ func checkICMPRefusal(c *reassembly.Conn, report func(Finding)) {
 }
 
 // address returns a side's address.
-func address(c *reassembly.Conn, side reassembly.Side) wire.Addr {
+func address(c *Case, side reassembly.Side) wire.Addr {
 	if side == reassembly.Client {
 		return c.Tuple.Src
 	}
@@ -130,7 +130,7 @@ func address(c *reassembly.Conn, side reassembly.Side) wire.Addr {
 }
 
 // icmpName names an error, by its numbers if it has no name.
-func icmpName(c *reassembly.Conn, e *reassembly.ICMP) string {
+func icmpName(c *Case, e *reassembly.ICMP) string {
 	if name := wire.ICMPName(c.Tuple.V6, e.Type, e.Code); name != "" {
 		return name
 	}

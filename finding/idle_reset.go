@@ -32,19 +32,20 @@ nf_conntrack_tcp_timeout_established (432000 s) on devices. FreeBSD: net.inet.tc
 Windows: KeepAliveTime (registry) or SIO_KEEPALIVE_VALS.`,
 })
 
-func checkIdleReset(c *reassembly.Conn, report func(Finding)) {
+func checkIdleReset(c *Case, report func(Finding)) {
 	done := false
-	resets(c, func(r *reset) {
+	for i := range c.resets() {
+		r := &c.rsts[i]
 		if done || r.trigger < 0 || r.origin == refusal || r.gone(c) || finBefore(c, r.from, r.at) >= 0 || afterNext(c, r.at) {
-			return
+			continue
 		}
 		t := &c.Events[r.trigger]
 		idle := quietBefore(c, r.from, r.at)
 		if idle < longIdle || t.Kind == reassembly.KindSYN || t.Kind == reassembly.KindSYNACK || !genuine(t) {
-			return
+			continue
 		}
 		if stateBefore(c, r.from, r.trigger) != reassembly.Established && stateBefore(c, r.from, r.trigger) != reassembly.CloseWait {
-			return // it had closed, in a segment that the capture lacks
+			continue // it had closed, in a segment that the capture lacks
 		}
 		done = true
 		f := Finding{
@@ -59,5 +60,5 @@ func checkIdleReset(c *reassembly.Conn, report func(Finding)) {
 			f.Reason = fmt.Sprintf("its hop limit is %d, the %s's own %d: a device answered", r.event.TTL, r.from, c.Ends[r.from].TTL)
 		}
 		report(f)
-	})
+	}
 }

@@ -44,7 +44,7 @@ KeepAliveTime (7200000 ms), KeepAliveInterval (1000 ms), 10 probes.`,
 // seconds on every stack.
 const probeIdle = 900 * time.Millisecond
 
-func checkKeepalive(c *reassembly.Conn, report func(Finding)) {
+func checkKeepalive(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var answered, vain []int
@@ -86,7 +86,7 @@ func probeMark(e *reassembly.Event, side reassembly.Side) bool {
 
 // probe reports whether event i is a keepalive probe of a side: after a silence, to a
 // peer whose window is open.
-func probe(c *reassembly.Conn, side reassembly.Side, i int) bool {
+func probe(c *Case, side reassembly.Side, i int) bool {
 	if !probeMark(&c.Events[i], side) || silence(c, i) < probeIdle {
 		return false
 	}
@@ -95,7 +95,7 @@ func probe(c *reassembly.Conn, side reassembly.Side, i int) bool {
 }
 
 // deadPeer looks for D06.
-func deadPeer(c *reassembly.Conn, side reassembly.Side, vain []int, report func(Finding)) {
+func deadPeer(c *Case, side reassembly.Side, vain []int, report func(Finding)) {
 	if len(vain) < 2 {
 		return
 	}

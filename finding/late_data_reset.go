@@ -2,7 +2,6 @@ package finding
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tcplife/tcplife/reassembly"
@@ -45,14 +44,15 @@ shorten TIME_WAIT; SO_LINGER with time 0 sends RST at close(); TCP_LINGER2 below
 FIN_WAIT_2 at once; tcp_max_orphans resets above its limit.`,
 })
 
-func checkLateDataReset(c *reassembly.Conn, report func(Finding)) {
+func checkLateDataReset(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		var late, plain group
-		resets(c, func(r *reset) {
+		for i := range c.resets() {
+			r := &c.rsts[i]
 			side := reassembly.Side(s)
 			fin := finBefore(c, side, r.at)
 			if r.from != side || fin < 0 || !genuine(r.event) || r.origin == foreign || closedBefore(c, r.at) {
-				return
+				continue
 			}
 			switch data := r.lateData(c, fin); {
 			case data >= 0:
@@ -60,7 +60,7 @@ func checkLateDataReset(c *reassembly.Conn, report func(Finding)) {
 			case (finBefore(c, side.Peer(), r.at) < 0 || unaware(r.event, c.Ends[side.Peer()].FIN)) && late.n == 0:
 				plain.add(r, fin)
 			}
-		})
+		}
 		if late.n > 0 {
 			reportLateData(c, &late, report)
 		} else if plain.n > 0 {
@@ -71,7 +71,7 @@ func checkLateDataReset(c *reassembly.Conn, report func(Finding)) {
 
 // lateData returns the peer's new data after the FIN that the RST answers, or that
 // was the last before it; -1 if there is none.
-func (r *reset) lateData(c *reassembly.Conn, fin int) int {
+func (r *reset) lateData(c *Case, fin int) int {
 	acked, known := ackedBefore(c, r.from, r.at)
 	fresh := func(e *reassembly.Event) bool {
 		return e.From != r.from && genuine(e) && e.Len > 0 && e.Kind != reassembly.KindRST && (!known || e.Seq.Add(e.Len).After(acked))
@@ -98,23 +98,25 @@ func (r *reset) lateData(c *reassembly.Conn, fin int) int {
 	return -1
 }
 
-func reportLateData(c *reassembly.Conn, g *group, report func(Finding)) {
+func reportLateData(c *Case, g *group, report func(Finding)) {
 	r := g.first
 	by, to := r.from, r.from.Peer()
 	fin := finBefore(c, by, r.at)
 	data := r.lateData(c, fin)
-	lost, _ := unacked(c, to, r.at)
 	f := Finding{
 		Catalogue: "C13", Severity: Warning, Confidence: Certain, Endpoint: Both,
-		Frames: frames(c, g.shown...),
-		Message: fmt.Sprintf("The %s sent data %s after the %s's FIN, and the %s answered with RST after %s: it had closed fully. Lost with the data: %s.",
-			to, span(c.Events[data].At.Sub(c.Events[fin].At)), by, by, span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(lost), "octet")),
-		Falsify: fmt.Sprintf("An acknowledgment of the data by the %s: then it was read, and the RST has another cause.", by),
-		Reason:  "the RST takes its number from the data's acknowledgment, and the data was never acknowledged",
+		Frames: frames(c, g.events()...),
+		Reason: "the RST takes its number from the data's acknowledgment, and the data was never acknowledged",
 	}
-	if !acknowledges(&c.Events[data], c.Ends[by].FIN) {
-		f.Message = strings.Replace(f.Message, " after the ", " behind the ", 1)
-		f.Message = strings.Replace(f.Message, "'s FIN, and", "'s FIN, which it had not received yet, and", 1)
+	if c.Words() {
+		lost, _ := unacked(c, to, r.at)
+		after, known := "after", ""
+		if !acknowledges(&c.Events[data], c.Ends[by].FIN) {
+			after, known = "behind", ", which it had not received yet"
+		}
+		f.Message = fmt.Sprintf("The %s sent data %s %s the %s's FIN%s, and the %s answered with RST after %s: it had closed fully. Lost with the data: %s.",
+			to, span(c.Events[data].At.Sub(c.Events[fin].At)), after, by, known, by, span(r.event.At.Sub(c.Events[data].LastAt)), plural(int(lost), "octet"))
+		f.Falsify = fmt.Sprintf("An acknowledgment of the data by the %s: then it was read, and the RST has another cause.", by)
 	}
 	switch {
 	case c.Farewell(r.at):
@@ -123,7 +125,9 @@ func reportLateData(c *reassembly.Conn, g *group, report func(Finding)) {
 	case by == reassembly.Client:
 		if waited, usual, ok := didNotWait(c, fin, data); ok {
 			f.Severity = Info
-			f.Message += fmt.Sprintf(" The client had closed %s after its last word, sooner than an answer %s: it did not wait for one.", span(waited), usual)
+			if c.Words() {
+				f.Message += fmt.Sprintf(" The client had closed %s after its last word, sooner than an answer %s: it did not wait for one.", span(waited), usual)
+			}
 		}
 	}
 	if r.origin != reply {
@@ -143,7 +147,7 @@ const shortestTimeout = 200 * time.Millisecond
 // can have run out, while an answer was under way or when it had asked nothing: its user
 // ended it, and what came then was not late. usual says in words what the time that it
 // waited is compared with.
-func didNotWait(c *reassembly.Conn, fin, data int) (waited time.Duration, usual string, ok bool) {
+func didNotWait(c *Case, fin, data int) (waited time.Duration, usual string, ok bool) {
 	asked, spoke, open := c.Start, false, false
 	var slowest, pending time.Duration
 	for i := range c.Events[:fin+1] {
@@ -164,12 +168,15 @@ func didNotWait(c *reassembly.Conn, fin, data int) (waited time.Duration, usual 
 		return 0, "", false
 	}
 	if slowest > 0 {
-		return waited, fmt.Sprintf("has to come (the slowest before took %s)", span(slowest)), waited <= jitter(slowest)
+		if c.Words() {
+			usual = fmt.Sprintf("has to come (the slowest before took %s)", span(slowest))
+		}
+		return waited, usual, waited <= jitter(slowest)
 	}
 	return waited, "can be late", waited < shortestTimeout
 }
 
-func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
+func reportFINThenReset(c *Case, g *group, report func(Finding)) {
 	r := g.first
 	by, to := r.from, r.from.Peer()
 	fin := finBefore(c, by, r.at)
@@ -177,15 +184,19 @@ func reportFINThenReset(c *reassembly.Conn, g *group, report func(Finding)) {
 	yours, knownYours := unacked(c, to, r.at)
 	f := Finding{
 		Catalogue: "C14", Severity: Info, Confidence: Certain, Endpoint: Endpoint(by),
-		Frames:  frames(c, append(g.shown, ackOf(c, to, fin, c.Ends[by].FIN))...),
-		Message: fmt.Sprintf("The %s sent a RST %s after its own FIN, before the %s had closed", by, span(r.event.At.Sub(c.Events[fin].At)), to),
-		Falsify: fmt.Sprintf("A FIN or data of the %s that the capture lacks and that the RST answers.", to),
-		Reason:  "both segments are in the capture, and the peer sent neither data nor FIN between them",
+		Frames: frames(c, append(g.events(), ackOf(c, to, fin, c.Ends[by].FIN))...),
+		Reason: "both segments are in the capture, and the peer sent neither data nor FIN between them",
+	}
+	if c.Words() {
+		f.Message = fmt.Sprintf("The %s sent a RST %s after its own FIN, before the %s had closed", by, span(r.event.At.Sub(c.Events[fin].At)), to)
+		f.Falsify = fmt.Sprintf("A FIN or data of the %s that the capture lacks and that the RST answers.", to)
 	}
 	switch {
 	case mine+yours > 0:
 		f.Severity = Warning
-		f.Message += fmt.Sprintf("; unacknowledged were %s of the %s's and %s of the %s's.", plural(int(mine), "octet"), by, plural(int(yours), "octet"), to)
+		if c.Words() {
+			f.Message += fmt.Sprintf("; unacknowledged were %s of the %s's and %s of the %s's.", plural(int(mine), "octet"), by, plural(int(yours), "octet"), to)
+		}
 		if c.Farewell(r.at) {
 			f.Severity = Info
 			f.Message += farewell

@@ -56,7 +56,7 @@ tcp_fin_timeout (60 s) is about FIN_WAIT_2 and does not shorten TIME_WAIT, which
 spaces the ACKs that TIME_WAIT sends.`,
 })
 
-func checkLostFinalAck(c *reassembly.Conn, report func(Finding)) {
+func checkLostFinalAck(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		fin := firstFIN(c, side)
@@ -72,7 +72,7 @@ func checkLostFinalAck(c *reassembly.Conn, report func(Finding)) {
 
 // finalFIN reports whether the ACK of a FIN ends the connection: the FIN answers
 // the peer's, or the two crossed.
-func finalFIN(c *reassembly.Conn, fin int) (final, crossed bool) {
+func finalFIN(c *Case, fin int) (final, crossed bool) {
 	e := &c.Events[fin]
 	peer := e.From.Peer()
 	theirs := firstFIN(c, peer)
@@ -92,7 +92,7 @@ func finalFIN(c *reassembly.Conn, fin int) (final, crossed bool) {
 
 // lostAck looks at what became of one FIN.
 type lostAck struct {
-	c       *reassembly.Conn
+	c       *Case
 	side    reassembly.Side
 	fin     int
 	crossed bool
@@ -126,7 +126,8 @@ func (l *lostAck) judge(report func(Finding)) {
 	l.copies, l.reset = []int{l.fin}, -1
 	answers := map[int]int{} // RSTs of the peer's host without a socket, by what they answer
 	gone, spare := false, -1
-	resets(c, func(r *reset) {
+	for i := range c.resets() {
+		r := &c.rsts[i]
 		switch {
 		case r.from == you && genuine(r.event) && (r.at < l.fin || r.origin == reply && r.trigger <= l.fin):
 			gone = true // the peer had no socket left that could acknowledge anything
@@ -135,7 +136,7 @@ func (l *lostAck) judge(report func(Finding)) {
 		case r.origin == reply && r.trigger > l.fin && acknowledges(&c.Events[r.trigger], end):
 			spare = r.trigger // it met no socket: one before it had arrived
 		}
-	})
+	}
 	if gone {
 		return
 	}
@@ -272,7 +273,7 @@ func (l *lostAck) lostBehind(report func(Finding)) {
 	if l.acks[0] < l.fin || best == 0 || l.gap < best || l.gap <= jitter(best) {
 		f.Confidence = Likely
 	}
-	f.say = func(f *Finding) {
+	if c.Words() {
 		count := ""
 		if len(l.acks) > 1 {
 			count = fmt.Sprintf(", like %d more,", len(l.acks)-1)

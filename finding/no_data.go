@@ -26,7 +26,7 @@ speak the protocol. From many sources or to many ports: a scan.`,
 keepalived TCP_CHECK).`,
 })
 
-func checkNoData(c *reassembly.Conn, report func(Finding)) {
+func checkNoData(c *Case, report func(Finding)) {
 	if c.Handshake.Outcome != reassembly.HandshakeComplete || !c.Close.HasCloser || gaps(c) != "" {
 		return
 	}

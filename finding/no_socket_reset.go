@@ -41,15 +41,16 @@ and set keepalives below that.`,
 nf_conntrack_tcp_timeout_established (5 days), nf_conntrack_tcp_be_liberal (0).`,
 })
 
-func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
+func checkNoSocketReset(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var g group
-		resets(c, func(r *reset) {
+		for i := range c.resets() {
+			r := &c.rsts[i]
 			if r.from == side && r.forgot(c) {
 				g.add(r)
 			}
-		})
+		}
 		if g.n == 0 {
 			continue
 		}
@@ -58,7 +59,7 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 		spoke := last(c, r.at, func(e *reassembly.Event) bool { return e.From == side && e.Kind != reassembly.KindRST })
 		f := Finding{
 			Catalogue: "D10", Severity: Warning, Confidence: Likely, Endpoint: Both,
-			Frames: frames(c, g.shown...),
+			Frames: frames(c, g.events()...),
 			Message: fmt.Sprintf("The %s answered the %s's segment at %s with RST as a host without that socket does",
 				side, you, since(c, c.Events[r.trigger].LastAt)),
 			Falsify: fmt.Sprintf("A RST or FIN that the %s sent earlier and the capture lacks, or a device on the path that answers in its name.", side),
@@ -69,7 +70,7 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 		}
 		if vain := inVain(c, side, spoke, r.trigger); len(vain) > 1 {
 			f.Catalogue = "C19"
-			f.Frames = frames(c, append(g.shown, first(vain, groupMax)...)...)
+			f.Frames = frames(c, append(g.events(), first(vain, groupMax)...)...)
 			f.Message += fmt.Sprintf(", after %d segments that met no answer from %s on: it was away and came back without the connection", len(vain), since(c, c.Events[vain[0]].At))
 		}
 		if n, _ := unacked(c, you, r.at); n > 0 {
@@ -88,7 +89,7 @@ func checkNoSocketReset(c *reassembly.Conn, report func(Finding)) {
 
 // inVain returns the peer's segments that need an answer, between the last of a
 // side and the one that its RST answers.
-func inVain(c *reassembly.Conn, side reassembly.Side, spoke, trigger int) (all []int) {
+func inVain(c *Case, side reassembly.Side, spoke, trigger int) (all []int) {
 	for i := spoke + 1; i < trigger; i++ {
 		e := &c.Events[i]
 		if e.From != side && genuine(e) && (consumes(e) || e.Marks.Has(reassembly.MarkKeepalive)) && c.Events[trigger].At.Sub(e.At) >= reassembly.ShortestRTO {
@@ -100,7 +101,7 @@ func inVain(c *reassembly.Conn, side reassembly.Side, spoke, trigger int) (all [
 
 // forgot reports whether the RST shows that its sender lost a connection that it
 // had: it neither closed nor reset it before, and the peer took it for established.
-func (r *reset) forgot(c *reassembly.Conn) bool {
+func (r *reset) forgot(c *Case) bool {
 	if r.origin != reply || !genuine(r.event) || finBefore(c, r.from, r.at) >= 0 || r.gone(c) || afterNext(c, r.at) {
 		return false
 	}

@@ -28,7 +28,7 @@ drops the RST. FreeBSD: net.inet.tcp.blackhole (0; 1 keeps silent on SYNs, 2 on 
 closed port), net.inet.tcp.drop_synfin (0).`,
 })
 
-func checkOddFlags(c *reassembly.Conn, report func(Finding)) {
+func checkOddFlags(c *Case, report func(Finding)) {
 	odd := next(c, 0, func(e *reassembly.Event) bool { return e.Kind == reassembly.KindOdd })
 	if odd < 0 {
 		return

@@ -35,7 +35,7 @@ and ip_local_port_range (32768 to 60999) decide how soon ports come back. TIME_W
 cannot be shortened by tcp_fin_timeout; tcp_tw_recycle is gone since 4.12.`,
 })
 
-func checkOldDuplicate(c *reassembly.Conn, report func(Finding)) {
+func checkOldDuplicate(c *Case, report func(Finding)) {
 	var earlier, closed []int
 	for i := range c.Events {
 		switch e := &c.Events[i]; {
@@ -58,7 +58,7 @@ func checkOldDuplicate(c *reassembly.Conn, report func(Finding)) {
 
 // stray reports whether event i repeats, after both sides had closed, what its
 // sender had no reason to send again.
-func stray(c *reassembly.Conn, i int) bool {
+func stray(c *Case, i int) bool {
 	e := &c.Events[i]
 	if !e.Marks.Has(reassembly.MarkRepeat) || !genuine(e) || !closedBefore(c, i) {
 		return false
@@ -74,7 +74,7 @@ func stray(c *reassembly.Conn, i int) bool {
 	return reset || knewAcked(c, e.From, i, e.End) || e.At.Sub(c.Events[again].LastAt) > staleFIN
 }
 
-func reportDuplicate(c *reassembly.Conn, found []int, f Finding, what string, report func(Finding)) {
+func reportDuplicate(c *Case, found []int, f Finding, what string, report func(Finding)) {
 	shown := found[:min(len(found), groupMax)]
 	var all []int
 	for _, i := range shown {

@@ -29,7 +29,7 @@ FreeBSD: net.inet.tcp.rfc1323 (1), net.inet.tcp.tolerate_missing_ts (0). Windows
 Set-NetTCPSetting -Timestamps (disabled).`,
 })
 
-func checkOldTimeStamp(c *reassembly.Conn, report func(Finding)) {
+func checkOldTimeStamp(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var shown []int

@@ -36,7 +36,7 @@ FreeBSD: net.inet.tcp.rfc1323 (1), net.inet.tcp.sack.enable (1). Windows: Set-Ne
 -Timestamps (disabled by default), -AutoTuningLevelLocal (restricted levels drop window scale).`,
 })
 
-func checkOptionLost(c *reassembly.Conn, report func(Finding)) {
+func checkOptionLost(c *Case, report func(Finding)) {
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn < 0 || !c.Ends[reassembly.Client].HasSYN {
 		return

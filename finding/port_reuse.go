@@ -47,7 +47,7 @@ ip_local_port_range; nf_conntrack_tcp_timeout_time_wait (120 s) on NAT. tcp_tw_r
 since 4.12. FreeBSD: net.inet.tcp.msl (30000), nolocaltimewait. Windows: TcpTimedWaitDelay.`,
 })
 
-func checkPortReuse(c *reassembly.Conn, report func(Finding)) {
+func checkPortReuse(c *Case, report func(Finding)) {
 	opener := c.Next.Opener
 	holder := opener.Peer()
 	if c.Next == (reassembly.Incarnation{}) {
@@ -107,7 +107,7 @@ func checkPortReuse(c *reassembly.Conn, report func(Finding)) {
 const shortestTimeWait = 30 * time.Second
 
 // stateAt returns the state that a side was in just before a time.
-func stateAt(c *reassembly.Conn, side reassembly.Side, at wire.Time) reassembly.State {
+func stateAt(c *Case, side reassembly.Side, at wire.Time) reassembly.State {
 	s := reassembly.Closed
 	for _, t := range c.Ends[side].Timeline {
 		if t.At >= at {
@@ -119,7 +119,7 @@ func stateAt(c *reassembly.Conn, side reassembly.Side, at wire.Time) reassembly.
 }
 
 // closedBy reports whether both FINs were acknowledged before a time.
-func closedBy(c *reassembly.Conn, at wire.Time) bool {
+func closedBy(c *Case, at wire.Time) bool {
 	i := next(c, 0, func(e *reassembly.Event) bool { return e.At >= at })
 	if i < 0 {
 		i = len(c.Events)
@@ -128,7 +128,7 @@ func closedBy(c *reassembly.Conn, at wire.Time) bool {
 }
 
 // lastBefore returns the time of the connection's last segment before a time.
-func lastBefore(c *reassembly.Conn, at wire.Time) wire.Time {
+func lastBefore(c *Case, at wire.Time) wire.Time {
 	t := c.Start
 	for i := range c.Events {
 		if e := &c.Events[i]; e.LastAt < at {

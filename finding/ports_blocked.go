@@ -42,7 +42,7 @@ FreeBSD: net.inet.tcp.msl. Windows: TcpTimedWaitDelay (registry).`,
 // somebody: 2 minutes, the longest TIME_WAIT in use and conntrack's default.
 const reuseSpan = 2 * time.Minute
 
-func checkPortsBlocked(c *reassembly.Conn, report func(Finding)) {
+func checkPortsBlocked(c *Case, report func(Finding)) {
 	p := &c.Previous
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn != 0 || p.Opener != reassembly.Client || c.Seen&reassembly.SeenOlderLife != 0 {

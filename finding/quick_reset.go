@@ -29,7 +29,7 @@ limit tells how far away it was made. Which request met it says what the filter 
 	Settings: `None on the hosts: it is the device's policy.`,
 })
 
-func checkQuickReset(c *reassembly.Conn, report func(Finding)) {
+func checkQuickReset(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		best := c.Ends[side].Response

@@ -38,7 +38,7 @@ http.Transport.IdleConnTimeout (90 s in DefaultTransport).`,
 // timeouts are set in seconds. A close sooner than that is no idle timeout's.
 const keptAlive = time.Second
 
-func checkRequestCrossedClose(c *reassembly.Conn, report func(Finding)) {
+func checkRequestCrossedClose(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s) // the closer
 		you := side.Peer()

@@ -36,6 +36,8 @@ type reset struct {
 	origin      origin
 	// doubt says what speaks against the origin; 0 if nothing does.
 	doubt doubt
+	// goes: see goesOn.
+	goes bool
 }
 
 // doubt is why a RST may be another than it seems. It becomes words where it is told (see
@@ -57,7 +59,7 @@ const (
 )
 
 // why says the doubt in words; empty if there is none.
-func (r *reset) why(c *reassembly.Conn) string {
+func (r *reset) why(c *Case) string {
 	e, me := r.event, r.from
 	switch r.doubt {
 	case wentOn:
@@ -84,24 +86,13 @@ func (r *reset) why(c *reassembly.Conn) string {
 	return ""
 }
 
-// resets calls f for each RST of c, in order.
-func resets(c *reassembly.Conn, f func(r *reset)) {
-	var r reset // one for all: it is allocated, as f may be anything
-	for i := range c.Events {
-		if c.Events[i].Kind == reassembly.KindRST {
-			r = classify(c, i)
-			f(&r)
-		}
-	}
-}
-
 // unaware reports whether a RST says by its own acknowledgment that its sender had
 // not received everything below seq.
 func unaware(rst *reassembly.Event, seq wire.Seq) bool {
 	return rst.Flags&wire.ACK != 0 && rst.Ack.Before(seq)
 }
 
-func classify(c *reassembly.Conn, i int) reset {
+func classify(c *Case, i int) reset {
 	e := &c.Events[i]
 	r := reset{at: i, trigger: -1, event: e, from: e.From}
 	me := e.From
@@ -115,7 +106,7 @@ func classify(c *reassembly.Conn, i int) reset {
 	})
 	switch {
 	case goesOn(c, i):
-		r.origin, r.trigger, r.doubt = foreign, answered, wentOn
+		r.origin, r.trigger, r.doubt, r.goes = foreign, answered, wentOn, true
 		return r
 	case answered >= 0:
 		r.origin, r.trigger = reply, answered
@@ -161,13 +152,13 @@ func classify(c *reassembly.Conn, i int) reset {
 
 // otherTTL reports whether no other segment of its sender had the hop limit of the
 // RST with index i. Where routes alternate, some had it.
-func otherTTL(c *reassembly.Conn, i int) bool {
+func otherTTL(c *Case, i int) bool {
 	return c.OtherHops(&c.Events[i])
 }
 
 // toBothEnds reports whether somebody reset both ends at once: a RST of the other
 // side, with a strange hop limit too, passed within the time of an overtaking.
-func toBothEnds(c *reassembly.Conn, i int) bool {
+func toBothEnds(c *Case, i int) bool {
 	rst := &c.Events[i]
 	twin := next(c, 0, func(e *reassembly.Event) bool {
 		return e.From != rst.From && e.Kind == reassembly.KindRST && e.At.Sub(rst.At).Abs() < reassembly.Overtaking
@@ -177,7 +168,7 @@ func toBothEnds(c *reassembly.Conn, i int) bool {
 
 // refused returns the peer's SYN that the RST with index i acknowledges, -1 if
 // there is none.
-func refused(c *reassembly.Conn, i int) int {
+func refused(c *Case, i int) int {
 	rst := &c.Events[i]
 	return last(c, i, func(x *reassembly.Event) bool {
 		// The whole of it or, on stacks that ignore data on a SYN, the flag alone.
@@ -188,7 +179,7 @@ func refused(c *reassembly.Conn, i int) int {
 // goesOn reports whether the sender of the RST with index i sent something new
 // afterwards: new data, or an acknowledgment of more than before. A segment
 // overtaken by the RST, and copies of old ones, carry neither.
-func goesOn(c *reassembly.Conn, i int) bool {
+func goesOn(c *Case, i int) bool {
 	rst := &c.Events[i]
 	acked, any := ackedBefore(c, rst.From, i)
 	if rst.Flags&wire.ACK != 0 && any && rst.Ack.After(acked) {
@@ -213,7 +204,7 @@ func goesOn(c *reassembly.Conn, i int) bool {
 
 // gone reports whether the RST's sender has shown before that it has no such
 // connection any more, so that this RST says nothing new.
-func (r *reset) gone(c *reassembly.Conn) bool {
+func (r *reset) gone(c *Case) bool {
 	if c.OvertakenAbort(r.at) >= 0 {
 		return true
 	}
@@ -224,7 +215,7 @@ func (r *reset) gone(c *reassembly.Conn) bool {
 
 // overtaken reports whether all RSTs that passed before an abort in its sender's name
 // overtook it.
-func (r *reset) overtaken(c *reassembly.Conn) bool {
+func (r *reset) overtaken(c *Case) bool {
 	return r.origin == abort && last(c, r.at, func(e *reassembly.Event) bool {
 		return e.From == r.from && e.Kind == reassembly.KindRST && genuine(e) && (e.Flags&wire.ACK != 0 || r.event.At.Sub(e.At) > reassembly.Overtaking)
 	}) < 0
@@ -232,14 +223,9 @@ func (r *reset) overtaken(c *reassembly.Conn) bool {
 
 // closedBefore reports whether both FINs had been sent and acknowledged before
 // event i.
-func closedBefore(c *reassembly.Conn, i int) bool {
-	for s := range c.Ends {
-		side := reassembly.Side(s)
-		fin := finBefore(c, side, i)
-		if fin < 0 {
-			return false
-		}
-		if a := ackOf(c, side.Peer(), fin, c.Ends[side].FIN); a < 0 || a >= i {
+func closedBefore(c *Case, i int) bool {
+	for _, f := range c.closers() {
+		if f.fin < 0 || f.fin >= i || f.acked < 0 || f.acked >= i {
 			return false
 		}
 	}
@@ -248,7 +234,7 @@ func closedBefore(c *reassembly.Conn, i int) bool {
 
 // unacked returns how many of a side's octets nobody had acknowledged before event
 // i; FIN and SYN are not counted. known is false if the capture does not show.
-func unacked(c *reassembly.Conn, side reassembly.Side, i int) (octets uint32, known bool) {
+func unacked(c *Case, side reassembly.Side, i int) (octets uint32, known bool) {
 	sent, ok := sentBefore(c, side, i)
 	if !ok {
 		return 0, false
@@ -278,19 +264,27 @@ func unacked(c *reassembly.Conn, side reassembly.Side, i int) (octets uint32, kn
 type group struct {
 	first *reset
 	n     int
-	shown []int
+	shown [groupMax * groupEach]int
+	names int // of shown
 }
 
-// groupMax is how many RSTs a finding names: the rest repeats them.
-const groupMax = 8
+// groupMax is how many RSTs a finding names: the rest repeats them. groupEach is how many
+// events it names for each.
+const (
+	groupMax  = 8
+	groupEach = 4
+)
 
 func (g *group) add(r *reset, also ...int) {
 	if g.n == 0 {
-		one := *r
-		g.first = &one
+		g.first = r
 	}
 	if g.n++; g.n > groupMax {
 		return
 	}
-	g.shown = append(append(g.shown, r.at, r.trigger), also...)
+	g.shown[g.names], g.shown[g.names+1] = r.at, r.trigger
+	g.names += 2 + copy(g.shown[g.names+2:], also)
 }
+
+// events are those that a finding names.
+func (g *group) events() []int { return g.shown[:g.names] }

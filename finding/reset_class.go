@@ -18,5 +18,8 @@ func CountResets(c *reassembly.Conn, do func(from reassembly.Side, class int, n 
 	if c.Seen&reassembly.SeenRST == 0 {
 		return
 	}
-	resets(c, func(r *reset) { do(r.from, int(r.origin), r.event.Count) })
+	all := Case{Conn: c}
+	for _, r := range all.resets() {
+		do(r.from, int(r.origin), r.event.Count)
+	}
 }

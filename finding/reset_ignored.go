@@ -33,7 +33,7 @@ from (reset-injected, port-reuse).`,
 net.inet.tcp.insecure_rst (0), insecure_syn (0).`,
 })
 
-func checkResetIgnored(c *reassembly.Conn, report func(Finding)) {
+func checkResetIgnored(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s) // that did not believe it
 		var ignored, challenged []int
@@ -89,7 +89,7 @@ func checkResetIgnored(c *reassembly.Conn, report func(Finding)) {
 
 // believed reports whether a side took the RST with index i, or may have: it did
 // nothing new on the connection after the RST must have arrived.
-func believed(c *reassembly.Conn, side reassembly.Side, i int) bool {
+func believed(c *Case, side reassembly.Side, i int) bool {
 	rst := &c.Events[i]
 	acked, known := ackedBefore(c, side, i)
 	sent, _ := sentBefore(c, side, i)
@@ -101,7 +101,7 @@ func believed(c *reassembly.Conn, side reassembly.Side, i int) bool {
 
 // challenge returns the pure ACK, from event i on, with which a side answers the
 // segment e at once; -1 if there is none.
-func challenge(c *reassembly.Conn, side reassembly.Side, i int, e *reassembly.Event) int {
+func challenge(c *Case, side reassembly.Side, i int, e *reassembly.Event) int {
 	a := next(c, i, func(x *reassembly.Event) bool { return x.From == side })
 	if a < 0 {
 		return -1
@@ -116,7 +116,7 @@ func challenge(c *reassembly.Conn, side reassembly.Side, i int, e *reassembly.Ev
 
 // repeatsAck returns a if the pure ACK there acknowledges nothing new and nothing
 // since event i or just before asked for it, -1 otherwise.
-func repeatsAck(c *reassembly.Conn, side reassembly.Side, a, i int) int {
+func repeatsAck(c *Case, side reassembly.Side, a, i int) int {
 	x := &c.Events[a]
 	acked, known := ackedBefore(c, side, a)
 	sent, _ := sentBefore(c, side, a)
@@ -132,7 +132,7 @@ func repeatsAck(c *reassembly.Conn, side reassembly.Side, a, i int) int {
 
 // challengedSYN returns the ACK with which a side answered the SYN that opened the
 // tuple anew, where no RST followed (port-reuse tells of those).
-func challengedSYN(c *reassembly.Conn, side reassembly.Side) int {
+func challengedSYN(c *Case, side reassembly.Side) int {
 	if c.Next == (reassembly.Incarnation{}) || c.Next.Opener == side || closedBy(c, c.Next.Key.Start) {
 		return -1
 	}

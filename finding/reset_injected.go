@@ -33,31 +33,32 @@ a challenge ACK (tcp_challenge_ack_limit). TLS does not protect against this; TC
 QUIC do.`,
 })
 
-func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
+func checkResetInjected(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var g group
 		on := -1
-		resets(c, func(r *reset) {
+		for i := range c.resets() {
+			r := &c.rsts[i]
 			if r.from != side || r.origin != foreign && !strange(c, r) || afterNext(c, r.at) {
-				return
+				continue
 			}
 			goes := goesOn(c, r.at)
 			if !goes && !otherTTL(c, r.at) {
-				return // a number that does not fit is not enough: the host may have it wrong
+				continue // a number that does not fit is not enough: the host may have it wrong
 			}
 			g.add(r)
 			if on < 0 && goes {
 				on = r.at
 			}
-		})
+		}
 		if g.n == 0 {
 			continue
 		}
 		r := g.first
 		f := Finding{
 			Catalogue: "R02", Severity: Error, Confidence: Likely, Endpoint: Both,
-			Frames:  frames(c, g.shown...),
+			Frames:  frames(c, g.events()...),
 			Message: fmt.Sprintf("A RST in the %s's name passed at %s that the %s seems not to have sent: hop limit %d, its own is %d.", side, since(c, r.event.At), side, r.event.TTL, c.Ends[side].TTL),
 			Falsify: fmt.Sprintf("A capture at the %s that shows it sending the RST.", side),
 			Reason:  r.why(c),
@@ -67,7 +68,7 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 				return e.From == side && genuine(e) && e.Kind != reassembly.KindRST && e.LastAt.Sub(c.Events[on].At) >= reassembly.Overtaking
 			})
 			f.Confidence, f.Reason = Certain, "a host that has reset a connection sends nothing new on it"
-			f.Frames = frames(c, append(g.shown, on, then)...)
+			f.Frames = frames(c, append(g.events(), on, then)...)
 			f.Message = fmt.Sprintf("A RST in the %s's name passed at %s, and the %s went on afterwards as if it had sent none: somebody else made it, or it was not meant to arrive.", side, since(c, c.Events[on].At), side)
 			if otherTTL(c, on) {
 				f.Message = f.Message[:len(f.Message)-1] + fmt.Sprintf(" (hop limit %d, its own is %d).", r.event.TTL, c.Ends[side].TTL)
@@ -82,7 +83,7 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 		switch {
 		case g.first.gone(c) || closedBefore(c, g.first.at):
 			f.Severity = Info // there was nothing left to reset
-		case !followed(c, side.Peer(), g.shown):
+		case !followed(c, side.Peer(), g.events()):
 			f.Severity = Warning
 		}
 		report(f)
@@ -90,7 +91,7 @@ func checkResetInjected(c *reassembly.Conn, report func(Finding)) {
 }
 
 // followed reports whether a side closed because of one of the RSTs.
-func followed(c *reassembly.Conn, side reassembly.Side, rsts []int) bool {
+func followed(c *Case, side reassembly.Side, rsts []int) bool {
 	for _, t := range c.Ends[side].Timeline {
 		for _, i := range rsts {
 			if t.State == reassembly.Closed && i >= 0 && t.Frame == c.Events[i].Frame {
@@ -103,6 +104,6 @@ func followed(c *reassembly.Conn, side reassembly.Side, rsts []int) bool {
 
 // strange reports whether a RST stands alone and is unlike its side's segments: it
 // answers nothing, and came over another number of hops.
-func strange(c *reassembly.Conn, r *reset) bool {
+func strange(c *Case, r *reset) bool {
 	return r.trigger < 0 && r.origin != refusal && c.Ends[r.from].Packets > 1 && otherTTL(c, r.at)
 }

@@ -2,6 +2,7 @@ package finding
 
 import (
 	"fmt"
+	"math/bits"
 	"strconv"
 
 	"github.com/tcplife/tcplife/reassembly"
@@ -44,20 +45,30 @@ is the number of hops to the device.`,
 (64) is their hop limit.`,
 })
 
-func checkResetProvenance(c *reassembly.Conn, report func(Finding)) {
-	const origins = int(foreign) + 1
-	var groups [2 * origins]group
-	resets(c, func(r *reset) { groups[int(r.from)*origins+int(r.origin)].add(r) })
-	for i := range groups {
-		if g := &groups[i]; g.n > 0 {
-			reportProvenance(c, g, report)
+func checkResetProvenance(c *Case, report func(Finding)) {
+	all := c.resets()
+	var kinds uint16 // a bit for each side and form that there are
+	for i := range all {
+		kinds |= 1 << all[i].kind()
+	}
+	for ; kinds != 0; kinds &= kinds - 1 {
+		kind := bits.TrailingZeros16(kinds)
+		var g group
+		for i := range all {
+			if r := &all[i]; r.kind() == kind {
+				g.add(r)
+			}
 		}
+		reportProvenance(c, &g, report)
 	}
 }
 
-func reportProvenance(c *reassembly.Conn, g *group, report func(Finding)) {
+// kind numbers sides and forms.
+func (r *reset) kind() int { return int(r.from)*(int(foreign)+1) + int(r.origin) }
+
+func reportProvenance(c *Case, g *group, report func(Finding)) {
 	r := g.first
-	f := Finding{Catalogue: "R01", Severity: Info, Confidence: Certain, Endpoint: Endpoint(r.from), Frames: frames(c, g.shown...)}
+	f := Finding{Catalogue: "R01", Severity: Info, Confidence: Certain, Endpoint: Endpoint(r.from), Frames: frames(c, g.events()...)}
 	switch r.origin {
 	case refusal, reply, abort:
 		if r.doubt != 0 {
@@ -68,13 +79,14 @@ func reportProvenance(c *reassembly.Conn, g *group, report func(Finding)) {
 	default:
 		f.Confidence = Possible
 	}
-	n := g.n
-	f.say = func(f *Finding) { f.Message, f.Falsify, f.Reason = r.provenance(c, n) }
+	if c.Words() {
+		f.Message, f.Falsify, f.Reason = r.provenance(c, g.n)
+	}
 	report(f)
 }
 
 // provenance says where a RST comes from, the first of so many of its form.
-func (r *reset) provenance(c *reassembly.Conn, n int) (message, falsify, reason string) {
+func (r *reset) provenance(c *Case, n int) (message, falsify, reason string) {
 	what := "has no form that tells its origin"
 	switch r.origin {
 	case refusal:
@@ -116,7 +128,7 @@ func name(e *reassembly.Event) string {
 
 // evidence lists what can be compared: flags, window, hop limit, IP
 // identification, and the delay against the side's usual one.
-func (r *reset) evidence(c *reassembly.Conn) string {
+func (r *reset) evidence(c *Case) string {
 	e := r.event
 	var text [192]byte
 	b := append(text[:0], "without ACK"...)

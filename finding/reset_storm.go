@@ -40,7 +40,7 @@ const (
 	stormQueue = 40 * time.Millisecond
 )
 
-func checkResetStorm(c *reassembly.Conn, report func(Finding)) {
+func checkResetStorm(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		var shown []int
 		n := 0

@@ -25,7 +25,7 @@ reason. tcplife keeps no payload and does not print it.`,
 	Settings: `None: Linux, FreeBSD and Windows never send one.`,
 })
 
-func checkResetWithData(c *reassembly.Conn, report func(Finding)) {
+func checkResetWithData(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		var shown []int
 		for i := range c.Events {

@@ -43,7 +43,7 @@ net.inet.tcp.rexmit_drop_options (0), 12 retransmissions. Windows: TcpMaxDataRet
 // 2 h 4 min).
 const longIdle = time.Minute
 
-func checkRetransmissionDeath(c *reassembly.Conn, report func(Finding)) {
+func checkRetransmissionDeath(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		start, all := unansweredData(c, side)
@@ -82,7 +82,7 @@ func checkRetransmissionDeath(c *reassembly.Conn, report func(Finding)) {
 
 // unansweredData returns a side's data that was sent reassembly.DeathCopies times or more and
 // never acknowledged, and all its transmissions; -1 if there is none.
-func unansweredData(c *reassembly.Conn, side reassembly.Side) (int, []int) {
+func unansweredData(c *Case, side reassembly.Side) (int, []int) {
 	e := &c.Ends[side]
 	if !e.HasNext || e.HasAcked && !e.Next.After(e.Acked) {
 		return -1, nil

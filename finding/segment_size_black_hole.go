@@ -39,7 +39,7 @@ black hole detection is on by default since Vista.`,
 // other options take up to 40 octets of it.
 const fullShare = 40
 
-func checkSizeBlackHole(c *reassembly.Conn, report func(Finding)) {
+func checkSizeBlackHole(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		mss := min(offeredMSS(&c.Ends[0]), offeredMSS(&c.Ends[1]))

@@ -30,7 +30,7 @@ net.inet.ip.portrange.first and last (10000 to 65535 by default on current relea
 netsh int ipv4 set dynamicport (49152, 16384 ports), excludedportrange.`,
 })
 
-func checkSelfConnect(c *reassembly.Conn, report func(Finding)) {
+func checkSelfConnect(c *Case, report func(Finding)) {
 	syn := next(c, 0, func(e *reassembly.Event) bool { return e.Kind == reassembly.KindSYN })
 	if syn < 0 {
 		return

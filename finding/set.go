@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
 )
 
 // Set is a choice of rules, ready to run. What a connection has seen selects the
@@ -15,11 +16,14 @@ type Set struct {
 	// choices are the rules that some bits select: connections show few combinations, and
 	// there are ten times as many rules as a connection needs.
 	choices [64]choice
-	// running is the rule at work and found what there is so far; add takes what
-	// it reports, made once because a function made for each rule and connection
+	// c is what rules look at, running the one at work, and found what there is so far; add
+	// takes what it reports, made once because a function made for each rule and connection
 	// would have to be allocated.
+	c       Case
 	running *Rule
+	nth     uint16
 	found   []Finding
+	again   []Finding // see Tell
 	add     func(Finding)
 }
 
@@ -31,7 +35,8 @@ func NewSet(rules []*Rule) *Set {
 		s.each = append(s.each, r.Triggers)
 	}
 	s.add = func(f Finding) {
-		f.Rule = s.running
+		f.Rule, f.nth, f.wordless = s.running, s.nth, s.c.wordless
+		s.nth++
 		s.found = append(s.found, f)
 	}
 	return s
@@ -42,15 +47,13 @@ func (s *Set) Triggers() reassembly.Seen { return s.triggers }
 
 // Check returns the findings on c: the gravest first, then by first frame and ID.
 // The caller may keep them.
-func (s *Set) Check(c *reassembly.Conn) []Finding {
-	found := s.Find(c)
-	Tell(found)
-	return found
-}
+func (s *Set) Check(c *reassembly.Conn) []Finding { return Keep(s.find(c, false)) }
 
-// Find is Check for those who may not need the findings' words: most are counted only, and
-// what would be said of them takes longer to write than to find. Tell adds the words.
-func (s *Set) Find(c *reassembly.Conn) []Finding {
+// Find is Check for those who may not need the findings' words, nor them for long: most
+// are counted only. Tell adds the words, and Keep makes them last beyond the next call.
+func (s *Set) Find(c *reassembly.Conn) []Finding { return s.find(c, true) }
+
+func (s *Set) find(c *reassembly.Conn, wordless bool) []Finding {
 	if c.Seen&s.triggers == 0 {
 		return nil
 	}
@@ -59,17 +62,63 @@ func (s *Set) Find(c *reassembly.Conn) []Finding {
 	if c.Sampled() {
 		return nil
 	}
-	clear(s.found)
+	s.c.begin(c, wordless)
 	s.found = s.found[:0]
 	for _, i := range s.selected(c.Seen & s.triggers) {
-		s.running = s.rules[i]
-		s.running.Check(c, s.add)
+		s.run(s.rules[i])
 	}
 	if len(s.found) == 0 {
 		return nil
 	}
-	found := slices.Clone(s.found)
-	sortFindings(found)
+	sortFindings(s.found)
+	return s.found
+}
+
+func (s *Set) run(r *Rule) {
+	s.running, s.nth = r, 0
+	r.Check(&s.c, s.add)
+}
+
+// Tell puts findings of the last call of Find into words. The connection must still be as
+// it was.
+func (s *Set) Tell(found []Finding) {
+	first := s.found
+	s.c.wordless = false
+	for i := range found {
+		f := &found[i]
+		if !f.wordless {
+			continue
+		}
+		// What the rule found it finds once more, in the same order.
+		s.found = s.again[:0]
+		s.run(f.Rule)
+		s.again = s.found
+		for j := i; j < len(found); j++ {
+			if g := &found[j]; g.Rule == f.Rule && g.wordless {
+				told := &s.again[g.nth]
+				g.Message, g.Falsify, g.Reason, g.wordless = told.Message, told.Falsify, told.Reason, false
+			}
+		}
+	}
+	s.found = first
+}
+
+// Keep returns a copy of findings that lasts; nil if there are none.
+func Keep(found []Finding) []Finding {
+	if len(found) == 0 {
+		return nil
+	}
+	found = slices.Clone(found)
+	n := 0
+	for i := range found {
+		n += len(found[i].Frames)
+	}
+	ids := make([]wire.FrameID, 0, n)
+	for i := range found {
+		from := len(ids)
+		ids = append(ids, found[i].Frames...)
+		found[i].Frames = slices.Clip(ids[from:])
+	}
 	return found
 }
 

@@ -11,7 +11,7 @@ import (
 
 func TestFindingsAreInOrder(t *testing.T) {
 	rule := func(id string, triggers reassembly.Seen, found ...Finding) *Rule {
-		return &Rule{ID: id, Triggers: triggers, Check: func(_ *reassembly.Conn, report func(Finding)) {
+		return &Rule{ID: id, Triggers: triggers, Check: func(_ *Case, report func(Finding)) {
 			for _, f := range found {
 				report(f)
 			}

@@ -34,12 +34,25 @@ FreeBSD: 2 x net.inet.tcp.msl (30 s). Windows: TcpTimedWaitDelay (registry; 30 t
 seconds, the default differs by release).`,
 })
 
-func checkSimultaneousClose(c *reassembly.Conn, report func(Finding)) {
+func checkSimultaneousClose(c *Case, report func(Finding)) {
 	a, b := firstFIN(c, reassembly.Client), firstFIN(c, reassembly.Server)
 	if a < 0 || b < 0 || acknowledges(&c.Events[a], c.Ends[reassembly.Server].FIN) || acknowledges(&c.Events[b], c.Ends[reassembly.Client].FIN) {
 		return
 	}
-	x, y := &c.Events[min(a, b)], &c.Events[max(a, b)]
+	f := Finding{
+		Catalogue: "C04", Severity: Info, Confidence: Certain, Endpoint: Both,
+		Frames:  frames(c, a, b),
+		Falsify: "An earlier copy of either FIN, missing from the capture, that acknowledges the other.",
+		Reason:  "neither FIN acknowledges the other, whatever the order in which they passed",
+	}
+	if c.Words() {
+		f.Message = crossed(c, &c.Events[min(a, b)], &c.Events[max(a, b)])
+	}
+	report(f)
+}
+
+// crossed says that two FINs crossed, x before y.
+func crossed(c *Case, x, y *reassembly.Event) string {
 	through := " By what passed then, neither went through CLOSING."
 	switch client, server := had(c, reassembly.Client, reassembly.Closing), had(c, reassembly.Server, reassembly.Closing); {
 	case client && server:
@@ -49,12 +62,6 @@ func checkSimultaneousClose(c *reassembly.Conn, report func(Finding)) {
 	case server:
 		through = " The server went through CLOSING."
 	}
-	report(Finding{
-		Catalogue: "C04", Severity: Info, Confidence: Certain, Endpoint: Both,
-		Frames: frames(c, a, b),
-		Message: fmt.Sprintf("Both sides sent a FIN before they had received the other's: the %s at %s, the %s %s later.",
-			x.From, since(c, x.At), y.From, span(y.At.Sub(x.At))) + through,
-		Falsify: "An earlier copy of either FIN, missing from the capture, that acknowledges the other.",
-		Reason:  "neither FIN acknowledges the other, whatever the order in which they passed",
-	})
+	return fmt.Sprintf("Both sides sent a FIN before they had received the other's: the %s at %s, the %s %s later.",
+		x.From, since(c, x.At), y.From, span(y.At.Sub(x.At))) + through
 }

@@ -36,7 +36,7 @@ direction of such connections as they should.`,
 	Settings: `Linux has no switch; nf_conntrack knows H15 as SYN_SENT2. Windows has none either.`,
 })
 
-func checkSimultaneousOpen(c *reassembly.Conn, report func(Finding)) {
+func checkSimultaneousOpen(c *Case, report func(Finding)) {
 	a, b := firstOf(c, reassembly.Client, reassembly.KindSYN, 0), firstOf(c, reassembly.Server, reassembly.KindSYN, 0)
 	if a < 0 || b < 0 {
 		return

@@ -34,7 +34,7 @@ FreeBSD: kern.ipc.soacceptqueue (128). Windows: InitialRto (1000 or 3000 ms by
 release; Get-NetTCPSetting shows it).`,
 })
 
-func checkSlowConnect(c *reassembly.Conn, report func(Finding)) {
+func checkSlowConnect(c *Case, report func(Finding)) {
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn < 0 || c.Handshake.Outcome != reassembly.HandshakeComplete && c.Handshake.Outcome != reassembly.HandshakePending {
 		return
@@ -84,7 +84,7 @@ func checkSlowConnect(c *reassembly.Conn, report func(Finding)) {
 
 // echoesEarlier reports whether the client's first ACK answers a SYN-ACK that had been
 // repeated before the ACK passed: it echoes that one's time stamp (RFC 7323 section 3.2).
-func echoesEarlier(c *reassembly.Conn, synacks []int, ack int) bool {
+func echoesEarlier(c *Case, synacks []int, ack int) bool {
 	a, newest := &c.Events[ack], &c.Events[synacks[len(synacks)-1]]
 	return a.Marks.Has(reassembly.MarkTimestamp) && newest.Marks.Has(reassembly.MarkTimestamp) && a.TSEcr != newest.TSVal &&
 		slices.ContainsFunc(synacks, func(i int) bool { return c.Events[i].TSVal == a.TSEcr })

@@ -35,7 +35,7 @@ TCP_USER_TIMEOUT and TCP_SYNCNT per socket. FreeBSD: net.inet.tcp.keepinit (7500
 MaxSynRetransmissions (2 to 4 by release; Get-NetTCPSetting shows it).`,
 })
 
-func checkSYNUnanswered(c *reassembly.Conn, report func(Finding)) {
+func checkSYNUnanswered(c *Case, report func(Finding)) {
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn < 0 || c.Ends[reassembly.Server].Packets > 0 || next(c, 0, func(e *reassembly.Event) bool {
 		return e.From == reassembly.Client && e.Kind != reassembly.KindSYN
@@ -57,11 +57,13 @@ func checkSYNUnanswered(c *reassembly.Conn, report func(Finding)) {
 	lastAt := c.Events[all[len(all)-1]].LastAt
 	f := Finding{
 		Catalogue: "H02", Severity: Error, Confidence: Likely, Endpoint: Client,
-		Frames: frames(c, first(all, groupMax)...),
-		Message: fmt.Sprintf("The client sent its SYN %s in %s and got no answer, neither SYN-ACK nor RST.",
-			times(len(all)), span(lastAt.Sub(c.Events[syn].At))),
+		Frames:  frames(c, first(all, groupMax)...),
 		Falsify: "An answer in a capture made nearer to the server, or one that comes later.",
 		Reason:  "the attempt may still be answered: its retries are not over",
+	}
+	if c.Words() {
+		f.Message = fmt.Sprintf("The client sent its SYN %s in %s and got no answer, neither SYN-ACK nor RST.",
+			times(len(all)), span(lastAt.Sub(c.Events[syn].At)))
 	}
 	timeline := c.Ends[reassembly.Client].Timeline
 	switch n := len(timeline); {
@@ -77,6 +79,6 @@ func checkSYNUnanswered(c *reassembly.Conn, report func(Finding)) {
 }
 
 // afterNextSYN reports whether the same side opened the tuple anew.
-func afterNextSYN(c *reassembly.Conn) bool {
+func afterNextSYN(c *Case) bool {
 	return c.Next != (reassembly.Incarnation{}) && c.Next.Opener == reassembly.Client
 }

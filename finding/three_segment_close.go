@@ -34,7 +34,7 @@ is likelier, and nothing is reported.`,
 // 3.8.6.3).
 const delayedACK = 500 * time.Millisecond
 
-func checkThreeSegmentClose(c *reassembly.Conn, report func(Finding)) {
+func checkThreeSegmentClose(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		you := side.Peer()
@@ -56,10 +56,12 @@ func checkThreeSegmentClose(c *reassembly.Conn, report func(Finding)) {
 		f := Finding{
 			Catalogue: "C02", Severity: Info, Confidence: Certain, Endpoint: Both,
 			Frames: frames(c, fin, answer, last),
-			Message: fmt.Sprintf("The %s answered the %s's FIN with its own %s later, in one segment with the ACK.",
-				you, side, span(gap)),
-			Falsify: fmt.Sprintf("An ACK of the %s's FIN that came before and is missing from the capture.", side),
-			Reason:  "the FIN is the first segment that acknowledges the other",
+			Reason: "the FIN is the first segment that acknowledges the other",
+		}
+		if c.Words() {
+			f.Message = fmt.Sprintf("The %s answered the %s's FIN with its own %s later, in one segment with the ACK.",
+				you, side, span(gap))
+			f.Falsify = fmt.Sprintf("An ACK of the %s's FIN that came before and is missing from the capture.", side)
 		}
 		doubted(&f, Likely, gaps(c))
 		report(f)

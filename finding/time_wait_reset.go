@@ -35,17 +35,18 @@ minute. tcp_rfc1337 makes TIME_WAIT ignore RSTs.`,
 tcp_invalid_ratelimit (500 ms between the ACKs that TIME_WAIT sends).`,
 })
 
-func checkTimeWaitReset(c *reassembly.Conn, report func(Finding)) {
+func checkTimeWaitReset(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s) // who was in TIME_WAIT
 		peer := &c.Ends[side.Peer()]
 		var g group
-		resets(c, func(r *reset) {
+		for i := range c.resets() {
+			r := &c.rsts[i]
 			if r.from != side && peer.HasFIN && r.event.Seq == peer.FIN && !r.event.Marks.Has(reassembly.MarkOutside) &&
 				stateBefore(c, side, r.at) == reassembly.TimeWait {
 				g.add(r)
 			}
-		})
+		}
 		if g.n == 0 {
 			continue
 		}
@@ -58,7 +59,7 @@ func checkTimeWaitReset(c *reassembly.Conn, report func(Finding)) {
 		}
 		report(Finding{
 			Catalogue: "W04", Severity: Info, Confidence: Likely, Endpoint: Endpoint(side),
-			Frames: frames(c, g.shown...),
+			Frames: frames(c, g.events()...),
 			Message: fmt.Sprintf("A RST of the %s with exactly the next number met the %s in TIME_WAIT at %s, %s after it got there, and ends that state unless the host follows RFC 1337.",
 				side.Peer(), side, since(c, r.event.At), span(r.event.At.Sub(entered))),
 			Falsify: fmt.Sprintf("The %s still answers from TIME_WAIT afterwards.", side),

@@ -29,7 +29,7 @@ ended for its cause.`,
 acknowledged yet. FreeBSD: SO_LINGER, FIONWRITE. Windows: SO_LINGER.`,
 })
 
-func checkUnacknowledgedTail(c *reassembly.Conn, report func(Finding)) {
+func checkUnacknowledgedTail(c *Case, report func(Finding)) {
 	rst := next(c, 0, func(e *reassembly.Event) bool { return e.Kind == reassembly.KindRST && genuine(e) })
 	for s := range c.Ends {
 		side := reassembly.Side(s)
@@ -52,9 +52,11 @@ func checkUnacknowledgedTail(c *reassembly.Conn, report func(Finding)) {
 		f := Finding{
 			Catalogue: "D11", Severity: Info, Confidence: Likely, Endpoint: Endpoint(side),
 			Frames:  frames(c, append(first(vain, groupMax), from, rst)...),
-			Message: fmt.Sprintf("At the end %s that the %s had sent were not acknowledged.", plural(int(n), "octet"), side),
 			Falsify: "An ACK of them in another capture, or one that comes later.",
 			Reason:  "they may have arrived without the ACK coming back",
+		}
+		if c.Words() {
+			f.Message = fmt.Sprintf("At the end %s that the %s had sent were not acknowledged.", plural(int(n), "octet"), side)
 		}
 		if why := gaps(c); why != "" {
 			doubted(&f, Possible, why)

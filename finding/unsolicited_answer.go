@@ -33,7 +33,7 @@ is being flooded in its name. H14: list what else the source sent.`,
 	Settings: `None: every stack answers an unexpected SYN-ACK with RST (RFC 9293 section 3.10.7.3).`,
 })
 
-func checkUnsolicitedAnswer(c *reassembly.Conn, report func(Finding)) {
+func checkUnsolicitedAnswer(c *Case, report func(Finding)) {
 	if len(c.Events) == 0 {
 		return
 	}

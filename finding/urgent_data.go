@@ -29,7 +29,7 @@ may clear the flag (Cisco ASA does by default).`,
 socket. Windows: TcpUseRFC1122UrgentPointer (registry, 0). FreeBSD: SO_OOBINLINE.`,
 })
 
-func checkUrgentData(c *reassembly.Conn, report func(Finding)) {
+func checkUrgentData(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var shown []int

@@ -27,7 +27,7 @@ retries2 (15) holds without it. FreeBSD: TCP_MAXUNACKTIME (socket option). Windo
 TCP_MAXRT (socket option).`,
 })
 
-func checkUserTimeout(c *reassembly.Conn, report func(Finding)) {
+func checkUserTimeout(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		e := &c.Ends[s]

@@ -28,7 +28,7 @@ TcpExtPruneCalled); if that is at ease, look for a shaper on the path.`,
 Windows have no such setting.`,
 })
 
-func checkWindowShrunk(c *reassembly.Conn, report func(Finding)) {
+func checkWindowShrunk(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var shown []int

@@ -45,7 +45,7 @@ tcp_retries2 (15), of a closed socket for tcp_orphan_retries (8). FreeBSD: net.i
 // people notice, and most programs' shortest timeout.
 const stallWarning = time.Second
 
-func checkZeroWindow(c *reassembly.Conn, report func(Finding)) {
+func checkZeroWindow(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s)
 		var total, longest time.Duration
@@ -91,7 +91,7 @@ func checkZeroWindow(c *reassembly.Conn, report func(Finding)) {
 }
 
 // neverOpened looks for D03: the connection ended while the window was closed.
-func neverOpened(c *reassembly.Conn, side reassembly.Side, zero int, report func(Finding)) {
+func neverOpened(c *Case, side reassembly.Side, zero int, report func(Finding)) {
 	end := next(c, zero+1, func(e *reassembly.Event) bool {
 		return genuine(e) && (e.Kind == reassembly.KindRST || e.Kind == reassembly.KindFIN && e.From != side)
 	})
@@ -122,7 +122,7 @@ func neverOpened(c *reassembly.Conn, side reassembly.Side, zero int, report func
 }
 
 // lostUpdate looks for D04: a probe that was sent long after the window had opened.
-func lostUpdate(c *reassembly.Conn, side reassembly.Side, open int, report func(Finding)) {
+func lostUpdate(c *Case, side reassembly.Side, open int, report func(Finding)) {
 	sender := side.Peer()
 	then := next(c, open+1, func(e *reassembly.Event) bool { return e.From == sender && genuine(e) })
 	if then < 0 {

@@ -269,7 +269,7 @@ func TestPanicsComeOutOfRun(t *testing.T) {
 		},
 		"rule": func() *Config {
 			c := base()
-			c.Rules = []*finding.Rule{{ID: "broken", Triggers: ^reassembly.Seen(0), Check: func(*reassembly.Conn, func(finding.Finding)) { panic(errFull) }}}
+			c.Rules = []*finding.Rule{{ID: "broken", Triggers: ^reassembly.Seen(0), Check: func(*finding.Case, func(finding.Finding)) { panic(errFull) }}}
 			return c
 		},
 		"Next": func() *Config {

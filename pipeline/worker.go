@@ -26,6 +26,9 @@ type worker struct {
 	// peers follow the connections for what other tools would say, by shard.
 	peers [shardCount]*rosetta.Watcher
 	rules *finding.Set
+	// telling: all findings get their words at once, since they are printed, or somebody may
+	// ask for anything.
+	telling bool
 	// needs is what the format reads of connections. sieve picks those it may print, nil
 	// for all; examples those whose findings the summary may show.
 	needs    report.Needs
@@ -75,6 +78,7 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	if cfg.Select != nil {
 		w.picker = cfg.Select()
 	}
+	w.telling = w.sieve == nil || w.picker != nil || cfg.Live != nil
 	for i := index; i < shardCount; i += jobs {
 		tracking := reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late}
 		if !w.needs.Events && cfg.Live == nil {
@@ -206,16 +210,17 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 		w.views = w.peers[w.shard].Views(c)
 		v.Peers = &w.views
 	}
-	v.Findings = w.rules.Find(c)
+	if w.telling {
+		v.Findings = w.rules.Check(c)
+	} else {
+		v.Findings = w.rules.Find(c)
+	}
 	if w.sums != nil {
 		// Also what nobody asked for: what many connections show is seen on all of them.
 		w.sums.Add(c, v.Findings, w.name)
 	}
 	if g := w.cfg.Grades; g != nil {
 		v.Findings = g.Apply(v.Findings)
-	}
-	if w.picker != nil || w.onlooker != nil {
-		finding.Tell(v.Findings) // they may ask for anything
 	}
 	if o := w.onlooker; o != nil && o.watches() {
 		o.settled(c, stamp, v.Findings)
@@ -241,7 +246,11 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	if !example && !printed {
 		return
 	}
-	finding.Tell(v.Findings)
+	if !w.telling {
+		w.rules.Tell(v.Findings)
+		v.Findings = finding.Keep(v.Findings)
+		w.digest.Findings = v.Findings
+	}
 	if example {
 		w.digest.UID = w.name()
 	}
