@@ -109,14 +109,14 @@ func (w *worker) work(b *batch) {
 		w.advance(b.clock)
 	}
 	errors := b.errors
-	for _, i := range w.own(b) {
+	for k, i := range w.own(b) {
 		for len(errors) > 0 && errors[0].before <= int(i) {
 			w.quoted(&errors[0])
 			errors = errors[1:]
 		}
 		shard := b.hashes[i] >> (64 - shardBits)
 		w.at, w.shard = int(i), uint8(shard)
-		w.shards[shard].FeedHashed(&b.segments[i], b.hashes[i])
+		w.shards[shard].FeedAt(&b.segments[i], b.hashes[i], w.seen[k])
 	}
 	for i := range errors {
 		w.quoted(&errors[i])

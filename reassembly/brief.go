@@ -1,6 +1,10 @@
 package reassembly
 
-import "github.com/tcplife/tcplife/wire"
+import (
+	"math/bits"
+
+	"github.com/tcplife/tcplife/wire"
+)
 
 // Most connections are short, and nothing happens on them that a tracker would have to
 // think about when it passes. A brief record holds the segments of such a one as they
@@ -33,13 +37,12 @@ type brief struct {
 	carrier uint32
 	// The SYN, which has no entry.
 	isn          wire.Seq
-	tsVal        uint32
 	window, ipid uint16
 	mss, options uint16
 	flags, how   uint8
-	fill         uint8  // places taken in the last block of entries
-	lastFrame    uint32 // since the first one
-	echo         uint32 // the time stamp of the SYN-ACK
+	fill         uint8     // places taken in the last block of entries
+	lastFrame    uint32    // since the first one
+	stamps       [2]uint32 // by side, the time stamp of its SYN
 	// That makes 128: no record lies in more than two lines of the cache.
 }
 
@@ -61,9 +64,10 @@ const (
 const (
 	howServer = 1 << iota // the server sent it
 	howStamps             // with timestamps
-	howDF
-	howSnapped
-	howScale = 4 // shift
+	_                     // with TraitDF
+	_                     // with TraitSnapped
+	howScale  = 4         // shift
+	howTraits = 2         // shift: DF and snapped are those of wire.Traits
 )
 
 const (
@@ -76,6 +80,9 @@ const (
 	// briefMax segments hold.
 	briefFar = briefMax << 16
 )
+
+// A segment's traits are moved to where they belong, not looked at one by one.
+var _ = [1]int{}[briefTraits<<howTraits^(isHow-howServer-howStamps)]
 
 // What a brief record can hold of a segment.
 const (
@@ -107,6 +114,15 @@ func (b *brief) deadline(p *Profile) wire.Time {
 	return b.last.Add(p.SYNSpan + p.TimeWait)
 }
 
+// overdue reports whether the connection should have left before a time.
+func (b *brief) overdue(now wire.Time, p *Profile) bool {
+	if b.is&(briefOpen|briefClosed) == briefOpen {
+		return false // most are, when they are asked
+	}
+	d := b.deadline(p)
+	return d != 0 && d < now
+}
+
 // isBrief reports whether a connection that begins with s can be held in a brief
 // record.
 func (t *Tracker) isBrief(s *wire.Segment, key *tupleKey) bool {
@@ -122,7 +138,7 @@ func (t *Tracker) openBrief(s *wire.Segment, key *tupleKey, hash uint64, swapped
 	o := &s.Options
 	*b = brief{
 		key: *key, last: s.At, next: [2]wire.Seq{s.Seq + 1, 0}, n: 1, ttl: [2]uint8{s.TTL, 0}, start: s.At, first: s.Frame, carrier: s.Carrier,
-		isn: s.Seq, tsVal: o.TSVal, window: s.Window, ipid: s.IPID, mss: o.MSS, options: uint16(o.Set), flags: uint8(s.Flags), how: howOf(s, Client),
+		isn: s.Seq, stamps: [2]uint32{o.TSVal, 0}, fill: entryBlock, window: s.Window, ipid: s.IPID, mss: o.MSS, options: uint16(o.Set), flags: uint8(s.Flags), how: howOf(s, Client),
 	}
 	if !swapped {
 		b.is = briefClientIsLow
@@ -143,57 +159,99 @@ func howOf(s *wire.Segment, from Side) uint8 {
 	if s.Options.Set&wire.OptTimestamps != 0 {
 		how |= howStamps
 	}
-	if s.Traits&wire.TraitDF != 0 {
-		how |= howDF
-	}
-	if s.Traits&wire.TraitSnapped != 0 {
-		how |= howSnapped
-	}
-	return how
+	return how | uint8(s.Traits&briefTraits)<<howTraits
 }
 
-// goOn adds a segment to a brief record, and reports whether it could: it goes on where
-// its side was, and there is nothing about it that the record cannot hold.
-func (t *Tracker) goOn(id uint32, s *wire.Segment, swapped bool) bool {
-	b := t.briefs.at(id &^ briefBit)
-	from := b.side(swapped)
-	since, frames := uint64(s.At-b.last), uint64(s.Frame-b.first)
+// goOn adds a segment to a brief record, and reports whether it could: the record is of its
+// tuple, it goes on where its side was, and there is nothing about it that the record cannot
+// hold.
+//
+// Nearly all segments take this way, and nothing but it: so it is one function, and what is
+// rare is left to others at its end.
+func (t *Tracker) goOn(id uint32, b *brief, s *wire.Segment) bool {
+	// Which way a segment goes cannot be predicted: both are compared, without a branch. No
+	// brief record has a tuple whose ends are the same.
+	k := &b.key
+	ports := uint32(s.Tuple.SrcPort)<<16 | uint32(s.Tuple.DstPort)
+	up := (s.Tuple.Src.Hi ^ k.low.Hi) | (s.Tuple.Src.Lo ^ k.low.Lo) | (s.Tuple.Dst.Hi ^ k.high.Hi) | (s.Tuple.Dst.Lo ^ k.high.Lo) | uint64(ports^k.ports)
+	down := (s.Tuple.Src.Hi ^ k.high.Hi) | (s.Tuple.Src.Lo ^ k.high.Lo) | (s.Tuple.Dst.Hi ^ k.low.Hi) | (s.Tuple.Dst.Lo ^ k.low.Lo) | uint64(bits.RotateLeft32(ports, 16)^k.ports)
 	// Behind the close only what is news to nobody can go on where its side was; whether
 	// it moves the deadline is for a full record to say.
-	if b.n == briefMax || b.has(briefClosed) || s.At < b.last || since>>48 != 0 || frames>>32 != 0 || frames < uint64(b.lastFrame) ||
-		s.Traits&^briefTraits != 0 || s.Carrier != b.carrier || s.Options.Set&wire.OptTimestamps == 0 && s.Options.TSVal|s.Options.TSEcr != 0 {
+	if min(up, down) != 0 || s.Tuple.Encap != k.path() || s.Tuple.V6 != k.v6() || b.n-1 >= briefMax-1 || b.has(briefClosed) ||
+		s.At < b.last || s.Carrier != b.carrier || s.Traits&^briefTraits != 0 || !b.has(briefOpen) && b.overdue(s.At, &t.patience) {
 		return false
 	}
-	if s.Flags&wire.SYN != 0 {
-		if !b.answeredBy(s, from) {
-			return false
-		}
-		t.enterAnswer(b, s)
-		b.next[Server], b.ttl[Server] = s.Seq+1, s.TTL
-		b.is |= briefAnswered
-		return true
+	if b.fill == entryBlock {
+		t.lengthen(b)
 	}
-	peer := from.Peer()
-	span := s.Span()
-	switch {
-	case s.Flags&^briefPlain != 0 || s.Flags&wire.ACK == 0 || !b.has(briefAnswered),
-		s.Options.Set&^wire.OptTimestamps != 0 || s.TTL != b.ttl[from] || s.Len > 1<<16-1,
-		s.Seq != b.next[from] || uint32(b.next[peer]-s.Ack) > briefFar,
-		span > 0 && b.has(briefFIN<<from):
+	from := Side(b.is&briefClientIsLow) ^ 1 // of what comes from the lower end
+	if up != 0 {
+		from ^= 1
+	}
+	if s.Flags&^briefPlain != 0 || !b.has(briefAnswered) {
+		return t.answer(b, s, from)
+	}
+	peer := from ^ 1
+	how := uint8(from)*howServer | uint8(s.Traits)<<howTraits | isOf(s.Flags)
+	var val, ecr uint32
+	if s.Options.Set == wire.OptTimestamps {
+		how |= howStamps
+		val, ecr = s.Options.TSVal-b.stamps[from&1], s.Options.TSEcr-b.stamps[peer&1]
+	} else if s.Options.Set != 0 || s.Options.TSVal|s.Options.TSEcr != 0 {
 		return false
 	}
-	t.enter(b, s, from)
-	b.next[from] = b.next[from].Add(span)
-	b.is |= briefOpen
-	if s.Flags&wire.FIN != 0 {
-		b.is |= briefFIN << from
+	behind, fin := uint32(b.next[peer&1]-s.Ack), uint32(s.Flags&wire.FIN)
+	if s.Flags&wire.ACK == 0 || s.TTL != b.ttl[from&1] || s.Len > 1<<16-1 || s.Seq != b.next[from&1] || behind > briefFar || b.has(briefFIN<<from) && s.Len+fin > 0 {
+		return false
 	}
-	if b.has(briefFIN<<peer) && s.Ack == b.next[peer] && !b.has(briefFINAcked<<peer) {
+	since, last := uint64(s.At-b.last), uint64(s.Frame-b.first)
+	frames := last - uint64(b.lastFrame)
+	if since>>32|last>>32|(frames|uint64(behind|val|ecr))>>16 != 0 && !t.widen(b, since, frames, behind, val, ecr) {
+		return false
+	}
+	e := &t.entries.at(b.tail).list[b.fill]
+	e.since, e.frames, e.behind, e.tsVal, e.tsEcr = uint32(since), uint16(frames), uint16(behind), uint16(val), uint16(ecr)
+	e.window, e.ipid, e.len, e.is, e.more = s.Window, s.IPID, uint16(s.Len), how, 0
+	b.fill++
+	b.n++
+	b.last, b.lastFrame = s.At, uint32(last)
+	b.next[from&1] += wire.Seq(s.Len + fin)
+	b.is |= briefOpen | briefFIN*briefFlags(fin)<<from
+	if behind == 0 && b.is&((briefFIN|briefFINAcked)<<peer) == briefFIN<<peer {
 		b.is |= briefFINAcked << peer
 		if b.has(briefClosed) {
 			t.wheel.file(id, b.deadline(&t.patience), &b.turn)
 		}
 	}
+	return true
+}
+
+// answer adds the SYN-ACK, if the segment is one, and such as a brief record can hold.
+func (t *Tracker) answer(b *brief, s *wire.Segment, from Side) bool {
+	o := &s.Options
+	if !b.answeredBy(s, from) || o.Set&wire.OptTimestamps == 0 && o.TSVal|o.TSEcr != 0 {
+		return false
+	}
+	how := howOf(s, Server) & isHow
+	var ecr uint32
+	if how&howStamps != 0 {
+		ecr = o.TSEcr - b.stamps[Client]
+	}
+	since, last := uint64(s.At-b.last), uint64(s.Frame-b.first)
+	behind, val := uint32(s.Seq)&(1<<16-1), uint32(s.Seq)>>16
+	if since>>32|(last|uint64(ecr))>>16 != 0 && !t.widen(b, since, last, 0, 0, ecr) {
+		return false
+	}
+	t.entries.at(b.tail).list[b.fill] = entry{
+		since: uint32(since), frames: uint16(last), behind: uint16(behind), tsVal: uint16(val), tsEcr: uint16(ecr), window: s.Window, ipid: s.IPID,
+		len: o.MSS, is: isOf(s.Flags) | how, more: o.WindowScale<<howScale | uint8(o.Set&entryOptions)<<entryOption,
+	}
+	b.fill++
+	b.n++
+	b.last, b.lastFrame = s.At, uint32(last)
+	b.stamps[Server] = o.TSVal
+	b.next[Server], b.ttl[Server] = s.Seq+1, s.TTL
+	b.is |= briefAnswered
 	return true
 }
 
@@ -211,7 +269,7 @@ func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 	tuples := [2]wire.Tuple{b.key.tuple(b.has(briefClientIsLow)), b.key.tuple(!b.has(briefClientIsLow))}
 	*s = wire.Segment{
 		Frame: b.first, At: b.start, Tuple: tuples[Client], Seq: b.isn, Flags: wire.Flags(b.flags), Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], Carrier: b.carrier,
-		Options: wire.Options{Set: wire.OptionSet(b.options), TSVal: b.tsVal, MSS: b.mss},
+		Options: wire.Options{Set: wire.OptionSet(b.options), TSVal: b.stamps[Client], MSS: b.mss},
 	}
 	setHow(s, b.how)
 	do(s, Client)
@@ -237,15 +295,7 @@ func setHow(s *wire.Segment, how uint8) {
 	s.Traits = traitsOf(how)
 }
 
-func traitsOf(how uint8) (t wire.Traits) {
-	if how&howDF != 0 {
-		t |= wire.TraitDF
-	}
-	if how&howSnapped != 0 {
-		t |= wire.TraitSnapped
-	}
-	return t
-}
+func traitsOf(how uint8) wire.Traits { return wire.Traits(how>>howTraits) & briefTraits }
 
 // unfold puts a full record in the place of a brief one, and returns it.
 func (t *Tracker) unfold(id uint32) uint32 {

@@ -50,63 +50,31 @@ func flagsOf(is uint8) wire.Flags {
 	return f&(wire.ECE|wire.CWR) | f>>2&wire.PSH | f>>howScale&wire.FIN
 }
 
-// entry makes room for one more.
-func (t *Tracker) entry(b *brief) *entry {
-	if b.tail == 0 || b.fill == entryBlock {
-		blk := t.entries.get()
-		t.entries.at(blk).next = 0
-		if b.tail == 0 {
-			b.head = blk
-		} else {
-			t.entries.at(b.tail).next = blk
-		}
-		b.tail, b.fill = blk, 0
+// lengthen adds a block of entries to a brief record.
+func (t *Tracker) lengthen(b *brief) {
+	blk := t.entries.get()
+	t.entries.at(blk).next = 0
+	if b.tail == 0 {
+		b.head = blk
+	} else {
+		t.entries.at(b.tail).next = blk
 	}
-	b.fill++
-	return &t.entries.at(b.tail).list[b.fill-1]
+	b.tail, b.fill = blk, 0
 }
 
-// enter adds a segment behind the SYN-ACK to a brief record.
-func (t *Tracker) enter(b *brief, s *wire.Segment, from Side) {
-	behind := uint32(b.next[(from^1)&1] - s.Ack)
-	is := isOf(s.Flags) | howOf(s, from)&isHow
-	var val, ecr uint32
-	if is&howStamps != 0 {
-		val, ecr = s.Options.TSVal, s.Options.TSEcr
-		if from == Client {
-			val, ecr = val-b.tsVal, ecr-b.echo
-		} else {
-			val, ecr = val-b.echo, ecr-b.tsVal
-		}
+// widen adds what the entry that follows has no room for, and makes room for that; it
+// reports whether this is enough.
+func (t *Tracker) widen(b *brief, since, frames uint64, behind, val, ecr uint32) bool {
+	if since>>48 != 0 || frames>>32 != 0 || (uint64(b.lastFrame)+frames)>>32 != 0 {
+		return false
 	}
-	e := t.write(b, s, behind, val, ecr)
-	e.len, e.is, e.more = uint16(s.Len), is, 0
-}
-
-// enterAnswer adds the SYN-ACK.
-func (t *Tracker) enterAnswer(b *brief, s *wire.Segment) {
-	o := &s.Options
-	is := isOf(s.Flags) | howOf(s, Server)&isHow
-	var ecr uint32
-	if is&howStamps != 0 {
-		b.echo, ecr = o.TSVal, o.TSEcr-b.tsVal
+	t.entries.at(b.tail).list[b.fill] = entry{
+		since: uint32(since >> 32), frames: uint16(frames >> 16), behind: uint16(behind >> 16), tsVal: uint16(val >> 16), tsEcr: uint16(ecr >> 16), more: entryWide,
 	}
-	e := t.write(b, s, uint32(s.Seq)&(1<<16-1), uint32(s.Seq)>>16, ecr)
-	e.len, e.is, e.more = o.MSS, is, o.WindowScale<<howScale|uint8(o.Set&entryOptions)<<entryOption
-}
-
-// write adds an entry, but for its last three fields.
-func (t *Tracker) write(b *brief, s *wire.Segment, behind, val, ecr uint32) *entry {
-	since, last := uint64(s.At-b.last), uint32(s.Frame-b.first)
-	frames := last - b.lastFrame
-	if since>>32|uint64((frames|behind|val|ecr)>>16) != 0 {
-		*t.entry(b) = entry{since: uint32(since >> 32), frames: uint16(frames >> 16), behind: uint16(behind >> 16), tsVal: uint16(val >> 16), tsEcr: uint16(ecr >> 16), more: entryWide}
+	if b.fill++; b.fill == entryBlock {
+		t.lengthen(b)
 	}
-	b.last, b.lastFrame = s.At, last
-	b.n++
-	e := t.entry(b)
-	e.since, e.frames, e.behind, e.tsVal, e.tsEcr, e.window, e.ipid = uint32(since), uint16(frames), uint16(behind), uint16(val), uint16(ecr), s.Window, s.IPID
-	return e
+	return true
 }
 
 // recalled is a segment of a brief record behind the SYN.
@@ -139,7 +107,7 @@ func (t *Tracker) recall(b *brief) []recalled {
 		return list
 	}
 	at, frame := b.start, b.first
-	first := [2]uint32{b.tsVal, b.echo}
+	first := b.stamps
 	ahead := [2]wire.Seq{b.isn + 1, 0} // by side, the number of its next segment
 	blk, place := t.entries.at(b.head), 0
 	for i := range list {

@@ -45,9 +45,12 @@ func (k tupleKey) bare() tupleKey {
 // path returns the encapsulation path.
 func (k *tupleKey) path() wire.EncapID { return k.encap &^ keyV6 }
 
+// v6 reports whether it is of IPv6.
+func (k *tupleKey) v6() bool { return k.encap&keyV6 != 0 }
+
 // tuple returns the tuple from the lower end to the higher one, or the other way.
 func (k *tupleKey) tuple(fromLow bool) wire.Tuple {
-	t := wire.Tuple{Src: k.low, Dst: k.high, SrcPort: uint16(k.ports >> 16), DstPort: uint16(k.ports), Encap: k.path(), V6: k.encap&keyV6 != 0}
+	t := wire.Tuple{Src: k.low, Dst: k.high, SrcPort: uint16(k.ports >> 16), DstPort: uint16(k.ports), Encap: k.path(), V6: k.v6()}
 	if !fromLow {
 		return t.Reverse()
 	}

@@ -70,7 +70,7 @@ func (c *course) look(t *Tracker, b *brief) bool {
 	syn := &c.ends[Client]
 	*syn = courseEnd{
 		packets: 1, pendAt: b.start, pendEnd: b.isn + 1, pending: true, isn: b.isn, next: b.isn + 1,
-		options: wire.OptionSet(b.options), mss: b.mss, scale: b.how >> howScale, tsMax: b.tsVal, hasTime: b.how&howStamps != 0,
+		options: wire.OptionSet(b.options), mss: b.mss, scale: b.how >> howScale, tsMax: b.stamps[Client], hasTime: b.how&howStamps != 0,
 	}
 	if b.n == 1 {
 		c.seen |= SeenUnanswered
@@ -401,7 +401,7 @@ func (t *Tracker) retell(c *course) {
 	b, conn := c.b, &t.conn
 	list := slices.Grow(conn.Events, int(b.n))
 	list = append(list, Event{
-		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.tsVal, Flags: wire.Flags(b.flags),
+		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.stamps[Client], Flags: wire.Flags(b.flags),
 		Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], From: Client, Kind: KindSYN, Marks: marksOf(b.how), Traits: traitsOf(b.how),
 	})
 	var run [2]int // in list, plus one

@@ -6,7 +6,7 @@ package reassembly
 // address stays valid while it is held. Number 0 is never handed out and means
 // none.
 type slab[T any] struct {
-	chunks [][]T
+	chunks []*[slabChunk]T
 	free   []uint32
 	used   uint32 // highest number handed out so far
 }
@@ -20,7 +20,7 @@ const (
 )
 
 // grow makes one more chunk.
-func (s *slab[T]) grow() { s.chunks = append(s.chunks, make([]T, slabChunk)) }
+func (s *slab[T]) grow() { s.chunks = append(s.chunks, new([slabChunk]T)) }
 
 // get returns a place whose content is whatever its last holder left.
 func (s *slab[T]) get() uint32 {

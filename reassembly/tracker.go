@@ -104,6 +104,27 @@ func (t *Tracker) Feed(s *wire.Segment) { t.FeedHashed(s, t.cfg.Seed.Hash(&s.Tup
 
 // FeedHashed is Feed for callers that know Seed.Hash of the tuple already.
 func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
+	t.FeedAt(s, hash, t.Locate(s, hash))
+}
+
+// FeedAt is FeedHashed for callers that have asked Locate for the place already; it may
+// have been given to another connection since.
+func (t *Tracker) FeedAt(s *wire.Segment, hash uint64, p Place) {
+	if id := uint32(p); id&briefBit != 0 {
+		// If the connection is there still, no other holds the tuple.
+		if t.goOn(id, t.briefs.at(id&^briefBit), s) {
+			t.fed = max(t.fed, s.At)
+			if t.cfg.Follow {
+				t.touch(id)
+			}
+			return
+		}
+	}
+	t.feed(s, hash)
+}
+
+// feed is FeedHashed for what does not simply go on in a brief record.
+func (t *Tracker) feed(s *wire.Segment, hash uint64) {
 	if !t.started {
 		t.started, t.fed, t.clock = true, s.At, s.At
 		t.wheel.start(s.At)
@@ -119,10 +140,11 @@ func (t *Tracker) FeedHashed(s *wire.Segment, hash uint64) {
 	case rec == 0:
 		rec = t.otherWay(s, &key, tuple, swapped)
 	case rec&briefBit != 0:
-		if d := t.briefs.at(rec &^ briefBit).deadline(&t.patience); d != 0 && d < s.At {
+		b := t.briefs.at(rec &^ briefBit)
+		if b.overdue(s.At, &t.patience) {
 			t.settleBrief(rec, EndedSettled, s.At)
 			rec = 0
-		} else if t.goOn(rec, s, swapped) {
+		} else if t.goOn(rec, b, s) {
 			if t.cfg.Follow {
 				t.touch(rec)
 			}
