@@ -1,6 +1,7 @@
 package reassembly
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -39,22 +40,24 @@ type course struct {
 
 // courseEnd is one side of it.
 type courseEnd struct {
-	packets, bytes uint64
-	response       time.Duration
-	pendAt         wire.Time
-	pendEnd        wire.Seq
+	packets, bytes uint32 // a brief record holds few segments of 64 KiB
 	isn, next      wire.Seq
 	acked, lastAck wire.Seq
-	offered        wire.Seq
+	pendEnd        wire.Seq
 	tsMax          uint32
-	most           uint32 // the longest segment that it takes, 0 if it did not say
+	pendAt         wire.Time
+	response       time.Duration
+	offered        wire.Seq
+	most           uint32 // the longest segment that it takes
+	slack          uint32 // how much less it may offer than before: its window's unit
 	options        wire.OptionSet
 	mss            uint16
-	scale          uint8
+	scale, shift   uint8
 	pending        bool
 	hasTime        bool
 	hasOffered     bool
 	hasFIN         bool
+	log            tail
 }
 
 // moment is a segment's place in time and capture.
@@ -64,14 +67,13 @@ type moment struct {
 }
 
 // look goes once over the segments, and reports whether their course is an ordinary
-// one.
+// one. It reads the entries as recall does, and takes from them only what it needs.
 func (c *course) look(t *Tracker, b *brief) bool {
 	*c = course{b: b, seen: SeenSYN}
-	syn := &c.ends[Client]
-	*syn = courseEnd{
-		packets: 1, pendAt: b.start, pendEnd: b.isn + 1, pending: true, isn: b.isn, next: b.isn + 1,
-		options: wire.OptionSet(b.options), mss: b.mss, scale: b.how >> howScale, tsMax: b.stamps[Client], hasTime: b.how&howStamps != 0,
-	}
+	syn, answer := &c.ends[Client], &c.ends[Server]
+	syn.packets, syn.pendAt, syn.pendEnd, syn.pending, syn.isn, syn.next = 1, b.start, b.isn+1, true, b.isn, b.isn+1
+	syn.log.heard = b.start
+	syn.options, syn.mss, syn.scale, syn.tsMax, syn.hasTime = wire.OptionSet(b.options), b.mss, b.how>>howScale, b.stamps[Client], b.how&howStamps != 0
 	if b.n == 1 {
 		c.seen |= SeenUnanswered
 		return true
@@ -79,65 +81,112 @@ func (c *course) look(t *Tracker, b *brief) bool {
 	if b.n == 2 {
 		return false // half open
 	}
-	list := t.recall(b)
-	c.answered(&list[0])
-	last := c.answer.at
-	for i := 1; i < len(list); i++ {
-		e := &list[i]
-		from := e.from()
-		f, p := &c.ends[from], &c.ends[from.Peer()]
-		now := moment{e.at, e.frame}
-		fin := e.flags&wire.FIN != 0
-		span := e.len
-		if fin {
-			span++
+	blk, place := t.entries.at(b.head), 0
+	now := moment{b.start, b.first}
+	for n := uint8(1); n < b.n; n++ {
+		if place == entryBlock {
+			blk, place = t.entries.at(blk.next), 0
 		}
-		if i == 1 {
-			if from != Client || fin || e.ack != p.next {
+		e := &blk.list[place]
+		place++
+		since, frames, behind, val := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal)
+		if e.more&entryWide != 0 {
+			if place == entryBlock {
+				blk, place = t.entries.at(blk.next), 0
+			}
+			e = &blk.list[place]
+			place++
+			since, frames, behind, val = since<<32|uint64(e.since), frames<<16|uint32(e.frames), behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal)
+		}
+		now.at += wire.Time(since)
+		now.frame += wire.FrameID(frames)
+		if n == 1 {
+			c.answered(e, now, wire.Seq(val<<16|behind))
+			continue
+		}
+		from := Side(e.is & howServer)
+		f, p := syn, answer
+		if from != Client {
+			f, p = p, f
+		}
+		fin, size := uint32(flagsOf(e.is)&wire.FIN), uint32(e.len)
+		ack, span := p.next-wire.Seq(behind), size+fin
+		if n == 2 {
+			if from != Client || fin != 0 || behind != 0 {
 				return false
 			}
-			c.opening, p.acked = now, e.ack
+			c.opening, p.acked = now, ack
 		}
 		if from == Server && c.talk.frame == 0 {
 			c.talk = now
 		}
 		f.packets++
-		f.bytes += uint64(e.len)
-		c.silences.answered(from, KindACK)
-		silence := now.at.Sub(last)
-		if silence >= idleMin {
-			c.silences.broken(from, now.at, silence, f.next.After(f.acked))
+		f.bytes += size
+		if c.silences.For != 0 || time.Duration(since) >= idleMin {
+			c.silence(from, now, time.Duration(since))
 		}
-		if silence >= quietMin {
-			c.quiet = Quiet{now.at, now.frame, silence}
-		}
-		if fin && c.stage == 0 {
-			c.idle = silence
+		if fin != 0 && c.stage == 0 {
+			c.idle = time.Duration(since)
 			c.silences.closing(from, now.at)
 		}
-		last = now.at
-		f.next = f.next.Add(span)
-		if e.window == 0 || !f.takeStamp(e) || !f.takeACK(p, e, span) || !f.isNews(e, span) {
+		f.next += wire.Seq(span)
+		// No window is closed, and no time stamp an old one.
+		if e.window == 0 {
 			return false
 		}
-		c.long = c.long || p.most > 0 && e.len > p.most
-		f.clock(p, e, span, now.at)
-
+		if e.is&howStamps != 0 {
+			val += b.stamps[from&1]
+			if f.hasTime && int32(val-f.tsMax) < 0 {
+				return false
+			}
+			f.tsMax, f.hasTime = val, true
+		}
+		if ack.After(p.acked) {
+			p.acked = ack
+		}
+		if span == 0 {
+			// What carries nothing must acknowledge something new: else it may be a doubled
+			// frame, or one of many that answer each other. And no window is taken back.
+			if !ack.After(f.lastAck) {
+				return false
+			}
+			if ack == p.acked {
+				edge := ack + wire.Seq(uint32(e.window)<<(f.shift&15))
+				if f.hasOffered && f.offered.Sub(edge) > int32(f.slack) {
+					return false
+				}
+				f.offered, f.hasOffered = edge, true
+			}
+		}
+		f.lastAck = ack
+		// See clockResponse.
+		if p.pending && !ack.Before(p.pendEnd) {
+			if d := now.at.Sub(p.pendAt); ack == p.pendEnd && d > 0 && (f.response == 0 || d < f.response) {
+				f.response = d
+			}
+			p.pending = false
+		}
+		if span > 0 {
+			f.pendAt, f.pendEnd, f.pending = now.at, f.next, true
+		}
 		// What note would make of it.
-		closing := fin || c.stage > 0
-		if p.hasFIN && e.len > 0 && !e.ack.Before(p.next) {
-			c.seen |= SeenHalfClose
-		}
-		switch {
-		case fin:
-			c.seen |= SeenFINClient << from
-		case e.len > 0:
-			c.seen |= SeenData
-		}
-		if e.len > 0 {
+		if size > 0 {
+			c.long = c.long || size > p.most
 			c.silences.said(from)
+			if fin == 0 {
+				c.seen |= SeenData
+			}
+			if p.hasFIN && behind == 0 {
+				c.seen |= SeenHalfClose
+			}
 		}
-		if closing && !c.closing(e, from, now, span) {
+		f.log.heard = now.at
+		if f.log.run && fin == 0 {
+			f.log.hold(now.at, size > 0)
+		} else {
+			f.log.list(&p.log, now.at, size > 0, fin == 0 && c.stage == 0)
+		}
+		if fin|uint32(c.stage) != 0 && !c.closing(from, now, fin != 0, span, behind) {
 			return false
 		}
 	}
@@ -145,100 +194,70 @@ func (c *course) look(t *Tracker, b *brief) bool {
 }
 
 // answered takes the SYN-ACK.
-func (c *course) answered(e *recalled) {
+func (c *course) answered(e *entry, now moment, isn wire.Seq) {
 	b, client, server := c.b, &c.ends[Client], &c.ends[Server]
 	c.seen |= SeenSYNACK
-	c.answer = moment{e.at, e.frame}
-	*server = courseEnd{
-		packets: 1, pendAt: c.answer.at, pendEnd: e.seq + 1, pending: true, isn: e.seq, next: e.seq + 1, lastAck: client.next,
-		acked:   e.seq, // nothing was
-		options: wire.OptionSet(e.options), mss: e.mss, scale: e.how >> howScale, tsMax: e.tsVal, hasTime: e.how&howStamps != 0,
+	c.answer = now
+	server.packets, server.pendAt, server.pendEnd, server.pending = 1, now.at, isn+1, true
+	server.isn, server.next, server.lastAck = isn, isn+1, client.next
+	server.acked = isn // nothing was
+	server.options, server.mss, server.scale = wire.OptionSet(e.more>>entryOption)&entryOptions, e.len, e.more>>howScale
+	if e.is&howStamps != 0 {
+		server.options |= wire.OptTimestamps
+		server.tsMax, server.hasTime = b.stamps[Server], true
 	}
-	client.acked, client.lastAck = client.next, e.seq
+	client.acked, client.lastAck = client.next, isn
 	client.pending = false
-	if d := c.answer.at.Sub(b.start); d > 0 {
+	d := now.at.Sub(b.start)
+	if d > 0 {
 		server.response = d
 	}
 	if client.options&offered&^server.options != 0 {
 		c.seen |= SeenLessOptions
 	}
+	scaled := client.options.Has(wire.OptWindowScale) && server.options.Has(wire.OptWindowScale)
 	for s := range c.ends {
-		if x := &c.ends[s]; x.options.Has(wire.OptMSS) {
+		x := &c.ends[s]
+		x.most = math.MaxUint32
+		if x.options.Has(wire.OptMSS) && x.mss > 0 {
 			x.most = uint32(x.mss)
 		}
+		x.slack = 1 << min(x.scale, 14)
+		if scaled {
+			x.shift = min(x.scale, 14)
+		}
 	}
-	d := c.answer.at.Sub(b.start)
+	server.log.heard = now.at
 	if d >= idleMin {
-		c.silences.broken(Server, c.answer.at, d, false)
+		c.silences.broken(Server, now.at, d, false)
 	}
 	if d >= quietMin {
-		c.quiet = Quiet{c.answer.at, c.answer.frame, d}
+		c.quiet = Quiet{now.at, now.frame, d}
 	}
 }
 
-// takeStamp is takeTime; it reports whether the time stamp is none that is old.
-func (f *courseEnd) takeStamp(e *recalled) bool {
-	if e.how&howStamps == 0 {
-		return true
+// silence notes the time before a segment, or that one before it was answered.
+func (c *course) silence(from Side, now moment, since time.Duration) {
+	c.silences.answered(from, KindACK)
+	if since >= idleMin {
+		f := &c.ends[from]
+		c.silences.broken(from, now.at, since, f.next.After(f.acked))
 	}
-	if f.hasTime && int32(e.tsVal-f.tsMax) < 0 {
-		return false
-	}
-	f.tsMax, f.hasTime = e.tsVal, true
-	return true
-}
-
-// takeACK is takeAck, for an acknowledgment of what was captured; it reports whether no
-// window is taken back.
-func (f *courseEnd) takeACK(p *courseEnd, e *recalled, span uint32) bool {
-	if e.ack.After(p.acked) {
-		p.acked = e.ack
-	}
-	if span > 0 || e.ack != p.acked {
-		return true
-	}
-	window, unit := uint32(e.window), uint8(0)
-	if f.options.Has(wire.OptWindowScale) && p.options.Has(wire.OptWindowScale) {
-		window <<= min(f.scale, 14)
-	}
-	unit = min(f.scale, 14)
-	edge := e.ack.Add(window)
-	if f.hasOffered && f.offered.Sub(edge) > 1<<unit {
-		return false
-	}
-	f.offered, f.hasOffered = edge, true
-	return true
-}
-
-// isNews reports whether a segment carries or acknowledges something new. What does not
-// may be a doubled frame, or one of many that answer each other.
-func (f *courseEnd) isNews(e *recalled, span uint32) bool {
-	news := span > 0 || e.ack.After(f.lastAck)
-	f.lastAck = e.ack
-	return news
-}
-
-// clock is clockResponse.
-func (f *courseEnd) clock(p *courseEnd, e *recalled, span uint32, at wire.Time) {
-	if p.pending && !e.ack.Before(p.pendEnd) {
-		if d := at.Sub(p.pendAt); e.ack == p.pendEnd && d > 0 && (f.response == 0 || d < f.response) {
-			f.response = d
-		}
-		p.pending = false
-	}
-	if span > 0 {
-		f.pendAt, f.pendEnd, f.pending = at, f.next, true
+	if since >= quietMin {
+		c.quiet = Quiet{now.at, now.frame, since}
 	}
 }
 
 // closing takes a segment from the first FIN on, and reports whether the close is
 // orderly so far: a FIN, at once its ACK, a FIN, its ACK, and nothing more; where the
 // second FIN brings the ACK of the first, there is no other.
-func (c *course) closing(e *recalled, from Side, now moment, span uint32) bool {
-	f, p := &c.ends[from], &c.ends[from.Peer()]
-	fin := e.flags&wire.FIN != 0
-	if e.ack != p.next {
+func (c *course) closing(from Side, now moment, fin bool, span, behind uint32) bool {
+	if behind != 0 {
 		return false
+	}
+	f := &c.ends[from]
+	if fin {
+		c.seen |= SeenFINClient << from
 	}
 	switch {
 	case c.stage == 0:
@@ -282,7 +301,7 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 	if conn.Seen&^t.cfg.Unread != 0 || c.long || c.silences.For|c.silences.Closed != 0 {
 		t.retell(c)
 	} else {
-		t.summarizeLog(c)
+		c.summarizeLog(conn)
 	}
 	return true
 }
@@ -310,7 +329,7 @@ func (t *Tracker) summarize(c *course) {
 		if f.packets == 0 {
 			continue
 		}
-		e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = f.packets, f.bytes, f.bytes, f.response, b.ttl[i]
+		e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = uint64(f.packets), uint64(f.bytes), uint64(f.bytes), f.response, b.ttl[i]
 		e.ISN, e.First, e.Next, e.Acked = f.isn, f.isn, f.next, f.acked
 		e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = true, true, true, b.n > 1
 		e.SYN.Set, e.SYN.MSS, e.SYN.WindowScale = f.options, f.mss, f.scale
@@ -408,7 +427,7 @@ func (t *Tracker) retell(c *course) {
 	var talked [2]bool
 	var held heldEvents
 	closing, watched := false, 0
-	segments := t.retold.behind[:b.n-1] // look has recalled them
+	segments := t.recall(b)
 	for i := range segments {
 		e := &segments[i]
 		from := e.from()

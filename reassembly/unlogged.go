@@ -15,11 +15,34 @@ type Unlogged struct {
 // tail is the end of one side's log as retell would write it: the last event, and the one
 // behind it that is held.
 type tail struct {
+	heard       wire.Time // the side's last segment
+	spoke       wire.Time // the last event with octets, before last
 	last, held  wire.Time
 	says, holds bool // last has octets; there is a held one
 	heldSays    bool
 	run, talked bool // last is a run; the side has sent a plain segment
-	spoke       wire.Time
+}
+
+// hold takes a segment that goes on in the run, which is behind the one held so far.
+func (x *tail) hold(at wire.Time, says bool) {
+	if x.holds {
+		x.last, x.says = x.held, x.says || x.heldSays
+	}
+	x.held, x.heldSays, x.holds = at, says, true
+}
+
+// list takes a segment that the log has by itself. plain: no part of the opening or the
+// close.
+func (x *tail) list(peer *tail, at wire.Time, says, plain bool) {
+	x.spill()
+	peer.spill()
+	x.push(at, says)
+	if plain && x.talked {
+		x.run = true
+	} else {
+		x.run, peer.run = false, false
+		x.talked = true
+	}
 }
 
 // push makes an event the last one.
@@ -39,48 +62,13 @@ func (x *tail) spill() {
 }
 
 // summarizeLog is retell for those who ask only for the end of the log.
-func (t *Tracker) summarizeLog(c *course) {
-	b := c.b
-	u := Unlogged{Is: true}
-	u.Heard[Client] = b.start
-	var sides [2]tail
-	closing := false
-	segments := t.retold.behind[:b.n-1] // look has recalled them
-	for i := range segments {
-		e := &segments[i]
-		from, at := e.from(), e.at
-		u.Heard[from] = at
-		if i == 0 {
-			continue // the SYN-ACK
-		}
-		x, says, plain := &sides[from], e.len > 0, false
-		if e.flags&wire.FIN != 0 {
-			closing = true
-		} else {
-			plain = x.talked && !closing
-		}
-		if plain && x.run {
-			if x.holds {
-				x.last, x.says = x.held, x.says || x.heldSays
-			}
-			x.held, x.heldSays, x.holds = at, says, true
-			continue
-		}
-		sides[0].spill()
-		sides[1].spill()
-		x.push(at, says)
-		if plain {
-			x.run = true
-		} else {
-			sides[0].run, sides[1].run = false, false
-			x.talked = true
-		}
-	}
-	for i := range sides {
-		x := &sides[i]
+func (c *course) summarizeLog(conn *Conn) {
+	u := &conn.Unlogged
+	u.Is = true
+	for i := range c.ends {
+		x := &c.ends[i].log
 		x.spill()
 		x.push(0, false)
-		u.Spoke[i] = x.spoke
+		u.Heard[i], u.Spoke[i] = x.heard, x.spoke
 	}
-	t.conn.Unlogged = u
 }
