@@ -17,8 +17,7 @@ import (
 // them is what tells whether the next segment goes on, and when the connection may
 // leave.
 //
-// The fields are in the order of their use: every segment needs the first 64 octets,
-// the rest belongs to the first one and to the end.
+// Every segment needs most of it: both lines of the cache (see Look).
 type brief struct {
 	key  tupleKey
 	last wire.Time

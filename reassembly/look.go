@@ -23,11 +23,12 @@ func (t *Tracker) Look(p Place) uint64 {
 	case id == 0:
 		return 0
 	case id&briefBit != 0:
+		// Both lines of the record, and that of the entries.
 		b := t.briefs.at(id &^ briefBit)
 		if b.tail == 0 {
-			return uint64(b.n)
+			return uint64(b.fill)
 		}
-		return uint64(t.entries.at(b.tail).next)
+		return uint64(b.fill) + uint64(t.entries.at(b.tail).next)
 	default:
 		r := t.recs.at(id)
 		return uint64(r.half[Client].flags) + uint64(r.half[Server].flags) + uint64(r.recentN)
