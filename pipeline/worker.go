@@ -91,6 +91,7 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 		if cfg.Live != nil {
 			tracking.Follow = cfg.Live.looks() || cfg.Live.MaxHold > 0
 		}
+		tracking.Beside = w.shards[index]
 		w.shards[i], w.has[i] = reassembly.New(tracking), 1
 	}
 	if cfg.Live != nil {

@@ -135,10 +135,11 @@ func (t *Tracker) openBrief(s *wire.Segment, key *tupleKey, hash uint64, swapped
 	id := t.briefs.get()
 	b := t.briefs.at(id)
 	o := &s.Options
-	*b = brief{
-		key: *key, last: s.At, next: [2]wire.Seq{s.Seq + 1, 0}, n: 1, ttl: [2]uint8{s.TTL, 0}, start: s.At, first: s.Frame, carrier: s.Carrier,
-		isn: s.Seq, stamps: [2]uint32{o.TSVal, 0}, fill: entryBlock, window: s.Window, ipid: s.IPID, mss: o.MSS, options: uint16(o.Set), flags: uint8(s.Flags), how: howOf(s, Client),
-	}
+	// Field by field: it would be made elsewhere and copied.
+	*b = brief{}
+	b.key, b.last, b.start, b.first, b.carrier = *key, s.At, s.At, s.Frame, s.Carrier
+	b.n, b.fill, b.next[Client], b.ttl[Client], b.stamps[Client] = 1, entryBlock, s.Seq+1, s.TTL, o.TSVal
+	b.isn, b.window, b.ipid, b.mss, b.options, b.flags, b.how = s.Seq, s.Window, s.IPID, o.MSS, uint16(o.Set), uint8(s.Flags), howOf(s, Client)
 	if !swapped {
 		b.is = briefClientIsLow
 	}
@@ -344,14 +345,14 @@ func (t *Tracker) settleBrief(id uint32, why Ended, now wire.Time) {
 	hash := t.cfg.Seed.hash(&b.key)
 	t.unfile(id, hash)
 	t.untag(id)
-	t.emitBrief(b, hash, why, now, true)
+	t.emitBrief(b, why, now, true)
 	t.dropBrief(id)
 }
 
 // emitBrief hands out a connection that has a brief record, and buries it if told so.
-func (t *Tracker) emitBrief(b *brief, hash uint64, why Ended, now wire.Time, bury bool) {
+func (t *Tracker) emitBrief(b *brief, why Ended, now wire.Time, bury bool) {
 	if !t.ordinary(b, why, now) {
-		rec := t.full(b, hash)
+		rec := t.full(b, t.cfg.Seed.hash(&b.key))
 		t.emit(rec, why, now)
 		if bury {
 			t.bury(t.recs.at(rec), now)
@@ -359,7 +360,7 @@ func (t *Tracker) emitBrief(b *brief, hash uint64, why Ended, now wire.Time, bur
 		t.release(rec)
 		return
 	}
-	t.cfg.Settled(&t.conn, b.stamp)
+	t.cfg.Settled(&t.plain, b.stamp)
 	if !bury {
 		return
 	}
@@ -376,7 +377,7 @@ func (t *Tracker) emitBrief(b *brief, hash uint64, why Ended, now wire.Time, bur
 		life.tsMax = f.tsMax
 	}
 	ends := [2]tombEnd{{b.isn, b.next[Client]}, {t.course.ends[Server].isn, b.next[Server]}}
-	t.tombs.bury(&b.key, hash, &life, ends, [2]bool{true, b.has(briefAnswered)}, end)
+	t.tombs.bury(&b.key, t.cfg.Seed.hash(&b.key), &life, ends, [2]bool{true, b.has(briefAnswered)}, end)
 }
 
 // dropBrief frees a brief record and its entries.

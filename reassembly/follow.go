@@ -83,7 +83,7 @@ func (t *Tracker) peek(id uint32, do func(c *Conn, stamp uint64)) {
 	}
 	b := t.briefs.at(id &^ briefBit)
 	if t.ordinary(b, EndedInput, now) {
-		do(&t.conn, b.stamp)
+		do(&t.plain, b.stamp)
 		return
 	}
 	// The watcher is not shown what it will see once more.

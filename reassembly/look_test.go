@@ -13,7 +13,8 @@ import (
 
 // TestFeedAt holds places that were asked for long before, for a whole batch of segments,
 // beside none at all: meanwhile connections have left, got full records, and left their
-// places to others.
+// places to others. And beside a tracker that has full records only: of many connections,
+// none shows what another one left where it was told.
 func TestFeedAt(t *testing.T) {
 	n := 3000
 	if testing.Short() {
@@ -36,9 +37,10 @@ func TestFeedAt(t *testing.T) {
 				at++
 			}
 		}
-		tell := func(batch int) *heard {
+		tell := func(batch int, full bool) *heard {
 			h := &heard{}
 			tr := listener(h)
+			tr.cfg.full = full
 			for from := 0; from < len(segs); from += batch {
 				part := segs[from:min(from+batch, len(segs))]
 				places := make([]Place, len(part))
@@ -64,9 +66,12 @@ func TestFeedAt(t *testing.T) {
 			tr.Flush()
 			return h.told()
 		}
-		got, want := tell(2+r.IntN(60)), tell(1)
+		got, want, full := tell(2+r.IntN(60), false), tell(1, false), tell(1, true)
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("course %d, with places (-) and without (+):\n%s", i, cmp.Diff(got.conns, want.conns, cmpopts.EquateComparable(), cmp.AllowUnexported(Transition{}, Idle{}, word{})))
+		}
+		if !reflect.DeepEqual(got, full) {
+			t.Fatalf("course %d, with brief records (-) and with full ones (+):\n%s", i, cmp.Diff(got.conns, full.conns, cmpopts.EquateComparable(), cmp.AllowUnexported(Transition{}, Idle{}, word{})))
 		}
 	}
 	if moved < n {

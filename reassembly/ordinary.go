@@ -279,14 +279,14 @@ func (c *course) closing(from Side, now moment, fin bool, span, behind uint32) b
 	return true
 }
 
-// ordinary describes in t.conn what a brief record holds, and reports whether it can.
+// ordinary describes in t.plain what a brief record holds, and reports whether it can.
 func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 	c := &t.course
 	if !c.look(t, b) || c.stage == 0 && b.n > 1 && !why.Early() {
 		return false
 	}
 	t.summarize(c)
-	conn := &t.conn
+	conn := &t.plain
 	conn.Ended, conn.Until = why, max(now, b.last)
 	profiles := [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)}
 	switch {
@@ -308,40 +308,36 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 
 // summarize is describe.
 func (t *Tracker) summarize(c *course) {
-	b, conn := c.b, &t.conn
+	b, conn := c.b, &t.plain
 	fins := [2]bool{c.seen&SeenFINClient != 0, c.seen&SeenFINServer != 0}
 	if fins[Client] && c.seen&SeenData == 0 {
 		c.seen |= SeenNoData
 	}
-	last := b.first + wire.FrameID(b.lastFrame)
-	// Field by field: a Conn takes a kilobyte, and would be made elsewhere and copied.
-	tuple := b.key.tuple(b.has(briefClientIsLow))
-	events, icmp, ends := conn.Events[:0], conn.ICMP[:0], &conn.Ends
-	missing, repeated, timeline := [2][]Range{ends[0].Missing, ends[1].Missing}, [2][]Range{ends[0].Repeated, ends[1].Repeated}, [2][]Transition{ends[0].Timeline, ends[1].Timeline}
-	*conn = Conn{}
-	conn.Tuple, conn.First, conn.Last, conn.Start, conn.End = tuple, b.first, last, b.start, b.last
-	conn.Events, conn.ICMP, conn.Seen, conn.Quiet, conn.Idle = events, icmp, c.seen, c.quiet, c.silences
-	conn.Key.Tuple, conn.Key.Start, conn.Key.ISN = tuple, b.start, b.isn
-	conn.Handshake.SYNs = 1
-	for i := range ends {
-		e, f := &ends[i], &c.ends[i]
-		e.Missing, e.Repeated, e.Timeline = missing[i][:0], repeated[i][:0], timeline[i][:0]
-		if f.packets == 0 {
-			continue
-		}
+	// Field by field: a Conn takes a kilobyte, and most of it is never set for an ordinary
+	// connection. What is set for one is set for each.
+	conn.Tuple = b.key.tuple(b.has(briefClientIsLow))
+	conn.First, conn.Last, conn.Start, conn.End = b.first, b.first+wire.FrameID(b.lastFrame), b.start, b.last
+	conn.Events, conn.Seen, conn.Quiet, conn.Idle = conn.Events[:0], c.seen, c.quiet, c.silences
+	conn.Key.Tuple, conn.Key.Start, conn.Key.ISN = conn.Tuple, b.start, b.isn
+	conn.Outcome, conn.View = OutcomeUnknown, 0
+	for i := range conn.Ends {
+		e, f := &conn.Ends[i], &c.ends[i]
+		was := f.packets > 0
 		e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = uint64(f.packets), uint64(f.bytes), uint64(f.bytes), f.response, b.ttl[i]
 		e.ISN, e.First, e.Next, e.Acked = f.isn, f.isn, f.next, f.acked
-		e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = true, true, true, b.n > 1
+		e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = was, was, was, was && b.n > 1
 		e.SYN.Set, e.SYN.MSS, e.SYN.WindowScale = f.options, f.mss, f.scale
+		e.FIN, e.HasFIN = 0, fins[i]
 		if fins[i] {
-			e.FIN, e.HasFIN = f.next, true
+			e.FIN = f.next
 		}
+		e.Timeline = e.Timeline[:0]
 	}
 }
 
 // attempt tells the states of a SYN that nothing answered, and what became of it.
 func (t *Tracker) attempt(c *course, profiles [2]*Profile) {
-	b, conn := c.b, &t.conn
+	b, conn := c.b, &t.plain
 	syn := moment{b.start, b.first}
 	client := &conn.Ends[Client]
 	client.Timeline = append(client.Timeline, Transition{State: SynSent, At: syn.at, Frame: syn.frame, Evidence: Sent, by: sndSYN})
@@ -352,7 +348,7 @@ func (t *Tracker) attempt(c *course, profiles [2]*Profile) {
 		server.Timeline = append(server.Timeline, Transition{State: SynReceived, At: syn.at, Frame: syn.frame, Evidence: Passed, by: sndSYNACK})
 		server.expire(profiles[Server].SYNACKSpan, profiles[Server], conn.Until, timeoutDead)
 	}
-	conn.Handshake.Outcome, conn.Close.Reason = HandshakePending, CloseOpenAtEnd
+	conn.Handshake, conn.Close = Handshake{Outcome: HandshakePending, SYNs: 1}, Close{Reason: CloseOpenAtEnd}
 	if !conn.Ended.Early() || gaveUp {
 		conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
 	}
@@ -372,7 +368,7 @@ func (e *Endpoint) expire(span time.Duration, p *Profile, until wire.Time, by St
 
 // opening tells the states of a handshake, and how long it took.
 func (t *Tracker) opening(c *course) {
-	b, conn := c.b, &t.conn
+	b, conn := c.b, &t.plain
 	syn := moment{b.start, b.first}
 	client, server := &conn.Ends[Client], &conn.Ends[Server]
 	client.Timeline = append(client.Timeline,
@@ -389,15 +385,16 @@ func (t *Tracker) opening(c *course) {
 		received.Evidence = Passed // see maybeStateless
 	}
 	server.Timeline = append(server.Timeline, received, open)
-	h := &conn.Handshake
-	h.Outcome, h.SYNACKs = HandshakeComplete, 1
-	h.ServerSide, h.ClientSide, h.RTT = c.answer.at.Sub(syn.at), c.opening.at.Sub(c.answer.at), c.opening.at.Sub(syn.at)
-	conn.Close.Reason = CloseOpenAtEnd
+	conn.Handshake = Handshake{
+		Outcome: HandshakeComplete, SYNs: 1, SYNACKs: 1,
+		ServerSide: c.answer.at.Sub(syn.at), ClientSide: c.opening.at.Sub(c.answer.at), RTT: c.opening.at.Sub(syn.at),
+	}
+	conn.Close = Close{Reason: CloseOpenAtEnd}
 }
 
 // closed tells the states of an orderly close.
 func (t *Tracker) closed(c *course, profiles [2]*Profile) {
-	conn := &t.conn
+	conn := &t.plain
 	first, ack, second, last := c.close[0], c.close[1], c.close[2], c.close[3]
 	me, you := &conn.Ends[c.closer], &conn.Ends[c.closer.Peer()]
 	me.Timeline = append(me.Timeline,
@@ -417,7 +414,8 @@ func (t *Tracker) closed(c *course, profiles [2]*Profile) {
 
 // retell writes the log, and shows the watcher what the log does not hold.
 func (t *Tracker) retell(c *course) {
-	b, conn := c.b, &t.conn
+	b, conn := c.b, &t.plain
+	conn.Unlogged = Unlogged{}
 	list := slices.Grow(conn.Events, int(b.n))
 	list = append(list, Event{
 		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.stamps[Client], Flags: wire.Flags(b.flags),

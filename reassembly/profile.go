@@ -147,10 +147,14 @@ type Network struct {
 // profileOf returns the profile of a host: that of the longest prefix that holds its
 // address, or the default.
 func (c *Config) profileOf(a wire.Addr, v6 bool) *Profile {
-	p, bits := &c.Profile, -1
 	if len(c.Networks) == 0 {
-		return p
+		return &c.Profile
 	}
+	return c.networkOf(a, v6)
+}
+
+func (c *Config) networkOf(a wire.Addr, v6 bool) *Profile {
+	p, bits := &c.Profile, -1
 	ip := a.Netip(v6)
 	for i := range c.Networks {
 		if n := &c.Networks[i]; n.Prefix.Bits() > bits && n.Prefix.Contains(ip) {

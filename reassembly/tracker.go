@@ -37,6 +37,10 @@ type Config struct {
 	// Unread has the bits of Seen for which nobody reads Conn.Events: a connection that
 	// shows no others, and no silence (Conn.Idle), may come without; see Conn.Unlogged.
 	Unread Seen
+	// Beside is a tracker that is never in use at the same time, nil if there is none: this
+	// one works where that one does. Who has many trackers needs less memory then, and
+	// waits less for it.
+	Beside *Tracker
 	// Follow has the tracker keep which connections have changed; see Changed.
 	Follow bool
 
@@ -70,12 +74,19 @@ type Tracker struct {
 	stood []stood  // see Standings
 	// changed has what was touched since Changed was called; see touch.
 	changed []uint32
-	conn    Conn    // handed to Settled
-	replay  []Event // handed to Watch
-	packed  []Event // see pack
-	infer   inference
-	course  course // see ordinary
-	retold  retold // see segments and recall
+	*scratch
+}
+
+// scratch is what a tracker works with while it tells of one connection.
+type scratch struct {
+	conn   Conn    // handed to Settled
+	plain  Conn    // the same for ordinary ones: summarize knows what is ever set in it
+	replay []Event // handed to Watch
+	packed []Event // see pack
+	infer  inference
+	course course  // see ordinary
+	retold retold  // see segments and recall
+	order  []stood // see inOrder
 }
 
 // New returns an empty tracker.
@@ -91,6 +102,11 @@ func New(cfg Config) *Tracker {
 		cfg.Late = func(*Late) {}
 	}
 	t := &Tracker{cfg: cfg, patience: cfg.patience()}
+	if cfg.Beside != nil {
+		t.scratch = cfg.Beside.scratch
+	} else {
+		t.scratch = &scratch{}
+	}
 	t.tombs.t = t
 	t.reserve()
 	return t
@@ -363,7 +379,7 @@ func (t *Tracker) FlushBefore(limit uint64) {
 		}
 		if rec&briefBit != 0 {
 			b := t.briefs.at(rec &^ briefBit)
-			t.emitBrief(b, t.cfg.Seed.hash(&b.key), EndedInput, t.clock, false)
+			t.emitBrief(b, EndedInput, t.clock, false)
 			t.rest = t.rest[1:]
 			continue
 		}
@@ -384,25 +400,30 @@ func (t *Tracker) FlushBefore(limit uint64) {
 // Records lie in that order as long as none was freed: what comes in the order of the
 // table would have to wait for memory, at each look at a stamp.
 func (t *Tracker) inOrder() []uint32 {
-	list := make([]uint32, 0, t.Open())
+	order, sorted := t.order[:0], true
 	for id := uint32(1); id <= t.briefs.used; id++ {
-		if t.briefs.at(id).n > 0 {
-			list = append(list, id|briefBit)
+		if b := t.briefs.at(id); b.n > 0 {
+			sorted = sorted && (len(order) == 0 || order[len(order)-1].Stamp < b.stamp)
+			order = append(order, stood{Standing{Stamp: b.stamp}, id | briefBit})
 		}
 	}
-	brief := len(list)
 	for _, s := range t.table.slots {
 		if s.rec&briefBit != 0 {
 			continue
 		}
 		for rec := s.rec; rec != 0; rec = t.recs.at(rec).older {
-			list = append(list, rec)
+			order = append(order, stood{Standing{Stamp: t.recs.at(rec).stamp}, rec})
+			sorted = false
 		}
 	}
-	byStamp := func(a, b uint32) int { return cmp.Compare(t.stampOf(a), t.stampOf(b)) }
-	if brief < len(list) || !slices.IsSortedFunc(list, byStamp) {
-		slices.SortFunc(list, byStamp)
+	if !sorted {
+		slices.SortFunc(order, func(a, b stood) int { return cmp.Compare(a.Stamp, b.Stamp) })
 	}
+	list := make([]uint32, len(order))
+	for i := range order {
+		list[i] = order[i].id
+	}
+	t.order = order
 	return list
 }
 
