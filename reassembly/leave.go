@@ -1,0 +1,197 @@
+package reassembly
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// How connections leave: when their time has come, and when the input has ended.
+
+// Advance says that the capture's time has reached now: connections whose time
+// has come leave.
+func (t *Tracker) Advance(now wire.Time) {
+	if !t.started {
+		t.started, t.fed, t.clock = true, now, now
+		t.wheel.start(now)
+	}
+	t.clock = max(t.clock, now)
+	t.wheel.advance(t, t.clock)
+	t.tombs.expire(t.clock)
+}
+
+// Flush hands out every connection that is left, in the order of their opening:
+// the input has ended. The tracker is of no use afterwards.
+func (t *Tracker) Flush() { t.FlushBefore(math.MaxUint64) }
+
+// FlushBefore is Flush for the connections whose stamp is less than limit; called
+// with growing limits it hands out all of them bit by bit.
+func (t *Tracker) FlushBefore(limit uint64) {
+	if t.rest == nil {
+		t.clock = max(t.clock, t.fed)
+		t.rest = t.inOrder()
+	}
+	for len(t.rest) > 0 {
+		rec := t.rest[0]
+		if t.stampOf(rec) >= limit {
+			return
+		}
+		if rec&briefBit != 0 {
+			b := t.briefs.at(rec &^ briefBit)
+			t.emitBrief(b, EndedInput, t.clock, false)
+			t.rest = t.rest[1:]
+			continue
+		}
+		r := t.recs.at(rec)
+		why := EndedInput
+		if r.replaced {
+			why = EndedReused
+		}
+		t.emit(rec, why, t.clock)
+		t.rest = t.rest[1:]
+	}
+	if limit == math.MaxUint64 {
+		t.tombs.flush()
+	}
+}
+
+// inOrder returns every record that is held, in the order of the connections' opening.
+// Records lie in that order as long as none was freed: what comes in the order of the
+// table would have to wait for memory, at each look at a stamp.
+func (t *Tracker) inOrder() []uint32 {
+	order, sorted := t.order[:0], true
+	for id := uint32(1); id <= t.briefs.used; id++ {
+		if b := t.briefs.at(id); b.n > 0 {
+			sorted = sorted && (len(order) == 0 || order[len(order)-1].Stamp < b.stamp)
+			order = append(order, stood{Standing{Stamp: b.stamp}, id | briefBit})
+		}
+	}
+	for _, s := range t.table.slots {
+		if s.rec&briefBit != 0 {
+			continue
+		}
+		for rec := s.rec; rec != 0; rec = t.recs.at(rec).older {
+			order = append(order, stood{Standing{Stamp: t.recs.at(rec).stamp}, rec})
+			sorted = false
+		}
+	}
+	if !sorted {
+		slices.SortFunc(order, func(a, b stood) int { return cmp.Compare(a.Stamp, b.Stamp) })
+	}
+	list := make([]uint32, len(order))
+	for i := range order {
+		list[i] = order[i].id
+	}
+	t.order = order
+	return list
+}
+
+// settle lets a connection leave, and with it the older incarnations that wait
+// for it.
+func (t *Tracker) settle(rec uint32, why Ended, now wire.Time) {
+	r := t.recs.at(rec)
+	for r.older != 0 {
+		t.settle(r.older, EndedReused, now)
+	}
+	if r.newer != 0 {
+		t.recs.at(r.newer).older = 0
+	} else {
+		t.unfile(rec, r.hash)
+	}
+	t.untag(rec)
+	t.emit(rec, why, now)
+	t.bury(r, now)
+	t.release(rec)
+}
+
+// bury leaves a tomb of a connection.
+func (t *Tracker) bury(r *record, now wire.Time) {
+	if r.deadline != 0 {
+		now = min(now, r.deadline)
+	}
+	var ends [2]tombEnd
+	var known [2]bool
+	for side := range r.half {
+		h := &r.half[side]
+		from := h.first
+		if h.has(hasISN) {
+			from = h.isn
+		}
+		ends[side], known[side] = tombEnd{from, h.next}, h.has(hasNext)
+	}
+	life := t.neighbour(r)
+	t.tombs.bury(&r.key, r.hash, &life, ends, known, now)
+}
+
+// turn is called by the wheel when a slot's turn has come in which a record was filed,
+// if it still is.
+func (t *Tracker) turn(rec uint32, slot uint64, now wire.Time) {
+	if rec&briefBit != 0 {
+		t.turnBrief(rec, slot, now)
+		return
+	}
+	r := t.recs.at(rec)
+	if !r.turn.in(slot) {
+		return
+	}
+	r.turn = 0
+	switch {
+	case r.deadline == 0:
+	case r.deadline > now:
+		t.wheel.file(rec, r.deadline, &r.turn)
+	case r.replaced:
+		t.settle(rec, EndedReused, now)
+	default:
+		t.settle(rec, EndedSettled, now)
+	}
+}
+
+// settleOverdue lets the older lives of a tuple go whose time is over, as Advance
+// would have.
+func (t *Tracker) settleOverdue(rec uint32, now wire.Time) {
+	for rec != 0 {
+		r := t.recs.at(rec)
+		older := r.older
+		if r.deadline != 0 && r.deadline < now {
+			why := EndedSettled
+			if r.replaced {
+				why = EndedReused
+			}
+			t.settle(rec, why, now)
+			return // and all older ones with it
+		}
+		rec = older
+	}
+}
+
+// release frees a record and all it holds.
+func (t *Tracker) release(rec uint32) {
+	r := t.recs.at(rec)
+	for b := r.logHead; b != 0; {
+		next := t.blocks.at(b).next
+		t.blocks.put(b)
+		b = next
+	}
+	for i := r.icmp; i != 0; {
+		next := t.icmps.at(i).next
+		t.icmps.put(i)
+		i = next
+	}
+	if r.held != 0 {
+		t.helds.put(r.held)
+	}
+	if r.origin != 0 {
+		t.origins.put(r.origin)
+	}
+	for i := range r.half {
+		if e := r.half[i].ext; e != 0 {
+			t.holeOctets -= t.extents.at(e).missing.octets()
+			t.extents.at(e).missing.many = nil
+			t.extents.put(e)
+		}
+	}
+	r.turn, r.changed, r.released = 0, false, true // the wheel may still name it, and so may changed
+	t.recs.put(rec)
+}
