@@ -124,7 +124,7 @@ func dirty() Segment {
 	s := Segment{
 		Frame: 1 << 50, At: -1, Seq: 1, Ack: 1, Flags: 0x1ff, Window: 1, Urgent: 1,
 		Tuple: Tuple{Src: a, Dst: a, SrcPort: 1, DstPort: 1, Encap: 1, V6: true},
-		Len:   1, IPID: 1, TTL: 1, Traits: 0xff,
+		Len:   1, IPID: 1, TTL: 1, Traits: 0xff, Carrier: 1,
 	}
 	s.Options = Options{
 		Set: ^OptionSet(0), TSVal: 1, TSEcr: 1, MSS: 1, UserTimeout: 1, WindowScale: 1,

@@ -72,6 +72,12 @@ const (
 	tcpHeader      = 20
 )
 
+// Of the IPv4 header's flags and fragment offset.
+const (
+	moreFragments  = 0x2000
+	fragmentOffset = 0x1fff
+)
+
 // ipv4 decodes the IPv4 packet at off (RFC 791 section 3.1). skipCarried: it does
 // not hold TCP straight above its header, or only a piece of it; the walk goes on.
 func ipv4(f *Frame, s *Segment, off int) Skip {
@@ -93,7 +99,6 @@ func ipv4(f *Frame, s *Segment, off int) Skip {
 	if total < uint32(header) {
 		return SkipMalformed
 	}
-	const moreFragments, fragmentOffset = 0x2000, 0x1fff
 	fragment := binary.BigEndian.Uint16(b[6:])
 	if b[9] != ipTCP || fragment&(moreFragments|fragmentOffset) != 0 {
 		if b[9] == ipUDP && fragment&(moreFragments|fragmentOffset) == 0 && len(b) > header && plainUDP(b[header:]) {

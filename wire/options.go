@@ -34,12 +34,47 @@ const fastOpenMagic = 0xf989
 // Of a kind that comes twice the last counts, again as receivers do; for MPTCP,
 // where several options are usual, the first gives the subtype.
 func (o *Options) parse(b []byte, length uint32) {
+	left := int(length) // octets up to the header's end, captured or not
+	// Senders fill whole words, and nearly all of them in these ways. Where another one
+	// stands each goes on, which would have said the same of those before.
+words:
+	for len(b) >= 4 {
+		n := 4
+		switch w := binary.BigEndian.Uint32(b); {
+		case w>>16 == kindMSS<<8|4:
+			o.MSS = uint16(w)
+			o.Set |= OptMSS
+		case w>>8 == kindNop<<16|kindWindowScale<<8|3:
+			o.WindowScale = uint8(w)
+			o.Set |= OptWindowScale
+		case w&0xffff == kindTimestamps<<8|10 && len(b) >= 12 && (w>>16 == kindNop<<8|kindNop || w>>16 == kindSACKPerm<<8|2):
+			if w>>24 == kindSACKPerm {
+				o.Set |= OptSACKPerm
+			}
+			o.TSVal, o.TSEcr = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
+			o.Set |= OptTimestamps
+			n = 12
+		case w == kindNop<<24|kindNop<<16|kindSACKPerm<<8|2:
+			o.Set |= OptSACKPerm
+		default:
+			break words
+		}
+		b = b[n:]
+		left -= n
+	}
+	if left > 0 {
+		o.each(b, left)
+	}
+}
+
+// each is parse for options that stand anyhow, one octet after the other. left is how many
+// there are, captured or not.
+func (o *Options) each(b []byte, left int) {
 	// Where the options end early decides whose fault a missing octet is.
 	lost := OptDamaged
-	if uint64(len(b)) < uint64(length) {
+	if len(b) < left {
 		lost = OptCut
 	}
-	left := int(length) // octets up to the header's end, captured or not
 	for len(b) > 0 {
 		kind := b[0]
 		if kind == kindEnd {

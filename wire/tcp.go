@@ -43,18 +43,8 @@ func tcp(f *Frame, s *Segment, b []byte, length uint32) Skip {
 		return SkipNone
 	}
 	o := b[tcpHeader:]
-	cut := uint64(header) > uint64(len(b))
-	if !cut {
+	if uint64(header) <= uint64(len(b)) {
 		o = b[tcpHeader:header]
-	}
-	// Nearly every segment of an established connection carries exactly this
-	// (RFC 7323 appendix A recommends the layout).
-	const nopNopTimestamps = 0x0101080a
-	if len(o) == 12 && !cut && binary.BigEndian.Uint32(o) == nopNopTimestamps {
-		s.Options.Set = OptTimestamps
-		s.Options.TSVal = binary.BigEndian.Uint32(o[4:])
-		s.Options.TSEcr = binary.BigEndian.Uint32(o[8:])
-		return SkipNone
 	}
 	s.Options.parse(o, header-tcpHeader)
 	return SkipNone
