@@ -36,8 +36,12 @@ func FuzzReader(f *testing.F) {
 		if packedBy(b) != nil {
 			return // see FuzzPacked
 		}
-		frames, damage, info, plain, err := fuzzRead(t, bytes.NewReader(b), len(b))
-		frames1, damage1, info1, _, err1 := fuzzRead(t, iotest.OneByteReader(bytes.NewReader(b)), len(b))
+		frames, damage, info, plain, err := fuzzRead(t, bytes.NewReader(b), len(b), false)
+		framesR, damageR, infoR, _, _ := fuzzRead(t, bytes.NewReader(b), len(b), true)
+		if d := cmp.Diff(frames, framesR) + cmp.Diff(damage, damageR) + cmp.Diff(info, infoR); d != "" {
+			t.Fatalf("in runs it reads otherwise:\n%s", d)
+		}
+		frames1, damage1, info1, _, err1 := fuzzRead(t, iotest.OneByteReader(bytes.NewReader(b)), len(b), false)
 		if d := cmp.Diff(frames, frames1); d != "" {
 			t.Fatalf("octet by octet other frames are read:\n%s", d)
 		}
@@ -125,8 +129,8 @@ func packedBy(b []byte) *packing {
 }
 
 // fuzzRead reads r, which does not wait, to its end, and fails when that takes more
-// steps than a whole reader would need. plain is false for the variants of pcap.
-func fuzzRead(t *testing.T, r io.Reader, size int) (frames []kept, damage []string, info Info, plain bool, err error) {
+// steps than a whole reader would need. runs: it is read by runs. plain is false for the variants of pcap.
+func fuzzRead(t *testing.T, r io.Reader, size int, runs bool) (frames []kept, damage []string, info Info, plain bool, err error) {
 	src, err := newSource(newInput(r, nil, "fuzz"))
 	if err != nil {
 		return nil, nil, info, true, err
@@ -134,6 +138,9 @@ func fuzzRead(t *testing.T, r io.Reader, size int) (frames []kept, damage []stri
 	defer src.Close()
 	p, ok := src.(*pcapReader)
 	plain = !ok || p.head == pcapRecordLen && p.exchanged == never
+	if runs {
+		src = &inRuns{Source: src}
+	}
 	var f wire.Frame
 	total := 0
 	for range size/blockMin + 3 {

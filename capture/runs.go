@@ -1,0 +1,126 @@
+package capture
+
+import (
+	"encoding/binary"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// Runs is a Source that hands out several frames at once: what every call and every frame
+// costs of itself is then paid once for all of them.
+type Runs interface {
+	Source
+	// NextRun fills the first n places of run, which has at least one, with the next
+	// frames, all of one input. It waits as Next does, for the first of them alone; the
+	// others are there already. Their Data is valid until the following call of Next or
+	// NextRun. n is 0 with an error, those of Next, and only then.
+	NextRun(run []wire.Frame) (n int, err error)
+}
+
+// NextRun is src.NextRun, of any source: one that has no runs fills one place.
+func NextRun(src Source, run []wire.Frame) (int, error) {
+	if r, ok := src.(Runs); ok {
+		return r.NextRun(run)
+	}
+	if err := src.Next(&run[0]); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+// NextRun has Next read the first frame, and with it the buffer filled.
+func (p *pcapReader) NextRun(run []wire.Frame) (int, error) {
+	if err := p.Next(&run[0]); err != nil {
+		return 0, err
+	}
+	return 1 + p.ordinary(run[1:]), nil
+}
+
+// ordinary fills run with the records at the input's head, up to the first that is not
+// whole in the buffer or that Next would have to think about. It returns how many.
+func (p *pcapReader) ordinary(run []wire.Frame) int {
+	in := p.in
+	if p.big || p.exchanged != never {
+		return 0
+	}
+	b := in.buf[in.r:in.w]
+	head, frames := p.head, p.info.Frames
+	n := 0
+	for n < len(run) && len(b) >= pcapRecordLen {
+		h := (*[pcapRecordLen]byte)(b)
+		stamp, lengths := binary.LittleEndian.Uint64(h[:]), binary.LittleEndian.Uint64(h[8:])
+		sec, sub := uint32(stamp), uint32(stamp>>32)
+		caplen, length := uint32(lengths), uint32(lengths>>32)
+		// As in Next.
+		if caplen-1 >= p.bound || caplen > length || sub >= p.second || sec-p.sec+neighbourhood > 2*neighbourhood {
+			break
+		}
+		end := head + int(caplen)
+		if len(b) < end {
+			break
+		}
+		frames++
+		p.sec = sec
+		f := &run[n]
+		n++
+		f.ID, f.At, f.Link, f.Length = wire.FrameID(frames), wire.Time(int64(sec)*1e9+int64(sub)*p.unit), p.link, length
+		f.Data = b[head:end:end]
+		b = b[end:]
+	}
+	if n > 0 {
+		p.info.Frames, p.at = frames, run[n-1].At
+		in.r = in.w - len(b)
+	}
+	return n
+}
+
+// NextRun has Next read the first frame, and with it the buffer filled.
+func (p *pcapngReader) NextRun(run []wire.Frame) (int, error) {
+	if err := p.Next(&run[0]); err != nil {
+		return 0, err
+	}
+	return 1 + p.ordinary(run[1:]), nil
+}
+
+// ordinary fills run with the enhanced packet blocks at the input's head, up to the first
+// that is not whole in the buffer or that Next would have to think about. It returns how
+// many.
+func (p *pcapngReader) ordinary(run []wire.Frame) int {
+	in := p.in
+	if p.big || p.unreadable {
+		return 0
+	}
+	b := in.buf[in.r:in.w]
+	n := 0
+	for n < len(run) && len(b) >= enhancedMin {
+		h := (*[packetFixed]byte)(b)
+		head, id := binary.LittleEndian.Uint64(h[:]), binary.LittleEndian.Uint32(h[8:])
+		total := uint32(head >> 32)
+		if uint32(head) != blockEnhanced || id >= uint32(len(p.ifaces)) || total < enhancedMin || total&3 != 0 || uint64(total) > uint64(len(b)) {
+			break
+		}
+		i := &p.ifaces[id]
+		stamp := uint64(binary.LittleEndian.Uint32(h[12:]))<<32 | uint64(binary.LittleEndian.Uint32(h[16:]))
+		caplen, length := binary.LittleEndian.Uint32(h[20:]), binary.LittleEndian.Uint32(h[24:])
+		block := b[:total:total]
+		// Without options the frame fills the block: then none are too long, and none say
+		// what was lost.
+		if i.broken || caplen > i.bound || padded(caplen) != int64(total)-enhancedMin || binary.LittleEndian.Uint32(block[len(block)-4:]) != total || stamp >= i.clock.limit {
+			break
+		}
+		at, _ := i.clock.time(stamp)
+		if !nearTime(at, p.last) {
+			break
+		}
+		p.last = at
+		i.frames++
+		p.info.Frames++
+		f := &run[n]
+		n++
+		f.ID, f.At, f.Link, f.Length = wire.FrameID(p.info.Frames), at, i.link, wireLength(length, caplen)
+		f.Data = block[packetFixed : packetFixed+int(caplen) : packetFixed+int(caplen)]
+		b = b[total:]
+	}
+	in.r = in.w - len(b)
+	return n
+}
