@@ -25,6 +25,14 @@ func (c *contents) count(in *report.Input, f *wire.Frame) {
 	in.Links[at].Frames++
 }
 
+// segments takes note of frames of an input that hold one segment each.
+func (c *contents) segments(in *report.Input, run []wire.Frame, segments []wire.Segment) {
+	for i := range run {
+		in.TCPOctets += uint64(run[i].Length)
+		c.segment(&segments[i])
+	}
+}
+
 // segment takes note of a TCP segment.
 func (c *contents) segment(s *wire.Segment) {
 	id := int(s.Tuple.Encap)

@@ -70,9 +70,10 @@ func newPace(cfg *Config) *pace {
 // sends them as they fill and as time passes.
 func (r *reader) follow(ctx context.Context, b *batch) (_ *batch, whole bool) {
 	p := r.pace
-	var f wire.Frame
+	one := make([]wire.Frame, 1)
+	f := &one[0]
 	for n := 0; ; {
-		err := p.src.NextWithin(&f, 0)
+		err := p.src.NextWithin(f, 0)
 		if err == capture.ErrNoFrame {
 			now := p.clock.Now()
 			p.idle(now, r.clock)
@@ -80,7 +81,7 @@ func (r *reader) follow(ctx context.Context, b *batch) (_ *batch, whole bool) {
 			if r.halted(ctx, now) {
 				return b, !r.stopped()
 			}
-			if err = p.src.NextWithin(&f, p.wait(now)); err == capture.ErrNoFrame {
+			if err = p.src.NextWithin(f, p.wait(now)); err == capture.ErrNoFrame {
 				continue
 			}
 			n = 0 // it may have waited long
@@ -110,7 +111,7 @@ func (r *reader) follow(ctx context.Context, b *batch) (_ *batch, whole bool) {
 			return b, !r.stopped()
 		}
 		p.since = true
-		b = r.frame(&f, b)
+		b = r.take(one, b)
 		if n%clockEvery == 0 {
 			now := p.clock.Now()
 			b = r.pass(b, now)

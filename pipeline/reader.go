@@ -104,13 +104,20 @@ func (r *reader) next() *batch {
 	return b
 }
 
+// runFrames is how many frames are asked for at once: enough that what a call costs no
+// longer counts, few enough that their headers stay in the first-level cache until they
+// are decoded. Between two runs it is seen whether reading is to stop.
+const runFrames = 64
+
 // read fills batches from b on and returns the last one, which is not full.
 // whole is false when what was read is of no more use.
 func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 	done := ctx.Done()
-	var f wire.Frame
+	run := make([]wire.Frame, runFrames)
+	seen := 0 // frames since it was looked whether to stop
 	for {
-		if err := r.cfg.Source.Next(&f); err != nil {
+		n, err := capture.NextRun(r.cfg.Source, run)
+		if err != nil {
 			var damage *capture.DamageError
 			switch {
 			case errors.As(err, &damage):
@@ -122,9 +129,10 @@ func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 			}
 			return b, !r.stopped()
 		}
-		b = r.frame(&f, b)
+		b = r.take(run[:n], b)
 		// Sources that Close does not reach are stopped here.
-		if r.frames%64 == 0 {
+		if seen += n; seen >= runFrames {
+			seen = 0
 			select {
 			case <-done:
 				r.interrupted = true
@@ -137,16 +145,59 @@ func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 	}
 }
 
-// frame enters a frame's segments into the batch, and returns the batch to go on with.
-func (r *reader) frame(f *wire.Frame, b *batch) *batch {
-	in := r.count(f)
-	skip := r.dec.Decode(f, &b.segments[b.n])
-	if skip == wire.SkipNone {
-		if r.contents != nil {
-			in.TCPOctets += uint64(f.Length)
+// take enters the segments of frames that are all of one input into the batch, and returns
+// the batch to go on with.
+func (r *reader) take(run []wire.Frame, b *batch) *batch {
+	in := r.count(run)
+	for len(run) > 0 {
+		// Most frames hold one segment and nothing else.
+		n, skip := r.dec.DecodeRun(run, b.segments[b.n:])
+		r.enter(run[:n], b)
+		in.Segments += uint64(n)
+		run = run[n:]
+		if b.n == batchSegments {
+			r.submit(b, false)
+			b = r.next()
+		} else if len(run) > 0 {
+			// A batch that is sent goes by the frames up to here.
+			r.clock = max(r.clock, run[0].At)
+			b = r.sort(&run[0], b, in, skip)
+			run = run[1:]
 		}
-	} else {
+	}
+	return b
+}
+
+// enter enters the segments of as many frames, which lie in the batch's next places.
+func (r *reader) enter(run []wire.Frame, b *batch) {
+	if len(run) == 0 {
+		return
+	}
+	segments, hashes := b.segments[b.n:b.n+len(run)], b.hashes[b.n:b.n+len(run)]
+	b.n += len(run)
+	clock, most := r.clock, uint64(0)
+	for i := range segments {
+		s := &segments[i]
+		clock = max(clock, s.At)
+		most = max(most, uint64(s.Tuple.Encap))
+		hashes[i] = r.seed.Hash(&s.Tuple)
+	}
+	r.clock = clock
+	if most >= uint64(len(r.encaps)) {
+		r.learn(most)
+	}
+	if r.contents != nil {
+		r.contents.segments(&r.inputs[run[0].ID.Input()], run, segments)
+	}
+}
+
+// sort enters what Decode made of a frame, and what else the frame holds, and returns the
+// batch to go on with.
+func (r *reader) sort(f *wire.Frame, b *batch, in *report.Input, skip wire.Skip) *batch {
+	if skip != wire.SkipNone {
 		in.Skipped[skip]++
+	} else if r.contents != nil {
+		in.TCPOctets += uint64(f.Length)
 	}
 	b = r.put(b, in, skip)
 	// A frame counts as what Decode found first; what else it holds does not
@@ -198,37 +249,46 @@ func (r *reader) stopped() bool {
 	}
 }
 
-// count takes from a frame what the report says of its input, and returns that.
-func (r *reader) count(f *wire.Frame) *report.Input {
-	i := f.ID.Input()
+// count takes from frames what the report says of their input, and returns that.
+func (r *reader) count(run []wire.Frame) *report.Input {
+	first := &run[0]
+	i := first.ID.Input()
 	if i >= len(r.inputs) {
 		r.grow(i + 1)
 	}
 	in := &r.inputs[i]
 	if r.contents != nil {
-		r.contents.count(in, f)
-	}
-	if r.frames++; r.frames == 1 {
-		r.clock = f.At
-	}
-	r.clock = max(r.clock, f.At)
-	if in.Frames++; in.Frames == 1 {
-		in.First, in.Last, in.Previous = f.At, f.At, f.At
-	}
-	if f.At < in.Previous {
-		if in.Backwards++; in.Backwards == 1 {
-			in.BackwardsAt = f.ID
-		}
-		in.StepBack = max(in.StepBack, in.Previous.Sub(f.At))
-		in.First = min(in.First, f.At)
-	}
-	in.Last = max(in.Last, f.At)
-	in.Previous = f.At
-	if uint64(f.Length) > uint64(len(f.Data)) {
-		if in.Snapped++; in.Snapped == 1 {
-			in.SnappedAt = f.ID
+		for k := range run {
+			r.contents.count(in, &run[k])
 		}
 	}
+	if r.frames == 0 {
+		r.clock = first.At
+	}
+	if in.Frames == 0 {
+		in.First, in.Last, in.Previous = first.At, first.At, first.At
+	}
+	r.frames += uint64(len(run))
+	in.Frames += uint64(len(run))
+	last, previous := in.Last, in.Previous
+	for k := range run {
+		f := &run[k]
+		if f.At < previous {
+			if in.Backwards++; in.Backwards == 1 {
+				in.BackwardsAt = f.ID
+			}
+			in.StepBack = max(in.StepBack, previous.Sub(f.At))
+			in.First = min(in.First, f.At)
+		}
+		previous = f.At
+		last = max(last, f.At)
+		if uint64(f.Length) > uint64(len(f.Data)) {
+			if in.Snapped++; in.Snapped == 1 {
+				in.SnappedAt = f.ID
+			}
+		}
+	}
+	in.Last, in.Previous = last, previous
 	return in
 }
 

@@ -22,19 +22,21 @@ const fold1, fold2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 // Hash returns the same value for both directions of a connection. It leaves the
 // encapsulation path out, so that both views of a doubly captured connection fall
 // into one shard.
-func (s Seed) Hash(t *wire.Tuple) uint64 { return s.ends(t.Src, t.SrcPort, t.Dst, t.DstPort) }
-
-func (s Seed) ends(x wire.Addr, xPort uint16, y wire.Addr, yPort uint16) uint64 {
+func (s Seed) Hash(t *wire.Tuple) uint64 {
 	// Each end is folded by itself and the two are added: no need to know which is
 	// the lower one.
-	a := mix(x.Hi^s.A^fold1, x.Lo^uint64(xPort)<<48^s.B)
-	b := mix(y.Hi^s.A^fold1, y.Lo^uint64(yPort)<<48^s.B)
-	return mix(a+b^s.B, s.A|1^fold2)
+	return s.join(s.fold(t.Src, uint64(t.SrcPort)) + s.fold(t.Dst, uint64(t.DstPort)))
 }
+
+func (s Seed) fold(x wire.Addr, port uint64) uint64 {
+	return mix(x.Hi^s.A^fold1, x.Lo^port<<48^s.B)
+}
+
+func (s Seed) join(ends uint64) uint64 { return mix(ends^s.B, s.A|1^fold2) }
 
 // hash is where the table files a key.
 func (s Seed) hash(k *tupleKey) uint64 {
-	return slotHash(s.ends(k.low, uint16(k.ports>>16), k.high, uint16(k.ports)), k.path())
+	return slotHash(s.join(s.fold(k.low, uint64(k.ports>>16))+s.fold(k.high, uint64(uint16(k.ports)))), k.path())
 }
 
 // slotHash is where the table files a tuple: the same one in another VLAN is another

@@ -121,6 +121,22 @@ func (d *Decoder) Decode(f *Frame, s *Segment) Skip {
 	return SkipNone
 }
 
+// DecodeRun is Decode for frames in turn, into segments in turn, for as long as each gives
+// one segment and nothing else, and there is room. n is how many did. If there are more
+// frames and segments than that, the next frame was decoded too: skip and segments[n] are
+// what Decode made of it, and More gives what else is in it.
+func (d *Decoder) DecodeRun(frames []Frame, segments []Segment) (n int, skip Skip) {
+	most := min(len(frames), len(segments))
+	frames, segments = frames[:most], segments[:most]
+	for n < len(frames) && n < len(segments) {
+		if skip = d.Decode(&frames[n], &segments[n]); skip != SkipNone || d.depth > 0 {
+			return n, skip
+		}
+		n++
+	}
+	return n, SkipNone
+}
+
 // decode does what Decode does, for any frame.
 func (d *Decoder) decode(f *Frame, s *Segment) Skip {
 	l := f.Link.decoder()
