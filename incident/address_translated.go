@@ -35,76 +35,23 @@ What passed on one side and not on the other died in the device: compare the two
 rule (masquerade, snat, dnat). FreeBSD: pfctl -s state. Windows: Get-NetNatSession.`,
 })
 
-// translated is what is known of a pair of initial sequence numbers: the connections
-// that began with it, the two earliest if there are more.
-type translated struct {
-	// first is the earliest, second the next one: nil for nearly all.
-	first  view
-	second *view
-}
-
-// view is one of the connections that have both initial sequence numbers in common.
-type view struct {
-	tuple wire.Tuple
-	// shown is its first frame and its uid, by which views are in order.
-	shown       example
-	start, last wire.Time
-	// octets are the payload of each side without repetitions, missing those that the
-	// capture lacks; ttl the hop limits.
-	octets, missing [2]uint64
-	ttl             [2]uint8
-}
-
-func (t *translated) insert(v *view) {
-	switch {
-	case !t.first.some():
-		t.first = *v
-	case t.first.compare(v) <= 0:
-		if t.second == nil || t.second.compare(v) > 0 {
-			second := *v
-			t.second = &second
-		}
-	default:
-		second := t.first
-		t.first, t.second = *v, &second
-	}
-}
-
-func (t *translated) merge(o *translated) {
-	if o.first.some() {
-		t.insert(&o.first)
-	}
-	if o.second != nil {
-		t.insert(o.second)
-	}
-}
-
-// some reports whether the view is of a connection: its first frame has a number.
-func (v *view) some() bool { return v.shown.frame != 0 }
-
-// numbersKey names a connection by its initial sequence numbers.
-func numbersKey(c *reassembly.Conn) key {
-	return key{uint64(c.Ends[reassembly.Client].ISN)<<32 | uint64(c.Ends[reassembly.Server].ISN)}
-}
-
 // numbered counts an established connection by its initial sequence numbers.
-func (s *Sums) numbered(f *facts) {
-	c := f.c
-	k := numbersKey(c)
+func (s *Sums) numbered(c *reassembly.Conn) {
+	cl, sv := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
 	// Programs that make packets up begin at 0 or 1; hosts by chance once in 2^64.
-	if !c.Ends[0].HasISN || !c.Ends[1].HasISN || c.Ends[0].ISN <= 1 || c.Ends[1].ISN <= 1 {
+	if !cl.HasISN || !sv.HasISN || cl.ISN <= 1 || sv.ISN <= 1 {
 		return
 	}
-	i := s.numbers.at(&k)
-	if i < 0 {
+	numbers := uint64(cl.ISN)<<32 | uint64(sv.ISN)
+	v := s.numbers.next(numbers)
+	if v == nil {
 		return
 	}
-	v := view{tuple: c.Tuple, shown: example{c.First, f.uid()}, start: c.Start, last: c.End}
-	for side := range c.Ends {
-		e := &c.Ends[side]
-		v.octets[side], v.missing[side], v.ttl[side] = e.UniqueBytes, e.MissingBytes, e.TTL
+	*v = view{
+		numbers: numbers, tuple: c.Tuple, frame: c.First, start: c.Start, last: c.End,
+		octets: [2]uint64{cl.UniqueBytes, sv.UniqueBytes}, missing: [2]uint64{cl.MissingBytes, sv.MissingBytes}, ttl: [2]uint8{cl.TTL, sv.TTL},
+		turned: c.Key.Tuple != c.Tuple, isn: c.Key.ISN, began: c.Key.Start,
 	}
-	s.numbers.recs[i].insert(&v)
 }
 
 // inDevice is the longest that a SYN stays in a device that translates addresses, and
@@ -114,8 +61,8 @@ const inDevice = time.Second
 // compare orders views: by their first frame, and else somehow, so that no two which
 // differ are equal.
 func (v *view) compare(o *view) int {
-	return cmp.Or(v.shown.compare(&o.shown), pairKey(&v.tuple).compare(pairKey(&o.tuple)), cmp.Compare(v.tuple.SrcPort, o.tuple.SrcPort),
-		cmp.Compare(v.start, o.start), cmp.Compare(v.last, o.last), slices.Compare(v.octets[:], o.octets[:]),
+	return cmp.Or(cmp.Compare(v.frame, o.frame), pairKey(&v.tuple).compare(pairKey(&o.tuple)), cmp.Compare(v.tuple.SrcPort, o.tuple.SrcPort),
+		cmp.Compare(v.start, o.start), cmp.Compare(v.last, o.last), cmp.Compare(v.began, o.began), cmp.Compare(v.isn, o.isn), slices.Compare(v.octets[:], o.octets[:]),
 		slices.Compare(v.missing[:], o.missing[:]), slices.Compare(v.ttl[:], o.ttl[:]))
 }
 
@@ -157,28 +104,28 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 		n           uint64
 		routed      bool
 		first, last wire.Time
-		example     *translated
+		example     *view
 		shown       examples
 	}
 	by := map[key]*pairs{}
 	for _, i := range s.seenTwice {
-		t := &s.numbers.recs[i]
-		a, b := &t.first, t.second
+		a := &s.numbers.all[i]
+		b := &s.numbers.all[a.second-1]
 		k := a.device(b)
 		g := by[k]
 		if g == nil {
-			g = &pairs{first: a.start, last: a.last, example: t, routed: true}
+			g = &pairs{first: a.start, last: a.last, example: a, routed: true}
 			by[k] = g
 		}
-		if a.compare(&g.example.first) < 0 {
-			g.example = t
+		if a.compare(g.example) < 0 {
+			g.example = a
 		}
 		g.n++
 		g.first, g.last = min(g.first, a.start), max(g.last, a.last, b.last)
 		// A router takes one from the hop limit on the way, in both directions.
 		g.routed = g.routed && a.ttl[reassembly.Client] > b.ttl[reassembly.Client] && a.ttl[reassembly.Server] < b.ttl[reassembly.Server]
-		g.shown.insert(a.shown)
-		g.shown.insert(b.shown)
+		g.shown.insert(example{a.frame, a.uid(s.layers)})
+		g.shown.insert(example{b.frame, b.uid(s.layers)})
 	}
 	for _, k := range sortedKeys(by) {
 		g := by[k]
@@ -189,12 +136,12 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 		in := Incident{
 			key: k, Catalogue: "K10", Severity: finding.Info, Confidence: finding.Likely, Count: g.n, First: g.first, Last: g.last,
 			Message: fmt.Sprintf("%s %s in the capture twice, before and behind a device that rewrites addresses, as %s and as %s. They are counted twice.",
-				count(g.n, "connection"), what, &g.example.first, g.example.second),
+				count(g.n, "connection"), what, g.example, &s.numbers.all[g.example.second-1]),
 			Falsify: "Two hosts that really made both connections, by their own lists of sockets.",
 			Reason:  "both initial sequence numbers and the amounts of data are the same; the hop limits do not show a router between the two",
 		}
-		if of := of(&s.numbers); of > 1 {
-			in.Message += fmt.Sprintf(" One connection of %d was looked at.", of)
+		if s.numbers.share > 0 {
+			in.Message += fmt.Sprintf(" One connection of %d was looked at.", uint64(1)<<min(s.numbers.share, 63))
 		}
 		if g.routed {
 			in.Confidence, in.Reason = finding.Certain, "both initial sequence numbers and the amounts of data are the same, and the hop limits are one less behind the device in both directions"

@@ -1,7 +1,6 @@
 package incident_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +33,7 @@ func BenchmarkAdd(b *testing.B) {
 				b.Fatal(err)
 			}
 			conns := settledOf(script.frames(b))
-			c, found, uid := conns[0].conn, conns[0].found, func() string { return conns[0].uid }
+			c, found := conns[0].conn, conns[0].found
 			sums := incident.New(incident.Config{Profile: reassembly.Linux})
 			src, dst := c.Tuple.Src, c.Tuple.DstPort
 			n := 0
@@ -44,7 +43,7 @@ func BenchmarkAdd(b *testing.B) {
 				c.Tuple.Src = wire.Addr{Hi: src.Hi, Lo: src.Lo + uint64(n/8%kind.clients)}
 				c.Tuple.DstPort = dst + uint16(n/8%kind.listeners)
 				later(c, 100*time.Microsecond)
-				sums.Add(c, found, uid)
+				sums.Add(c, found, nil)
 				n++
 			}
 		})
@@ -80,9 +79,9 @@ func BenchmarkLater(b *testing.B) {
 // BenchmarkIncidents gives the time that the rules take at the end.
 func BenchmarkIncidents(b *testing.B) {
 	sums := incident.New(incident.Config{Profile: reassembly.Linux})
-	for i, conns := range allTraffic() {
-		for j, c := range conns {
-			sums.Add(c.conn, c.found, func() string { return fmt.Sprintf("C%d-%d", i, j) })
+	for _, conns := range allTraffic() {
+		for _, c := range conns {
+			sums.Add(c.conn, c.found, nil)
 		}
 	}
 	b.ReportAllocs()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -12,30 +13,20 @@ import (
 const maxExamples = 10
 
 // example is a connection that shows something: the frame that does, and the
-// connection's uid.
+// connection's uid, of which text is made when it is told.
 type example struct {
 	frame wire.FrameID
-	uid   uid
+	uid   reassembly.UID
 }
-
-// uid holds a connection's uid without a pointer: there are tables full of them.
-type uid struct {
-	text [15]byte
-	len  uint8
-}
-
-func newUID(s string) (u uid) {
-	u.len = uint8(copy(u.text[:], s))
-	return u
-}
-
-// String returns the uid.
-func (u uid) String() string { return string(u.text[:u.len]) }
 
 // compare orders examples by frame. Two connections share one where a frame holds several
-// packets (IEEE 802.11 A-MSDU); then the uid decides.
+// packets (IEEE 802.11 A-MSDU); then the uid decides, as it is printed.
 func (e *example) compare(o *example) int {
-	return cmp.Or(cmp.Compare(e.frame, o.frame), bytes.Compare(e.uid.text[:], o.uid.text[:]))
+	if e.frame != o.frame || e.uid == o.uid {
+		return cmp.Compare(e.frame, o.frame)
+	}
+	a, b := e.uid.Text(), o.uid.Text()
+	return bytes.Compare(a[:], b[:])
 }
 
 // examples are the earliest of those that show something, each once.

@@ -37,9 +37,10 @@ type facts struct {
 	c      *reassembly.Conn
 	found  []finding.Finding
 	places []uint8 // of found, in told
-	// name gives the connection's uid, which named is once it has been asked for: few are.
-	name  func() string
-	named uid
+	// layers are those of its encapsulation path; named is its uid once that has been asked
+	// for, 0 before: few are.
+	layers []string
+	named  reassembly.UID
 	opening
 	// end is the kind of its end, if it is over.
 	end    kind
@@ -87,16 +88,16 @@ type facts struct {
 const patience = time.Second
 
 // uid returns the connection's uid.
-func (f *facts) uid() uid {
-	if f.named.len == 0 {
-		f.named = newUID(f.name())
+func (f *facts) uid() reassembly.UID {
+	if f.named == 0 {
+		f.named = f.c.Key.UID(f.layers)
 	}
 	return f.named
 }
 
 // look finds out about a connection.
-func (f *facts) look(c *reassembly.Conn, found []finding.Finding, name func() string) {
-	*f = facts{c: c, found: found, name: name, opening: openingOf(c, found)}
+func (f *facts) look(c *reassembly.Conn, found []finding.Finding, layers []string) {
+	*f = facts{c: c, found: found, layers: layers, opening: openingOf(c, found)}
 	if f.opening == open {
 		if len(found) > 0 {
 			f.death, f.dead = death(c, found)

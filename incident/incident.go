@@ -140,6 +140,7 @@ const (
 // first, then those that concern the most connections, then by ID and scope. layers
 // names an encapsulation path. The sums may be added to afterwards.
 func (s *Sums) Incidents(rules []*Rule, layers func(wire.EncapID) []string) []Incident {
+	s.layers = layers
 	s.settle()
 	found := make([][]Incident, len(rules))
 	checks := make([]func(), len(rules))

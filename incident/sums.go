@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"slices"
 	"time"
 
 	"github.com/tcplife/tcplife/finding"
@@ -74,17 +73,18 @@ type Sums struct {
 	attempts  table[attempt, *attempt]
 	paths     table[path, *path]
 	hosts     table[host, *host]
-	numbers   table[translated, *translated]
+	numbers   sample
 	// Connections counts what was added; until is the latest time that any connection
 	// was watched.
 	connections uint64
 	until       wire.Time
 	// heard is when each host was last heard, in whichever role; settle finds it out.
 	heard map[key]wire.Time
-	// seenTwice are the places of those numbers that two connections have in common which
-	// are one, in the order of their keys; settle finds them too.
+	// seenTwice are the places of those that stand in the capture twice; settle finds them too.
 	seenTwice []int32
-	known     knowns
+	// layers names an encapsulation path, while the rules run.
+	layers func(wire.EncapID) []string
+	known  knowns
 	// facts are those of the connection that is being counted, and places is where its
 	// findings stand in told.
 	facts  facts
@@ -105,9 +105,9 @@ func newSums(cfg Config, by int) *Sums {
 		attempts:  newTable[attempt](mostAttempts/by, 0, 0),
 		paths:     newTable[path](mostPaths/by, 0, 0),
 		hosts:     newTable[host](mostHosts/by, 0, 0),
-		numbers:   newTable[translated](mostNumbers/by, 0, 0),
+		numbers:   sample{keep: mostNumbers / by, seed: cfg.Seed},
 	}
-	for _, x := range []*index{&s.listeners.index, &s.targets.index, &s.clients.index, &s.pairs.index, &s.attempts.index, &s.paths.index, &s.hosts.index, &s.numbers.index} {
+	for _, x := range []*index{&s.listeners.index, &s.targets.index, &s.clients.index, &s.pairs.index, &s.attempts.index, &s.paths.index, &s.hosts.index} {
 		x.seed = cfg.Seed
 	}
 	return s
@@ -115,8 +115,8 @@ func newSums(cfg Config, by int) *Sums {
 
 // Add counts a connection that has settled, with the findings on it. The log of one without
 // findings, silences, repeats and RSTs need not be there (Conn.Unlogged). It keeps nothing of
-// c. uid gives the connection's uid; it is asked only for those that may be named.
-func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid func() string) {
+// c. layers are those of its encapsulation path.
+func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, layers []string) {
 	s.connections++
 	s.until = max(s.until, c.Until)
 	// Of sampled connections nearly everything is missing, and what did not come is what
@@ -125,7 +125,7 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid func() strin
 		return
 	}
 	f := &s.facts
-	f.look(c, found, uid)
+	f.look(c, found, layers)
 	s.places = placesOf(found, s.places[:0])
 	f.places = s.places
 	switch f.opening {
@@ -144,7 +144,7 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, uid func() strin
 		s.tried(f)
 	case open:
 		s.talked(f, s.answered(f))
-		s.numbered(f)
+		s.numbered(c)
 		return
 	default:
 		return
@@ -322,7 +322,7 @@ func (s *Sums) settle() {
 		func() { s.pairs.settle(); s.pairs.sorted() },
 		func() { s.listeners.settle(); s.listeners.sorted() },
 		s.attempts.settle,
-		func() { s.numbers.settle(); s.findTwice() },
+		func() { s.numbers.settle(); s.seenTwice = s.numbers.twice() },
 		func() { s.targets.settle(); s.targets.sorted() },
 		s.clients.settle,
 		func() { s.paths.settle(); s.paths.sorted() },
@@ -349,17 +349,6 @@ func (by *byListener) of(keys []key, listener key) []int32 {
 		}
 	}
 	return by.places[listener]
-}
-
-// findTwice finds the numbers that two connections have in common which are one.
-func (s *Sums) findTwice() {
-	s.seenTwice = nil
-	for i := range s.numbers.recs {
-		if t := &s.numbers.recs[i]; t.second != nil && t.first.same(t.second) {
-			s.seenTwice = append(s.seenTwice, int32(i))
-		}
-	}
-	slices.SortFunc(s.seenTwice, func(a, b int32) int { return s.numbers.keys[a].compare(s.numbers.keys[b]) })
 }
 
 // together calls functions that change nothing they have in common.

@@ -20,14 +20,13 @@ import (
 type settled struct {
 	conn  *reassembly.Conn
 	found []finding.Finding
-	uid   string
 }
 
 // settledOf tracks frames.
 func settledOf(frames []wire.Frame) (all []settled) {
 	set := finding.NewSet(finding.All())
 	tracker := reassembly.New(reassembly.Config{Profile: reassembly.Linux, Settled: func(c *reassembly.Conn, _ uint64) {
-		all = append(all, settled{c.Clone(), set.Check(c), fmt.Sprintf("C%012d", len(all))})
+		all = append(all, settled{c.Clone(), set.Check(c)})
 	}})
 	var d wire.Decoder
 	for i := range frames {
@@ -85,7 +84,7 @@ func TestSumsAreSums(t *testing.T) {
 		sums := func() *incident.Sums {
 			return incident.NewSmall(incident.Config{Profile: reassembly.Linux}, by)
 		}
-		add := func(s *incident.Sums, c settled) { s.Add(c.conn, c.found, func() string { return c.uid }) }
+		add := func(s *incident.Sums, c settled) { s.Add(c.conn, c.found, nil) }
 		whole := sums()
 		for _, c := range conns {
 			add(whole, c)
@@ -124,8 +123,8 @@ func TestSumsCanBeAskedInBetween(t *testing.T) {
 	for _, conns := range allTraffic() {
 		one, two := incident.New(incident.Config{Profile: reassembly.Linux}), incident.New(incident.Config{Profile: reassembly.Linux})
 		for i, c := range conns {
-			one.Add(c.conn, c.found, func() string { return c.uid })
-			two.Add(c.conn, c.found, func() string { return c.uid })
+			one.Add(c.conn, c.found, nil)
+			two.Add(c.conn, c.found, nil)
 			if i == len(conns)/2 {
 				told(two)
 			}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	_ "github.com/tcplife/tcplife/internal/property"
+	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -280,12 +281,12 @@ func TestExamplesAreTheEarliest(t *testing.T) {
 		if i%2 == 0 {
 			x = &other
 		}
-		x.add(wire.FrameID(f+1), &facts{name: func() string { return fmt.Sprintf("UID%d", f+1) }})
-		x.add(wire.FrameID(f+1), &facts{name: func() string { return fmt.Sprintf("UID%d", f+1) }})
+		x.add(wire.FrameID(f+1), &facts{named: reassembly.UID(f + 1)})
+		x.add(wire.FrameID(f+1), &facts{named: reassembly.UID(f + 1)})
 	}
 	whole.merge(&other)
 	want := []wire.FrameID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
-	if got := whole.frames(); !slices.Equal(got, want) || whole.uids()[9] != "UID10" {
+	if got := whole.frames(); !slices.Equal(got, want) || whole.uids()[9] != reassembly.UID(10).String() {
 		t.Errorf("%v %v", got, whole.uids())
 	}
 }

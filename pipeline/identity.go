@@ -4,7 +4,6 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
-	"math/bits"
 	"strings"
 
 	"github.com/tcplife/tcplife/reassembly"
@@ -42,71 +41,10 @@ func (n *names) view(v *report.Connection) {
 	}
 }
 
-// uid names a connection in every report: a hash over the tuple, the encapsulation
-// path, the first time and the first sequence number, as 13 letters and digits. 64
-// bits make a chance of one in 37 million that two of a million connections share
-// one.
-//
-// The tuple runs from client to server. Of a connection whose opening was not
-// captured the roles are a guess, but one made from its first segment alone; so
-// the same capture always gives the same uid.
+// uid returns a connection's uid as it is printed.
 func (n *names) uid(k *reassembly.UIDKey, encap []string) string {
-	h := fnv64(0xcbf29ce484222325)
-	h.word(k.Tuple.Src.Hi)
-	h.word(k.Tuple.Src.Lo)
-	h.word(k.Tuple.Dst.Hi)
-	h.word(k.Tuple.Dst.Lo)
-	h.word(uint64(k.Tuple.SrcPort)<<32 | uint64(k.Tuple.DstPort)<<16 | uint64(bit(k.Tuple.V6)))
-	h.word(uint64(k.Start))
-	h.word(uint64(k.ISN))
-	for _, e := range encap {
-		for i := range len(e) {
-			h.octet(e[i])
-		}
-		h.octet(0)
-	}
-	// Base 32 of RFC 4648 without padding: five bits a letter, the last has four.
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	var text [13]byte
-	for i := range text {
-		text[i] = letters[h>>59]
-		h <<= 5
-	}
+	text := k.UID(encap).Text()
 	return n.text(text[:])
-}
-
-// fnv64 is FNV-1a; written out because it must stay the same for ever and must not
-// allocate.
-type fnv64 uint64
-
-const fnvPrime = 0x100000001b3
-
-func (h *fnv64) octet(b byte) { *h = (*h ^ fnv64(b)) * fnvPrime }
-
-// word takes the octets of a word. Of those that are 0 nothing is left but the
-// products, which are known: a third of all octets are such.
-func (h *fnv64) word(w uint64) {
-	zeros := bits.LeadingZeros64(w) / 8
-	*h *= fnvPowers[zeros]
-	for i := 56 - 8*zeros; i >= 0; i -= 8 {
-		h.octet(byte(w >> i))
-	}
-}
-
-// fnvPowers are the powers of the prime.
-var fnvPowers = func() (p [9]fnv64) {
-	p[0] = 1
-	for i := range p[1:] {
-		p[i+1] = p[i] * fnvPrime
-	}
-	return p
-}()
-
-func bit(b bool) uint8 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // communityID is the flow hash that Zeek, Suricata and others print: version 1 of

@@ -218,7 +218,7 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	}
 	if w.sums != nil {
 		// Also what nobody asked for: what many connections show is seen on all of them.
-		w.sums.Add(c, v.Findings, w.name)
+		w.sums.Add(c, v.Findings, v.Encap)
 	}
 	if g := w.cfg.Grades; g != nil {
 		v.Findings = g.Apply(v.Findings)

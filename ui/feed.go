@@ -120,7 +120,7 @@ func (f *Feed) Seen(c *report.Connection) {
 	l.Conn = c.Conn.Clone()
 	l.UID = strings.Clone(c.UID)
 	f.judging.Lock()
-	f.sums.Add(c.Conn, c.Findings, func() string { return l.UID })
+	f.sums.Add(c.Conn, c.Findings, c.Encap)
 	if len(c.Encap) > 0 {
 		f.encaps[c.Tuple.Encap] = c.Encap
 	}

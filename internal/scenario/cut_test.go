@@ -180,7 +180,7 @@ func (j *judge) certain(frames []heard) (said map[string]string, graver map[stri
 				said[fmt.Sprintf("%s: %s %s about %s", name, f.Rule.ID, f.Catalogue, who)] = f.Message
 			}
 		}
-		sums.Add(c, found, func() string { return name })
+		sums.Add(c, found, nil)
 		d := report.NewDigest(&report.Connection{Conn: c, Findings: found})
 		summary.Count(&d)
 	}})

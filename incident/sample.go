@@ -1,0 +1,180 @@
+package incident
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
+
+// sample holds established connections by their initial sequence numbers, to find those that
+// stand in the capture twice: of each pair of numbers the two earliest. It is a sum, as
+// a table is: where there are too many pairs, those stay whose fixed hash is low. No two
+// connections have much in common here, so they are put one behind the other, and only from
+// time to time is it looked who has the same numbers.
+type sample struct {
+	// keep is the most pairs of numbers, share says which part is kept: 1 of 1<<share.
+	keep, share int
+	all         []view
+	// calm is how many may be there before it is looked what they have in common.
+	calm int
+	// slots are what unite works with, at places that the seed makes unpredictable.
+	slots []int32
+	seed  reassembly.Seed
+}
+
+// sampleOf: so many of the pairs of numbers, and one of so many more, may come before it is
+// looked how many there are. It costs some tens of instructions for each of them.
+const sampleOf = 2
+
+// view is one of the connections that have both initial sequence numbers in common.
+type view struct {
+	// numbers are both initial sequence numbers, the client's first.
+	numbers uint64
+	tuple   wire.Tuple
+	// frame is its first one, by which views are in order.
+	frame       wire.FrameID
+	start, last wire.Time
+	// octets are the payload of each side without repetitions, missing those that the
+	// capture lacks; ttl the hop limits.
+	octets, missing [2]uint64
+	ttl             [2]uint8
+	// turned, began and isn are what its uid is made of, besides the tuple.
+	turned bool
+	isn    wire.Seq
+	began  wire.Time
+	// second is the place plus 1 of the next one with the same numbers, once all are united;
+	// 0 if there is none, or this is it.
+	second int32
+}
+
+// uid returns the connection's uid.
+func (v *view) uid(layers func(wire.EncapID) []string) reassembly.UID {
+	k := reassembly.UIDKey{Tuple: v.tuple, Start: v.began, ISN: v.isn}
+	if v.turned {
+		k.Tuple = v.tuple.Reverse()
+	}
+	return k.UID(layers(v.tuple.Encap))
+}
+
+// kept reports whether a pair of numbers is one of those that are kept.
+func (x *sample) kept(numbers uint64) bool {
+	return x.share == 0 || x.share <= 64 && numbersHash(numbers) <= math.MaxUint64>>x.share
+}
+
+// numbersHash is the fixed hash of a pair of numbers.
+func numbersHash(numbers uint64) uint64 {
+	k := key{numbers}
+	return k.hash()
+}
+
+// next returns the room for a further view, of which the caller writes all, or nil if these
+// numbers are not kept.
+func (x *sample) next(numbers uint64) *view {
+	if !x.kept(numbers) {
+		return nil
+	}
+	if n := len(x.all); n == cap(x.all) || n >= x.calm {
+		if x.calm = max(x.calm, x.keep+x.keep/sampleOf); n >= x.calm {
+			x.settle()
+			if !x.kept(numbers) {
+				return nil
+			}
+		}
+		x.all = slices.Grow(x.all, min(max(64, len(x.all)), x.calm-len(x.all)))
+	}
+	x.all = x.all[:len(x.all)+1]
+	return &x.all[len(x.all)-1]
+}
+
+// settle gives up as much as it must.
+func (x *sample) settle() {
+	for x.unite() > x.keep {
+		x.share++
+		x.drop()
+	}
+	x.calm = max(len(x.all), x.keep) + max(x.keep/sampleOf, 1)
+}
+
+// drop lets those go that are not kept.
+func (x *sample) drop() {
+	n := 0
+	for i := range x.all {
+		if x.kept(x.all[i].numbers) {
+			x.all[n] = x.all[i]
+			n++
+		}
+	}
+	x.all = x.all[:n]
+}
+
+// unite leaves the two earliest views of each pair of numbers, the first of which knows where
+// the second is, and returns how many pairs there are.
+func (x *sample) unite() (pairs int) {
+	size := max(16, 1<<bits.Len(uint(2*len(x.all))))
+	if len(x.slots) != size {
+		x.slots = make([]int32, size)
+	} else {
+		clear(x.slots)
+	}
+	shift := 64 - bits.TrailingZeros(uint(size))
+	n := 0
+	for i := range x.all {
+		v := x.all[i]
+		high, low := bits.Mul64(v.numbers^x.seed.A, x.seed.B|1)
+		at := int((high ^ low) >> shift)
+		for x.slots[at] > 0 && x.all[x.slots[at]-1].numbers != v.numbers {
+			at = (at + 1) & (size - 1)
+		}
+		v.second = 0
+		if x.slots[at] == 0 {
+			x.all[n] = v
+			pairs, n = pairs+1, n+1
+			x.slots[at] = int32(n)
+			continue
+		}
+		first := &x.all[x.slots[at]-1]
+		if first.second == 0 {
+			x.all[n] = v
+			n++
+			first.second = int32(n)
+		} else if x.all[first.second-1].compare(&v) > 0 {
+			x.all[first.second-1] = v
+		}
+		if second := &x.all[first.second-1]; first.compare(second) > 0 {
+			at := first.second
+			*first, *second = *second, *first
+			first.second, second.second = at, 0
+		}
+	}
+	x.all = x.all[:n]
+	return pairs
+}
+
+// merge adds what o holds.
+func (x *sample) merge(o *sample) {
+	if o.share > x.share {
+		x.share = o.share
+		x.drop()
+	}
+	for i := range o.all {
+		if to := x.next(o.all[i].numbers); to != nil {
+			*to = o.all[i]
+		}
+	}
+}
+
+// twice returns the places of those whose numbers another one has that is the same connection,
+// in the order of their numbers. The sample must be settled.
+func (x *sample) twice() (all []int32) {
+	for i := range x.all {
+		if v := &x.all[i]; v.second != 0 && v.same(&x.all[v.second-1]) {
+			all = append(all, int32(i))
+		}
+	}
+	slices.SortFunc(all, func(a, b int32) int { return cmp.Compare(x.all[a].numbers, x.all[b].numbers) })
+	return all
+}
