@@ -84,102 +84,74 @@ func (p point) compare(q point) int {
 type chronicle struct {
 	// shift is the logarithm of the width in nanoseconds.
 	shift uint8
-	// tidy points at the front are in order, no two of them alike.
-	tidy   int32
+	// points are in order, no two of them alike.
 	points []point
 }
 
 // widest is the largest width: 2^62 ns, more than any capture lasts.
 const widest = 62
 
-// untidy is how many points may come before they are put in order, and one of untidyOf
-// more: enough that it costs little for each.
-const (
-	untidy   = 128
-	untidyOf = 64
-)
-
-// nearby is how far from the last point one may belong to be put there at once. Most
-// connections are told of in the order in which they began, give or take a few.
-const nearby = 16
-
-func (c *chronicle) add(at wire.Time, what kind, most int) {
-	p := point{at: int64(at) >> c.shift, n: 1, what: what}
-	n := len(c.points)
-	if int(c.tidy) == n {
-		i := n
-		for i > 0 && i > n-nearby && p.compare(c.points[i-1]) < 0 {
-			i--
-		}
-		switch {
-		case i > 0 && p.compare(c.points[i-1]) == 0:
-			c.points[i-1].n++
-			return
-		case i == 0 || p.compare(c.points[i-1]) > 0:
-			c.points = append(c.points, p)
-			if i < n {
-				copy(c.points[i+1:], c.points[i:n])
-				c.points[i] = p
-			}
-			if c.tidy++; n >= most+untidy {
-				c.settle(most)
-			}
-			return
-		}
-	}
-	c.points = append(c.points, p)
-	if n-int(c.tidy) >= untidy+int(c.tidy)/untidyOf {
-		c.settle(most)
-	}
-}
-
-// settle puts the points in order, and widens the intervals until there are at most
-// so many.
+// settle widens the intervals until there are at most so many.
 func (c *chronicle) settle(most int) {
-	if int(c.tidy) < len(c.points) {
-		c.order()
-	}
 	for len(c.points) > most && c.shift < widest {
 		c.widen()
 	}
-	c.tidy = int32(len(c.points))
-	if n := len(c.points); cap(c.points) > 2*n+untidy {
-		c.points = append(make([]point, 0, n+n/4), c.points...) // what they took before they were widened is not needed again
-	}
 }
 
-// order puts the points at the end in order, and among the others. Those are mostly
-// older, so few of them move.
-func (c *chronicle) order() {
-	i := int(c.tidy)
-	late := append(make([]point, 0, 2*untidy), c.points[i:]...)
-	slices.SortFunc(late, point.compare)
-	at := len(c.points)
-	for j := len(late); j > 0; {
+// mergeInto puts the points, and further ones of exact times and in no order, at the end of
+// to, and returns how many points of to are left before them. The points may lie in to, before
+// that place or at it.
+func (c *chronicle) mergeInto(to, more []point) (left int) {
+	if c.shift > 0 {
+		for i := range more {
+			more[i].at >>= c.shift
+		}
+	}
+	sortPoints(more)
+	i, j, at := len(c.points)-1, len(more)-1, len(to)
+	for j >= 0 {
 		at--
-		if i > 0 && c.points[i-1].compare(late[j-1]) > 0 {
+		if i >= 0 && c.points[i].compare(more[j]) > 0 {
+			to[at] = c.points[i]
 			i--
-			c.points[at] = c.points[i]
 		} else {
+			to[at] = more[j]
 			j--
-			c.points[at] = late[j]
 		}
 	}
-	// Those that are alike stand side by side now.
-	n := max(at, 1)
-	for _, p := range c.points[n:] {
-		if q := &c.points[n-1]; q.at == p.at && q.what == p.what {
-			q.n += p.n
-		} else {
-			c.points[n] = p
-			n++
-		}
+	at -= i + 1
+	copy(to[at:], c.points[:i+1])
+	c.points = to[at:]
+	if len(more) > 0 {
+		c.points = unite(c.points)
 	}
-	c.points = c.points[:n]
+	return at
+}
+
+// nearby is how far a point may be moved one by one to where it belongs. Most connections are
+// told of in the order in which they began, give or take a few.
+const nearby = 16
+
+// sortPoints puts points in order.
+func sortPoints(points []point) {
+	for i := 1; i < len(points); i++ {
+		p := points[i]
+		j := i
+		for j > 0 && p.compare(points[j-1]) < 0 {
+			if i-j == nearby {
+				points[j] = p
+				slices.SortFunc(points, point.compare)
+				return
+			}
+			points[j] = points[j-1]
+			j--
+		}
+		points[j] = p
+	}
 }
 
 // cost is the least of most and the number of exact instants that were added, of which
-// a chronicle that is not exact any more had more than most. The points must be settled.
+// a chronicle that is not exact any more had more than most.
 func (c *chronicle) cost(most int) int {
 	if c.shift > 0 {
 		return most
@@ -238,50 +210,6 @@ func (c *chronicle) fold() {
 		from = to
 	}
 	c.points = c.points[:n]
-}
-
-// merge adds what o has counted, and puts the points of both in order.
-func (c *chronicle) merge(o *chronicle) {
-	c.inOrder()
-	o.inOrder()
-	for c.shift < o.shift {
-		c.widen()
-	}
-	if by := c.shift - o.shift; by > 0 {
-		// o is not to be changed but for its order.
-		wider := &chronicle{shift: c.shift, points: slices.Clone(o.points)}
-		for i := range wider.points {
-			wider.points[i].at >>= by
-		}
-		wider.fold()
-		o = wider
-	}
-	if len(c.points) == 0 {
-		c.points = append(c.points, o.points...)
-	} else {
-		// From the back, so that no point is overwritten unread.
-		i, j := len(c.points)-1, len(o.points)-1
-		c.points = slices.Grow(c.points, len(o.points))[:len(c.points)+len(o.points)]
-		for at := len(c.points) - 1; j >= 0; at-- {
-			if i >= 0 && c.points[i].compare(o.points[j]) > 0 {
-				c.points[at] = c.points[i]
-				i--
-			} else {
-				c.points[at] = o.points[j]
-				j--
-			}
-		}
-		c.points = unite(c.points)
-	}
-	c.tidy = int32(len(c.points))
-}
-
-// inOrder puts all points in order.
-func (c *chronicle) inOrder() {
-	if int(c.tidy) < len(c.points) {
-		c.order()
-		c.tidy = int32(len(c.points))
-	}
 }
 
 // unite makes one of points that are alike and stand side by side.
@@ -385,7 +313,6 @@ func (j *joiner) join(all []*chronicle, kinds kindSet) *chronicle {
 		j.sum.points, j.into = j.into, j.sum.points
 	}
 	j.sum.points = unite(j.sum.points)
-	j.sum.tidy = int32(len(j.sum.points))
 	return &j.sum
 }
 

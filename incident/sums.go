@@ -84,7 +84,6 @@ type Sums struct {
 	seenTwice []int32
 	// layers names an encapsulation path, while the rules run.
 	layers func(wire.EncapID) []string
-	known  knowns
 	// facts are those of the connection that is being counted, and places is where its
 	// findings stand in told.
 	facts  facts
@@ -119,6 +118,8 @@ func newSums(cfg Config, by int) *Sums {
 func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, layers []string) {
 	s.connections++
 	s.until = max(s.until, c.Until)
+	s.listeners.relieve()
+	s.pairs.relieve()
 	// Of sampled connections nearly everything is missing, and what did not come is what
 	// is counted here. Samples come from a switch, all or none of a connection.
 	if len(c.Events) == 0 && !c.Unlogged.Is || c.Sampled() {
@@ -163,42 +164,29 @@ func (s *Sums) tried(f *facts) {
 	}
 }
 
-// answered counts a connection with its listener and returns what is known of where it
-// and its client are counted.
-func (s *Sums) answered(f *facts) *known {
-	at := s.known.of(&f.c.Tuple)
-	i, ok := s.listeners.recall(at.listener)
-	if !ok {
-		k := listenerKey(&f.c.Tuple)
-		i = s.listeners.at(&k)
-		at.listener = s.listeners.spot(i)
-	}
+// answered counts a connection with its listener, and returns the listener's place.
+func (s *Sums) answered(f *facts) int32 {
+	k := listenerKey(&f.c.Tuple)
+	i := s.listeners.at(&k)
 	if i >= 0 {
 		s.listeners.recs[i].add(f)
 	}
-	return at
+	return i
 }
 
 // talked counts an established connection over time, and with its client.
-func (s *Sums) talked(f *facts, at *known) {
+func (s *Sums) talked(f *facts, listener int32) {
 	c := f.c
-	s.listeners.notes(f, listenerKey, &at.listener, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
-	i, ok := s.pairs.recall(at.pair)
-	if !ok {
-		k := pairKey(&c.Tuple)
-		i = s.pairs.at(&k)
-		at.pair = s.pairs.spot(i)
+	if listener >= 0 {
+		s.listeners.notes(f, listener, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
 	}
-	if i >= 0 {
+	k := pairKey(&c.Tuple)
+	if i := s.pairs.at(&k); i >= 0 {
 		s.pairs.recs[i].add(f)
-		s.pairs.notes(f, pairKey, &at.pair, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
+		s.pairs.notes(f, i, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
 	}
-	if i, ok = s.clients.recall(at.client); !ok {
-		k := clientKey(&c.Tuple)
-		i = s.clients.at(&k)
-		at.client = s.clients.spot(i)
-	}
-	if i >= 0 {
+	k = clientKey(&c.Tuple)
+	if i := s.clients.at(&k); i >= 0 {
 		s.clients.recs[i].add(f)
 	}
 	if f.dead || f.stall.to != 0 {
@@ -219,68 +207,36 @@ func (s *Sums) talked(f *facts, at *known) {
 	}
 }
 
-// known is where a client and listener are counted. Most connections are of pairs that
-// have made others a moment before.
-type known struct {
-	pair, listener, client spot
-	key                    key
-}
-
-// knowns remembers some pairs, each at a place that its key gives.
-type knowns [1 << 9]known
-
-// of returns what is known of a connection's pair.
-func (all *knowns) of(t *wire.Tuple) *known {
-	k := pairKey(t)
-	h := (k[clientHigh] ^ k[clientLow] + k[serverHigh]<<7 ^ k[serverLow]<<3 ^ k[rest]<<1) * 0x9e3779b97f4a7c15
-	at := &all[h>>(64-9)]
-	if !at.key.is(&k) {
-		*at = known{key: k}
-	}
-	return at
-}
-
 // notes counts over time what happened to a connection and to the endpoint of one side,
-// at the place of a key of its tuple.
-func (t *table[R, P]) notes(f *facts, of func(*wire.Tuple) key, to *spot, side reassembly.Side, timeWaits time.Duration) {
+// for the key at a place.
+func (t *table[R, P]) notes(f *facts, i int32, side reassembly.Side, timeWaits time.Duration) {
 	c := f.c
-	note := func(when wire.Time, what kind) {
-		at, ok := t.recall(*to)
-		if !ok {
-			k := of(&c.Tuple) // keys went, this one perhaps among them
-			at = t.at(&k)
-			*to = t.spot(at)
-		}
-		if at >= 0 {
-			t.note(at, when, what)
-		}
-	}
 	if c.Handshake.Outcome == reassembly.HandshakeUnseen {
-		note(c.Start, met)
+		t.note(i, c.Start, met)
 	} else {
-		note(c.Start, opened)
+		t.note(i, c.Start, opened)
 	}
 	if f.isOver {
-		note(c.Close.At, f.end)
+		t.note(i, c.Close.At, f.end)
 		if f.too != 0 {
-			note(f.tooAt, f.too)
+			t.note(i, f.tooAt, f.too)
 		}
 		if cl := &c.Close; cl.Closer == side && (f.crossed || cl.By == "fin" && c.Idle.Closed > 0) {
-			note(cl.At, idled)
+			t.note(i, cl.At, idled)
 		}
 	}
 	if f.timeWaits[side] {
 		from := f.timeWait[side]
-		note(from, timeWait)
+		t.note(i, from, timeWait)
 		if next := f.reopened(side); next != 0 && next < from.Add(timeWaits) {
-			note(next, reused)
-			note(from.Add(timeWaits), due)
+			t.note(i, next, reused)
+			t.note(i, from.Add(timeWaits), due)
 		}
 	}
 	if w := &f.waits[side]; f.waited[side] && w.long() {
-		note(w.from, stood)
+		t.note(i, w.from, stood)
 		if !w.open {
-			note(w.to, leftCloseWait)
+			t.note(i, w.to, leftCloseWait)
 		}
 	}
 }

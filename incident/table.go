@@ -33,16 +33,17 @@ type table[R any, P record[R]] struct {
 	// how many levels give up time and no keys.
 	least, steps int
 
-	level  int
-	index  index
-	keys   []key
-	recs   []R
+	level int
+	index index
+	keys  []key
+	recs  []R
+	// series are the counts over time, by place. Their points lie in store, one key's behind
+	// the other's; what was noted lately is in fresh, in the order in which it came.
 	series []chronicle
+	store  []point
+	fresh  []noted
 	// order are the places in the order of their keys, if they are known.
 	order []int32
-	// points is the number of instants, those not yet put in order too; beyond calm
-	// all are put in order.
-	points, calm int
 	// drops is how often keys went, and those that stayed came to other places; from 1.
 	drops uint32
 	// last is the key that was asked for last, and its place: connections to one
@@ -68,15 +69,25 @@ func (t *table[R, P]) recall(p spot) (at int32, ok bool) { return p.at, p.drops 
 // after it, with every kind in each.
 const fewest = 2 * int(kinds)
 
-// calmOf: one of so many of the instants that there is room for may come before all is put in
-// order anew. That looks at each key once, and few of them have changed, so it costs little
-// for each instant; to wait longer would cost memory.
-const calmOf = 4
+// noted is something that happened to the key at a place.
+type noted struct {
+	at    wire.Time
+	place uint32
+	what  kind
+}
+
+// freshOf: one of so many of the instants that there is room for, and at least leastFresh, are
+// noted before they are put among the others. That moves all points, so that each is moved
+// some four times on its way to a table that is full; to wait longer would cost memory.
+const (
+	freshOf    = 8
+	leastFresh = 64
+)
 
 // newTable returns a table of at most keep keys and, if room is not 0, at most room
 // instants; room is no less than fewest then.
 func newTable[R any, P record[R]](keep, room, least int) table[R, P] {
-	t := table[R, P]{keep: keep, room: room, least: max(least, fewest), calm: room + room/calmOf, drops: 1, lastAt: -1}
+	t := table[R, P]{keep: keep, room: room, least: max(least, fewest), drops: 1, lastAt: -1}
 	for cap := room; cap > t.least; cap /= 2 {
 		t.steps++
 	}
@@ -111,14 +122,7 @@ func (t *table[R, P]) at(k *key) int32 {
 	}
 	i := t.index.find(t.keys, k)
 	if i < 0 {
-		i = int32(len(t.keys))
-		t.keys, t.order = append(t.keys, *k), nil
-		var none R
-		t.recs = append(t.recs, none)
-		if t.room > 0 {
-			t.series = append(t.series, chronicle{})
-		}
-		t.index.add(t.keys)
+		i = t.enter(k)
 		if len(t.keys) > t.keep {
 			t.settle()
 			if i = t.index.find(t.keys, k); i < 0 {
@@ -132,27 +136,39 @@ func (t *table[R, P]) at(k *key) int32 {
 
 // note counts something that happened to the key at a place.
 func (t *table[R, P]) note(i int32, at wire.Time, what kind) {
-	s := &t.series[i]
-	before := len(s.points)
-	s.add(at, what, t.perKey())
-	t.points += len(s.points) - before
-	if t.points > t.calm {
+	t.fresh = append(t.fresh, noted{at, uint32(i), what})
+}
+
+// relieve puts in order what was noted if that has become much. Keys may go.
+func (t *table[R, P]) relieve() {
+	if len(t.fresh) >= max(t.room/freshOf, leastFresh) {
 		t.settle()
 	}
 }
 
+// enter makes a record for a key that has none.
+func (t *table[R, P]) enter(k *key) int32 {
+	t.keys, t.order = append(t.keys, *k), nil
+	var none R
+	t.recs = append(t.recs, none)
+	if t.room > 0 {
+		t.series = append(t.series, chronicle{})
+	}
+	t.index.add(t.keys)
+	return int32(len(t.keys) - 1)
+}
+
 // settle puts everything in order, and gives up as much detail as it must.
 func (t *table[R, P]) settle() {
+	t.sortIn()
 	for {
 		for len(t.keys) > t.keep {
 			t.level = max(t.level, t.steps) + 1
 			t.drop()
 		}
-		t.points = 0
 		cost, most := 0, t.perKey()
 		for i := range t.series {
 			t.series[i].settle(most)
-			t.points += len(t.series[i].points)
 			cost += t.series[i].cost(most)
 		}
 		if cost <= t.room {
@@ -161,10 +177,61 @@ func (t *table[R, P]) settle() {
 		t.level++
 		t.drop()
 	}
-	t.calm = t.points + max(t.room/calmOf, 1)
+	t.pack()
 }
 
-// drop lets the keys go that are not kept.
+// sortIn puts what was noted among the points of its keys.
+func (t *table[R, P]) sortIn() {
+	if len(t.fresh) == 0 {
+		return
+	}
+	// By place: how many, where they begin, and there they go, in the order in which they came.
+	ends := make([]uint32, len(t.keys)+1)
+	for i := range t.fresh {
+		ends[t.fresh[i].place+1]++
+	}
+	for i := range t.keys {
+		ends[i+1] += ends[i]
+	}
+	sorted := make([]point, len(t.fresh))
+	for i := range t.fresh {
+		x := &t.fresh[i]
+		sorted[ends[x.place]] = point{at: int64(x.at), n: 1, what: x.what}
+		ends[x.place]++
+	}
+	// From the back, where there is room for them now: each key's points and those that are
+	// new in one order.
+	n := len(t.store)
+	t.store = slices.Grow(t.store, len(sorted))[:n+len(sorted)]
+	to := len(t.store)
+	for i := len(t.keys) - 1; i >= 0 && len(sorted) > 0; i-- {
+		from := uint32(0)
+		if i > 0 {
+			from = ends[i-1]
+		}
+		c := &t.series[i]
+		to = c.mergeInto(t.store[:to], sorted[from:])
+		sorted = sorted[:from]
+	}
+	t.fresh = t.fresh[:0]
+}
+
+// pack moves the points together, one key's behind the other's.
+func (t *table[R, P]) pack() {
+	n := 0
+	for i := range t.series {
+		c := &t.series[i]
+		to := t.store[n : n+len(c.points) : n+len(c.points)]
+		if len(to) > 0 && &to[0] != &c.points[0] {
+			copy(to, c.points)
+		}
+		c.points = to
+		n += len(to)
+	}
+	t.store = t.store[:n]
+}
+
+// drop lets the keys go that are not kept. Nothing may be noted that is not put in order.
 func (t *table[R, P]) drop() {
 	if t.share() == 0 {
 		return
@@ -195,23 +262,49 @@ func (t *table[R, P]) drop() {
 	t.lastAt = -1
 }
 
-// merge adds what o holds.
+// merge adds what o holds, and leaves o to be thrown away.
 func (t *table[R, P]) merge(o *table[R, P]) {
+	t.sortIn()
+	o.sortIn()
 	if o.level > t.level {
 		t.level = o.level
 		t.drop()
 	}
+	// from are the places in o of the keys, plus 1.
+	from := make([]int32, len(t.keys), len(t.keys)+len(o.keys))
 	for i := range o.keys {
-		j := t.at(&o.keys[i])
-		if j < 0 {
+		k := &o.keys[i]
+		if t.share() > 0 && !t.kept(k) {
 			continue
 		}
-		P(&t.recs[j]).merge(&o.recs[i])
-		if t.room > 0 {
-			before := len(t.series[j].points)
-			t.series[j].merge(&o.series[i])
-			t.points += len(t.series[j].points) - before
+		j := t.index.find(t.keys, k)
+		if j < 0 {
+			j = t.enter(k)
+			from = append(from, 0)
 		}
+		from[j] = int32(i + 1)
+		P(&t.recs[j]).merge(&o.recs[i])
+	}
+	if t.room > 0 {
+		both := make([]point, 0, len(t.store)+len(o.store))
+		for j := range t.series {
+			c, n := &t.series[j], len(both)
+			if from[j] == 0 {
+				both = append(both, c.points...)
+			} else {
+				x := &o.series[from[j]-1]
+				for c.shift < x.shift {
+					c.widen()
+				}
+				for x.shift < c.shift {
+					x.widen()
+				}
+				both = appendMerged(both, c.points, x.points)
+				both = both[:n+len(unite(both[n:]))]
+			}
+			c.points = both[n:len(both):len(both)]
+		}
+		t.store, o.store, o.series = both, nil, nil
 	}
 	t.settle()
 }
