@@ -77,6 +77,11 @@ func (p point) compare(q point) int {
 	return int(p.what) - int(q.what)
 }
 
+// before reports whether a point comes before another one in their order, like whether they
+// are to be one.
+func (p *point) before(q *point) bool { return p.at < q.at || p.at == q.at && p.what < q.what }
+func (p *point) like(q *point) bool   { return p.at == q.at && p.what == q.what }
+
 // chronicle counts events by kind over time. It is exact, to the nanosecond, until
 // there are more instants than it may have; then time is divided into intervals whose
 // width doubles until they are few enough. Which width that is depends on the events
@@ -108,45 +113,51 @@ func (c *chronicle) mergeInto(to, more []point) (left int) {
 		}
 	}
 	sortPoints(more)
-	i, j, at := len(c.points)-1, len(more)-1, len(to)
-	for j >= 0 {
-		at--
-		if i >= 0 && c.points[i].compare(more[j]) > 0 {
-			to[at] = c.points[i]
-			i--
+	old, at := c.points, len(to)
+	for len(more) > 0 {
+		p := &more[len(more)-1]
+		if n := len(old); n > 0 && p.before(&old[n-1]) {
+			p, old = &old[n-1], old[:n-1]
 		} else {
-			to[at] = more[j]
-			j--
+			more = more[:len(more)-1]
 		}
+		if at < len(to) && p.like(&to[at]) {
+			to[at].n += p.n
+			continue
+		}
+		at--
+		to[at] = *p
 	}
-	at -= i + 1
-	copy(to[at:], c.points[:i+1])
+	if n := len(old); n > 0 && at < len(to) && old[n-1].like(&to[at]) {
+		to[at].n += old[n-1].n
+		old = old[:n-1]
+	}
+	copy(to[at-len(old):at], old) // where they are, as a rule
+	at -= len(old)
 	c.points = to[at:]
-	if len(more) > 0 {
-		c.points = unite(c.points)
-	}
 	return at
 }
 
-// nearby is how far a point may be moved one by one to where it belongs. Most connections are
-// told of in the order in which they began, give or take a few.
+// nearby is how many places each point may be moved on average, one by one, before all are
+// sorted. Most connections are told of in the order in which they began, give or take a few.
 const nearby = 16
 
 // sortPoints puts points in order.
 func sortPoints(points []point) {
+	moves := nearby * len(points)
 	for i := 1; i < len(points); i++ {
-		p := points[i]
-		j := i
-		for j > 0 && p.compare(points[j-1]) < 0 {
-			if i-j == nearby {
-				points[j] = p
-				slices.SortFunc(points, point.compare)
-				return
-			}
+		if !points[i].before(&points[i-1]) {
+			continue
+		}
+		p, j := points[i], i
+		for ; j > 0 && p.before(&points[j-1]); j-- {
 			points[j] = points[j-1]
-			j--
 		}
 		points[j] = p
+		if moves -= i - j; moves < 0 {
+			slices.SortFunc(points, point.compare)
+			return
+		}
 	}
 }
 

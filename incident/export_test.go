@@ -1,6 +1,13 @@
 package incident
 
-import "github.com/tcplife/tcplife/wire"
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
+)
 
 // Update reports whether expected outputs are to be written anew.
 func Update() bool { return *update }
@@ -26,4 +33,52 @@ func (t *table[R, P]) held() int { return len(t.store) + len(t.fresh) }
 func (c *chronicle) add(at wire.Time, what kind, most int) {
 	c.mergeInto(make([]point, len(c.points)+1), []point{{at: int64(at), n: 1, what: what}})
 	c.settle(most)
+}
+
+// AddAny is Add for those who do not look whether a connection is ordinary, and AddOrdinary
+// counts only those that are.
+func (s *Sums) AddAny(c *reassembly.Conn, found []finding.Finding) {
+	s.connections++
+	s.until = max(s.until, c.Until)
+	s.listeners.relieve()
+	s.pairs.relieve()
+	s.addAny(c, found, nil)
+}
+
+func (s *Sums) AddOrdinary(c *reassembly.Conn, found []finding.Finding) bool {
+	return s.addOrdinary(c, found, nil)
+}
+
+// Differ says what two sums that had the same connections in one order do not have in common.
+func (s *Sums) Differ(o *Sums) string {
+	s.settle()
+	o.settle()
+	for _, x := range []*Sums{s, o} {
+		for i := range x.pairs.recs {
+			x.pairs.recs[i].listener, x.pairs.recs[i].client = spot{}, spot{}
+		}
+	}
+	for _, x := range []struct {
+		name string
+		a, b any
+	}{
+		{"connections", s.connections, o.connections},
+		{"until", s.until, o.until},
+		{"listeners", s.listeners.keys, o.listeners.keys},
+		{"what listeners counted", s.listeners.recs, o.listeners.recs},
+		{"times of listeners", s.listeners.series, o.listeners.series},
+		{"pairs", s.pairs.keys, o.pairs.keys},
+		{"what pairs counted", s.pairs.recs, o.pairs.recs},
+		{"times of pairs", s.pairs.series, o.pairs.series},
+		{"clients", s.clients.keys, o.clients.keys},
+		{"what clients counted", s.clients.recs, o.clients.recs},
+		{"initial numbers", s.numbers.all, o.numbers.all},
+		{"hosts", s.hosts.recs, o.hosts.recs},
+		{"paths", s.paths.recs, o.paths.recs},
+	} {
+		if !reflect.DeepEqual(x.a, x.b) {
+			return fmt.Sprintf("%s:\n%+v\n%+v", x.name, x.a, x.b)
+		}
+	}
+	return ""
 }

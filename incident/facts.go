@@ -130,9 +130,17 @@ func (f *facts) look(c *reassembly.Conn, found []finding.Finding, layers []strin
 			f.spoke = max(f.spoke, e.LastAt)
 		}
 	}
+	f.standings()
+}
+
+// standings finds out when the sides came into TIME_WAIT and CLOSE_WAIT.
+func (f *facts) standings() {
+	c := f.c
 	for side := range c.Ends {
-		for i := range c.Ends[side].Timeline {
-			switch t := &c.Ends[side].Timeline[i]; t.State {
+		// Both come after ESTABLISHED, and from the end it is nearer.
+		tl := c.Ends[side].Timeline
+		for i := len(tl) - 1; i >= 0 && tl[i].State != reassembly.Established; i-- {
+			switch t := &tl[i]; t.State {
 			case reassembly.TimeWait:
 				f.timeWait[side], f.timeWaits[side] = t.At, true
 			case reassembly.CloseWait:

@@ -21,12 +21,10 @@ type index struct {
 type slot struct{ number, at uint32 }
 
 func (x *index) number(k *key) uint32 {
-	h := x.seed.A
-	for _, w := range k {
-		high, low := bits.Mul64(h^w, x.seed.B^0xd6e8feb86659fd93)
-		h = high ^ low
-	}
-	high, low := bits.Mul64(h, x.seed.B|1)
+	// Two words to a product, both mixed with the seed.
+	a, b := bits.Mul64(k[clientLow]^x.seed.A, k[serverLow]^x.seed.B)
+	c, d := bits.Mul64(k[clientHigh]^x.seed.B, k[serverHigh]^a^b)
+	high, low := bits.Mul64(k[rest]^c^x.seed.A, d^x.seed.B^0xd6e8feb86659fd93)
 	return uint32((high ^ low) >> 32)
 }
 

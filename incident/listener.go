@@ -9,11 +9,28 @@ import (
 )
 
 // listener is what is counted of an address and port that answers SYNs, or that
-// connections from before the capture go to.
+// connections from before the capture go to. What every connection changes stands together,
+// in front.
 type listener struct {
 	// complete and joined count established connections: opened in the capture, and
 	// before it. half and ignored count openings that did not come about (see opening).
 	complete, joined, half, ignored uint32
+	// syns and synacks count the copies of all of them.
+	syns, synacks uint32
+	// firstOK and lastOK are the starts of the first and the last that was completed,
+	// heard when the server was last heard on any, spoke when its program was.
+	firstOK, lastOK, heard, spoke wire.Time
+	// packets and repeats count segments, and those that repeat others; resyns those of
+	// them that are SYNs and SYN-ACKs.
+	packets, repeats, resyns uint64
+	// some and held are examples of all and of those that the server ended.
+	some, held *examples
+	// closing are the server's endpoints.
+	closing standing
+	// closed counts ends by kind; unclosed those that nobody ended.
+	closed   [kinds]uint32
+	unclosed uint32
+
 	// aborted counts openings whose ACK the server answered by RST.
 	aborted uint32
 	// untouched counts completed handshakes of which the server took nothing more, since
@@ -27,20 +44,11 @@ type listener struct {
 	unheeded, rejected uint32
 	// given counts those of half that the client reset itself.
 	given uint32
-	// syns and synacks count the copies of all of them.
-	syns, synacks uint32
 	// steps counts connections by how long connecting took: about one, three, seven
 	// and more seconds, if SYN or SYN-ACK was repeated.
 	steps [4]uint32
 	// resent counts those whose SYN was sent again before anything answered.
 	resent uint32
-	// firstOK and lastOK are the starts of the first and the last that was completed,
-	// heard when the server was last heard on any, spoke when its program was.
-	firstOK, lastOK, heard, spoke wire.Time
-
-	// closed counts ends by kind; unclosed those that nobody ended.
-	closed   [kinds]uint32
-	unclosed uint32
 	// classes counts connections that ended by RST, by its sender and what it was.
 	classes [2][resetClasses]uint32
 	// wasted counts those of them with octets that nobody acknowledged.
@@ -53,17 +61,12 @@ type listener struct {
 	// resets counts RST segments by sender, resetters the connections that had one.
 	resets    [2]uint64
 	resetters [2]uint32
-	// packets and repeats count segments, and those that repeat others; resyns those of
-	// them that are SYNs and SYN-ACKs.
-	packets, repeats, resyns uint64
 	// stalls counts connections whose first data the server took only when it was
 	// repeated, restarts these repetitions.
 	stalls   uint32
 	restarts uint64
 	// lossy and oneWay count connections of which the capture lacks something.
 	lossy, oneWay uint32
-	// closing are the server's endpoints.
-	closing standing
 	// stuck counts endpoints whose FIN nobody acknowledged, by side.
 	stuck [2]stuckCounts
 	// idle are the silences before a side closed by FIN (see reassembly.Idle).
@@ -88,7 +91,7 @@ type listener struct {
 	told   *told
 
 	// Examples of what is counted.
-	some, halfs, queued, slow, reset, raced, stalled, held, hasty, cuts *examples
+	halfs, queued, slow, reset, raced, stalled, hasty, cuts *examples
 }
 
 // stuckCounts counts endpoints stuck in FIN_WAIT_1, LAST_ACK and CLOSING, those whose

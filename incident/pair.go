@@ -7,29 +7,32 @@ import (
 	"github.com/tcplife/tcplife/wire"
 )
 
-// pair is what is counted of a client and a listener with established connections.
+// pair is what is counted of a client and a listener with established connections. What every
+// connection changes stands together, in front.
 type pair struct {
-	// opened counts connections, closed their ends by kind, clientWaits and serverWaits
-	// the endpoints that came into TIME_WAIT.
-	opened                   uint32
-	closed                   [forgotten + 1]uint32
-	clientWaits, serverWaits uint32
-	// low and high are the lowest and the highest of the client's even and odd ports,
-	// with the first time each was used: Linux takes those of one parity first.
-	low, high [2]portUse
-	// reuses are the times from a connection's last segment to the next one's SYN from
-	// the same port; refused counts those whose ports somebody still remembered.
-	reuses  *spread
-	refused uint32
+	// opened counts connections, clientWaits and serverWaits the endpoints that came into
+	// TIME_WAIT.
+	opened, clientWaits, serverWaits uint32
+	idles                            uint32
+	// closed counts their ends by kind.
+	closed [forgotten + 1]uint32
+	// listener and client are where those are counted, while that is known.
+	listener, client spot
 	// lived is the time of all connections that are over from SYN to close, in
 	// nanoseconds; first and last are the first SYN and the last segment.
 	lived       uint64
 	first, last wire.Time
+	// low and high are the lowest and the highest of the client's even and odd ports,
+	// with the first time each was used: Linux takes those of one parity first.
+	low, high [2]portUse
+	some      examples
+	// reuses are the times from a connection's last segment to the next one's SYN from
+	// the same port; refused counts those whose ports somebody still remembered.
+	reuses  *spread
+	refused uint32
 	// longest is the longest silence that a connection survived, idles how many
 	// survived one (see reassembly.Idle).
 	longest time.Duration
-	idles   uint32
-	some    examples
 }
 
 // portUse is a port and when it was used first; the zero value is none.
@@ -72,23 +75,15 @@ func (p *pair) ports() (low, high uint16, both wire.Time) {
 
 func (p *pair) add(f *facts) {
 	c := f.c
-	port := portUse{c.Tuple.SrcPort, c.Start}
-	odd := port.port & 1
-	p.low[odd], p.high[odd] = p.low[odd].lower(port), p.high[odd].higher(port)
-	if p.opened == 0 {
-		p.first = c.Start
-	}
-	p.opened++
+	p.use(f)
 	if f.timeWaits[reassembly.Client] {
 		p.clientWaits++
 	}
 	if f.timeWaits[reassembly.Server] {
 		p.serverWaits++
 	}
-	p.first, p.last = min(p.first, c.Start), max(p.last, c.End)
 	if f.isOver {
-		p.closed[f.end]++
-		p.lived += uint64(max(c.Close.At.Sub(c.Start), 0))
+		p.over(c, f.end)
 	}
 	if q := &c.Previous; *q != (reassembly.Incarnation{}) && q.Opener == reassembly.Client {
 		addSpread(&p.reuses, max(c.Start.Sub(q.Last), 0))
@@ -103,7 +98,31 @@ func (p *pair) add(f *facts) {
 		p.longest = max(p.longest, d)
 		p.idles++
 	}
+}
+
+// use counts that the client opened a connection.
+func (p *pair) use(f *facts) {
+	c := f.c
+	port := portUse{c.Tuple.SrcPort, c.Start}
+	low, high := &p.low[port.port&1], &p.high[port.port&1]
+	if low.port == 0 || port.port <= low.port {
+		*low = low.lower(port)
+	}
+	if port.port >= high.port {
+		*high = high.higher(port)
+	}
+	if p.opened == 0 {
+		p.first = c.Start
+	}
+	p.opened++
+	p.first, p.last = min(p.first, c.Start), max(p.last, c.End)
 	p.some.add(c.First, f)
+}
+
+// over counts its end.
+func (p *pair) over(c *reassembly.Conn, end kind) {
+	p.closed[end]++
+	p.lived += uint64(max(c.Close.At.Sub(c.Start), 0))
 }
 
 func (p *pair) merge(o *pair) {

@@ -104,7 +104,9 @@ func (x *sample) drop() {
 	n := 0
 	for i := range x.all {
 		if x.kept(x.all[i].numbers) {
-			x.all[n] = x.all[i]
+			if n < i {
+				x.all[n] = x.all[i]
+			}
 			n++
 		}
 	}
@@ -123,7 +125,7 @@ func (x *sample) unite() (pairs int) {
 	shift := 64 - bits.TrailingZeros(uint(size))
 	n := 0
 	for i := range x.all {
-		v := x.all[i]
+		v := &x.all[i]
 		high, low := bits.Mul64(v.numbers^x.seed.A, x.seed.B|1)
 		at := int((high ^ low) >> shift)
 		for x.slots[at] > 0 && x.all[x.slots[at]-1].numbers != v.numbers {
@@ -131,18 +133,20 @@ func (x *sample) unite() (pairs int) {
 		}
 		v.second = 0
 		if x.slots[at] == 0 {
-			x.all[n] = v
+			if n < i {
+				x.all[n] = *v
+			}
 			pairs, n = pairs+1, n+1
 			x.slots[at] = int32(n)
 			continue
 		}
 		first := &x.all[x.slots[at]-1]
 		if first.second == 0 {
-			x.all[n] = v
+			x.all[n] = *v
 			n++
 			first.second = int32(n)
-		} else if x.all[first.second-1].compare(&v) > 0 {
-			x.all[first.second-1] = v
+		} else if x.all[first.second-1].compare(v) > 0 {
+			x.all[first.second-1] = *v
 		}
 		if second := &x.all[first.second-1]; first.compare(second) > 0 {
 			at := first.second

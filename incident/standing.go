@@ -57,14 +57,12 @@ func (w *wait) long() bool { return w.to.Sub(w.from) >= closeWait }
 
 // add counts an endpoint's time; peer is the other end.
 func (x *standing) add(w *wait, peer *key, f *facts) {
-	switch {
-	case !w.open:
-		addSpread(&x.lags, w.to.Sub(w.from))
-	case !w.long():
-		x.young++
-	}
 	if !w.long() {
+		x.pass(w)
 		return
+	}
+	if !w.open {
+		addSpread(&x.lags, w.to.Sub(w.from))
 	}
 	if x.in == nil {
 		x.low, x.high = *peer, *peer
@@ -76,6 +74,15 @@ func (x *standing) add(w *wait, peer *key, f *facts) {
 		x.high = *peer
 	}
 	show(&x.in, w.frame, f)
+}
+
+// pass counts the time of one that did not stand there.
+func (x *standing) pass(w *wait) {
+	if w.open {
+		x.young++
+	} else {
+		addSpread(&x.lags, w.to.Sub(w.from))
+	}
 }
 
 func (x *standing) merge(o *standing) {

@@ -120,6 +120,14 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, layers []string)
 	s.until = max(s.until, c.Until)
 	s.listeners.relieve()
 	s.pairs.relieve()
+	if s.addOrdinary(c, found, layers) {
+		return
+	}
+	s.addAny(c, found, layers)
+}
+
+// addAny counts any connection.
+func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []string) {
 	// Of sampled connections nearly everything is missing, and what did not come is what
 	// is counted here. Samples come from a switch, all or none of a connection.
 	if len(c.Events) == 0 && !c.Unlogged.Is || c.Sampled() {

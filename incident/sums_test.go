@@ -23,9 +23,12 @@ type settled struct {
 }
 
 // settledOf tracks frames.
-func settledOf(frames []wire.Frame) (all []settled) {
+func settledOf(frames []wire.Frame) (all []settled) { return settledWith(frames, 0) }
+
+// settledWith tracks frames, and the log of what shows nothing else need not be written.
+func settledWith(frames []wire.Frame, unread reassembly.Seen) (all []settled) {
 	set := finding.NewSet(finding.All())
-	tracker := reassembly.New(reassembly.Config{Profile: reassembly.Linux, Settled: func(c *reassembly.Conn, _ uint64) {
+	tracker := reassembly.New(reassembly.Config{Profile: reassembly.Linux, Unread: unread, Settled: func(c *reassembly.Conn, _ uint64) {
 		all = append(all, settled{c.Clone(), set.Check(c)})
 	}})
 	var d wire.Decoder
@@ -116,6 +119,68 @@ func TestSumsAreSums(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is counted of an ordinary connection at once is what is counted of any.
+func TestOrdinary(t *testing.T) {
+	unread := ^finding.NewSet(finding.All()).Triggers()
+	var all [][]settled
+	for _, path := range trafficFiles(t) {
+		script, err := readTraffic(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, settledWith(script.frames(t), unread))
+	}
+	// Orderly ones of all sorts, some of which take too long somewhere, among others.
+	script := &traffic{hosts: map[string]*trafficHost{}}
+	for i, line := range []string{
+		"0    300 x 0.01  a > s:80      open talk >F <A <F >A",
+		"0    300 x 0.01  a > s:80      open talk <F >A >F <A",
+		"0.1  90  x 0.02  a > s:80      open talk talk >F <A +0.3 <F >A",
+		"0.2  90  x 0.02  b > s:80      open talk talk >F <A +1.3 <F >A",
+		"0.3  90  x 0.02  b > s:81-90   open talk <F >A +0.4 >F <A",
+		"0.4  90  x 0.02  b > s:81-90   open talk <F >A +2.4 >F <A",
+		"0.5  90  x 0.02  b > s*7:80    open talk",
+		"0.6  90  x 0.02  c*9 > s:80    open >100",
+		"0.7  90  x 0.02  c*9 > s:80    open >100 <A +1.7 >F <A <F >A",
+		"0.8  90  x 0.02  * > s:80      open <100 >A >F <A <F >A",
+		"0.9  90  x 0.02  * > s:80      open",
+		"1.0  90  x 0.02  * > s:80      open talk >RA",
+		"1.1  90  x 0.02  a > s:80      open talk close",
+		"1.2  90  x 0.02  a > s:80      >S",
+		"1.3  90  x 0.02  a > r:80      refused",
+	} {
+		if err := script.trafficLine(strings.Fields(line), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all = append(all, settledWith(script.frames(t), unread))
+	ordinary, others, ways := 0, 0, map[string]bool{}
+	for _, conns := range all {
+		for _, by := range []int{1, 512, 2048} {
+			one, other := incident.NewSmall(incident.Config{Profile: reassembly.Linux}, by), incident.NewSmall(incident.Config{Profile: reassembly.Linux}, by)
+			for _, c := range conns {
+				one.Add(c.conn, c.found, nil)
+				other.AddAny(c.conn, c.found)
+			}
+			if diff := one.Differ(other); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+		for _, c := range conns {
+			if !incident.NewSmall(incident.Config{}, 1024).AddOrdinary(c.conn, c.found) {
+				others++
+				continue
+			}
+			ordinary++
+			sv := &c.conn.Ends[reassembly.Server]
+			ways[fmt.Sprint(c.conn.Close.Closer, c.conn.Close.Reason, sv.Bytes > 0)] = true
+		}
+	}
+	if ordinary < 2000 || others < 2000 || len(ways) < 4 {
+		t.Errorf("%d connections were ordinary, in %d ways, and %d were not: too few to say anything", ordinary, len(ways), others)
+	}
 }
 
 // Asking changes nothing: more may be added afterwards.
