@@ -49,8 +49,8 @@ func (h *holes) add(from, to wire.Seq) {
 }
 
 // bound lets the lowest holes go while there are too many, or while they lie so far behind
-// what was sent last that numbers may come round to them: they are filled next, or never.
-// acked is up to where the other side has acknowledged, if that is known.
+// next, the end of what is known, that numbers may come round to them: they are filled
+// next, or never. acked is up to where the other side has acknowledged, if that is known.
 func (h *holes) bound(next, acked wire.Seq, known bool) {
 	h.gave = h.gave && !(known && !h.given.After(acked))
 	for {

@@ -2,6 +2,7 @@ package reassembly
 
 import (
 	"maps"
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -101,4 +102,38 @@ func TestHolesAtTheBound(t *testing.T) {
 	h.bound(5+acceptSpan+1, 10, true)
 	want(t, "holes far behind", len(h.all()), 0)
 	want(t, "their length", h.acked, 5)
+}
+
+// TestHolesStayInOrder: numbers come round to where holes were, or begin anew elsewhere.
+func TestHolesStayInOrder(t *testing.T) {
+	const far = acceptSpan - 1000
+	leap := newScript().handshake()
+	for i := range uint32(12) {
+		leap.client(psh, 101+i*far, 1, payload(10)).client(psh, 50+i*far, 1, payload(10))
+	}
+	anew := newScript().client(syn, 0, 0).server(synack, 0, 1).server(psh, 500, 1, payload(10)).server(psh, 800, 1, payload(10))
+	// No acknowledgment of the first; another one takes its place, and its numbers are lower.
+	anew.isn[Server] = anew.isn[Server].Add(math.MaxUint32 - 5000)
+	anew.client(syn, 0, 0).server(synack, 0, 1).server(psh, 300, 1, payload(10)).server(psh, 6000, 1, payload(10)).server(psh, 200, 1, payload(10)).server(psh, 5300, 1, payload(20))
+	for name, s := range map[string]*script{"far jumps": leap, "another initial number": anew} {
+		t.Run(name, func(t *testing.T) {
+			tr := New(Config{Settled: func(*Conn, uint64) {}})
+			holed := 0
+			for i := range s.segs {
+				tr.Feed(&s.segs[i])
+				for id := uint32(1); id <= tr.extents.used; id++ {
+					h := &tr.extents.at(id).missing
+					checkHoles(t, h)
+					if n := len(h.all()); n > 0 && h.all()[n-1].To.Sub(h.all()[0].From) > acceptSpan {
+						t.Fatalf("after segment %d the holes %v span too much", i, h.all())
+					}
+					holed += len(h.all())
+				}
+			}
+			if holed == 0 {
+				t.Error("there are no holes")
+			}
+			tr.Flush()
+		})
+	}
 }

@@ -169,6 +169,7 @@ func (t *Tracker) takeSeq(r *record, f, p *half, s *wire.Segment, kind Kind) (m 
 	span, end := s.Span(), s.End()
 	fresh := s.Len
 	if !f.has(hasNext) {
+		t.begin(f)
 		f.flags |= hasNext
 		f.first, f.next = s.Seq, end
 		if f.has(hasAcked) && f.acked.After(s.Seq) && f.acked.Sub(s.Seq) < acceptSpan {
@@ -336,8 +337,17 @@ func (t *Tracker) lacks(h *half, to wire.Seq) {
 	x := &t.extent(h).missing
 	t.holeOctets -= x.octets()
 	x.add(h.next, to)
-	x.bound(h.next, h.acked, h.has(hasAcked))
+	x.bound(to, h.acked, h.has(hasAcked))
 	t.holeOctets += x.octets()
+}
+
+// begin lets go of the holes of a sequence space that another one replaces (see takeSYN).
+func (t *Tracker) begin(h *half) {
+	if h.ext != 0 {
+		x := &t.extents.at(h.ext).missing
+		t.holeOctets -= x.octets()
+		*x = holes{}
+	}
 }
 
 // fills notes that a segment brings what the capture lacked, and returns how much.
