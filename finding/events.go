@@ -152,7 +152,7 @@ func gaveUp(c *Case, side reassembly.Side) bool {
 
 // afterNext reports whether event i came when the tuple had opened anew.
 func afterNext(c *Case, i int) bool {
-	return c.Next != (reassembly.Incarnation{}) && c.Events[i].LastAt > c.Next.Key.Start
+	return c.Next.Frame != 0 && c.Events[i].LastAt > c.Next.Key.Start
 }
 
 // since says when something happened, counted from the connection's first frame.

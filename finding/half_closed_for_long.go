@@ -84,7 +84,7 @@ func checkHalfClosedForLong(c *Case, report func(Finding)) {
 		if end >= 0 {
 			until = c.Events[end].At
 		}
-		if c.Next != (reassembly.Incarnation{}) {
+		if c.Next.Frame != 0 {
 			until = min(until, c.Next.Key.Start)
 		}
 		if stateAt(c, you, until) != reassembly.CloseWait {

@@ -50,7 +50,7 @@ since 4.12. FreeBSD: net.inet.tcp.msl (30000), nolocaltimewait. Windows: TcpTime
 func checkPortReuse(c *Case, report func(Finding)) {
 	opener := c.Next.Opener
 	holder := opener.Peer()
-	if c.Next == (reassembly.Incarnation{}) {
+	if c.Next.Frame == 0 {
 		return
 	}
 	states := [2]reassembly.State{stateAt(c, reassembly.Client, c.Next.Key.Start), stateAt(c, reassembly.Server, c.Next.Key.Start)}

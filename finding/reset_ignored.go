@@ -133,7 +133,7 @@ func repeatsAck(c *Case, side reassembly.Side, a, i int) int {
 // challengedSYN returns the ACK with which a side answered the SYN that opened the
 // tuple anew, where no RST followed (port-reuse tells of those).
 func challengedSYN(c *Case, side reassembly.Side) int {
-	if c.Next == (reassembly.Incarnation{}) || c.Next.Opener == side || closedBy(c, c.Next.Key.Start) {
+	if c.Next.Frame == 0 || c.Next.Opener == side || closedBy(c, c.Next.Key.Start) {
 		return -1
 	}
 	a := next(c, 0, func(e *reassembly.Event) bool { return e.From == side && e.At > c.Next.Key.Start })

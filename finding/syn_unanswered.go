@@ -80,5 +80,5 @@ func checkSYNUnanswered(c *Case, report func(Finding)) {
 
 // afterNextSYN reports whether the same side opened the tuple anew.
 func afterNextSYN(c *Case) bool {
-	return c.Next != (reassembly.Incarnation{}) && c.Next.Opener == reassembly.Client
+	return c.Next.Frame != 0 && c.Next.Opener == reassembly.Client
 }

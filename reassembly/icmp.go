@@ -128,6 +128,9 @@ func (t *Tracker) keep(r *record, e *wire.ICMP, from Side) {
 // Linux gives up at any such error (tcp_v4_err, tcp_v6_err); a system that takes
 // them for soft repeats its SYN, and so contradicts.
 func (in *inference) refusal() (at wire.Time, frame wire.FrameID, ok bool) {
+	if len(in.c.ICMP) == 0 {
+		return 0, 0, false
+	}
 	last := wire.Time(0)
 	sent := false
 	for i := range in.c.Events {

@@ -61,6 +61,7 @@ func posCrossed(j int) int  { return 4*j + 3 }
 type inference struct {
 	c    *Conn
 	me   Side
+	roll roll
 	list []happening
 	// cands, lacks are event indices.
 	cands, lacks []int
@@ -85,6 +86,7 @@ type inference struct {
 // run fills in both timelines of c; profiles are its endpoints' hosts'.
 func (in *inference) run(c *Conn, profiles [2]*Profile) {
 	in.c = c
+	in.roll.read(c)
 	for side := range in.fins {
 		in.fins[side] = in.findFIN(Side(side))
 	}
@@ -116,6 +118,77 @@ func genuine(e *Event) bool { return e.Marks&(MarkOther|MarkOutside) == 0 }
 func (in *inference) first(from Side, i int, ok func(e *Event) bool) int {
 	for ; i < len(in.c.Events); i++ {
 		if e := &in.c.Events[i]; e.From == from && genuine(e) && ok(e) {
+			return i
+		}
+	}
+	return -1
+}
+
+// roll says where in the log there is which kind of event: most of what is looked for is
+// not there, or is the first of its kind.
+type roll struct {
+	// first is, by side and kind, the first genuine event, -1 if there is none; count is how
+	// many there are.
+	first, count [2][kinds]int16
+	// resets: there are RSTs, genuine or not.
+	resets bool
+}
+
+// kinds is how many there are.
+const kinds = int(KindICMP) + 1
+
+func (r *roll) read(c *Conn) {
+	*r = roll{}
+	for i := len(c.Events) - 1; i >= 0; i-- {
+		e := &c.Events[i]
+		r.resets = r.resets || e.Kind == KindRST
+		if genuine(e) {
+			r.first[e.From&1][e.Kind%Kind(kinds)] = int16(i)
+			r.count[e.From&1][e.Kind%Kind(kinds)]++
+		}
+	}
+}
+
+// firstOf returns the first genuine event of a kind from a side; -1 if there is none.
+func (in *inference) firstOf(from Side, k Kind) int {
+	if in.roll.count[from&1][k] == 0 {
+		return -1
+	}
+	return int(in.roll.first[from&1][k])
+}
+
+// all puts all events of a kind from a side into dst.
+func (in *inference) all(dst []int, from Side, k Kind) []int {
+	i := in.firstOf(from, k)
+	switch in.roll.count[from&1][k] {
+	case 0:
+		return dst
+	case 1:
+		return append(dst, i)
+	}
+	return in.gather(dst, from, i, isKind(k))
+}
+
+// firstPlain returns the first plain event from a side at or after index i; -1 if there is
+// none.
+func (in *inference) firstPlain(from Side, i int) int {
+	first := -1
+	for _, k := range [...]Kind{KindACK, KindData, KindFIN} {
+		if n := in.firstOf(from, k); n >= 0 && (first < 0 || n < first) {
+			first = n
+		}
+	}
+	if first < i && first >= 0 {
+		return in.first(from, i, plain)
+	}
+	return first
+}
+
+// acks returns the first genuine event from a side, SYNs apart, at or after index i and
+// before index n, that acknowledges everything below seq; -1 if there is none.
+func (in *inference) acks(from Side, i, n int, seq wire.Seq) int {
+	for ev := in.c.Events[:n]; i < n; i++ {
+		if e := &ev[i]; e.From == from && e.Flags&wire.ACK != 0 && !e.Ack.Before(seq) && e.Kind != KindSYN && genuine(e) {
 			return i
 		}
 	}
@@ -222,12 +295,12 @@ func (in *inference) lateEnough(c, own, proof int) bool {
 // opening finds how the endpoint came to be connected.
 func (in *inference) opening() {
 	me, you := in.me, in.me.Peer()
-	syn := in.first(me, 0, isKind(KindSYN))
-	synack := in.first(me, 0, isKind(KindSYNACK))
-	yourSYN := in.first(you, 0, isKind(KindSYN))
-	yourSYNACK := in.first(you, 0, isKind(KindSYNACK))
-	talk := in.first(me, in.opened(syn, synack), plain)
-	yourTalk := in.first(you, in.opened(yourSYN, yourSYNACK), plain)
+	syn := in.firstOf(me, KindSYN)
+	synack := in.firstOf(me, KindSYNACK)
+	yourSYN := in.firstOf(you, KindSYN)
+	yourSYNACK := in.firstOf(you, KindSYNACK)
+	talk := in.firstPlain(me, in.opened(syn, synack))
+	yourTalk := in.firstPlain(you, in.opened(yourSYN, yourSYNACK))
 	ev := in.c.Events
 	if synack < 0 && yourSYN >= 0 && syn > yourSYN && in.acksBefore(syn) {
 		// A split handshake: the SYN,ACK came in two segments.
@@ -235,7 +308,7 @@ func (in *inference) opening() {
 	}
 
 	if syn < 0 && synack < 0 && yourSYN < 0 && yourSYNACK < 0 || in.strayOpening(max(syn, synack, yourSYN, yourSYNACK)) {
-		in.inside(in.first(me, 0, plain), in.first(you, 0, plain))
+		in.inside(in.firstPlain(me, 0), in.firstPlain(you, 0))
 		return
 	}
 	if syn >= 0 && !in.replayed() {
@@ -252,7 +325,7 @@ func (in *inference) opening() {
 		h := happening{pos: posSent(synack), cause: synack, by: sndSYNACK, at: ev[synack].At, frame: ev[synack].Frame, evidence: Sent}
 		if yourSYN >= 0 && yourSYN < synack {
 			cause := yourSYN
-			in.cands = in.gather(in.cands[:0], you, yourSYN, isKind(KindSYN))
+			in.cands = in.all(in.cands[:0], you, KindSYN)
 			for _, i := range in.cands {
 				if i < synack {
 					cause = i
@@ -285,8 +358,8 @@ func (in *inference) opening() {
 	}
 
 	if syn >= 0 || yourSYNACK >= 0 {
-		in.cands = in.gather(in.cands[:0], you, 0, isKind(KindSYNACK))
-		in.lacks = in.gather(in.lacks[:0], me, 0, isKind(KindSYN))
+		in.cands = in.all(in.cands[:0], you, KindSYNACK)
+		in.lacks = in.all(in.lacks[:0], me, KindSYN)
 		switch {
 		case synack >= 0 && len(in.cands) == 0: // the peer completes with an ACK
 		case synack >= 0 && talk >= 0:
@@ -298,10 +371,17 @@ func (in *inference) opening() {
 	if synack >= 0 || syn < 0 && yourSYN >= 0 {
 		made := len(in.list) - 1 // SYN_RECEIVED's
 		from := max(synack, 0)
-		in.cands = in.gather(in.cands[:0], you, from, func(e *Event) bool {
-			return (plain(e) || e.Kind == KindSYNACK) && e.Flags&wire.ACK != 0
-		})
-		in.lacks = in.gather(in.lacks[:0], me, from, isKind(KindSYNACK))
+		completes := func(e *Event) bool { return (plain(e) || e.Kind == KindSYNACK) && e.Flags&wire.ACK != 0 }
+		in.lacks = in.all(in.lacks[:0], me, KindSYNACK)
+		if len(in.lacks) <= 1 {
+			// Nothing can refute the first.
+			in.cands = in.cands[:0]
+			if i := in.first(you, from, completes); i >= 0 {
+				in.cands = append(in.cands, i)
+			}
+		} else {
+			in.cands = in.gather(in.cands[:0], you, from, completes)
+		}
 		proof := in.provesEstablished(from, talk)
 		in.received(rcvACKofSYN, proof)
 		if synack >= 0 && syn < 0 && in.maybeStateless(synack, proof) {
@@ -334,7 +414,7 @@ func (in *inference) opened(syn, synack int) int {
 
 // acksBefore reports whether the endpoint acknowledged something before event i.
 func (in *inference) acksBefore(i int) bool {
-	j := in.first(in.me, 0, func(e *Event) bool { return e.Kind == KindACK })
+	j := in.firstOf(in.me, KindACK)
 	return j >= 0 && j < i
 }
 
@@ -388,8 +468,7 @@ func (in *inference) acksData(e *Event) bool {
 
 // fastOpen reports whether the server acknowledged data of the client's SYN.
 func (in *inference) fastOpen() bool {
-	syn := in.first(Client, 0, isKind(KindSYN))
-	synack := in.first(Server, 0, isKind(KindSYNACK))
+	syn, synack := in.firstOf(Client, KindSYN), in.firstOf(Server, KindSYNACK)
 	return syn >= 0 && synack >= 0 && in.c.Events[syn].Len > 0 && in.c.Events[synack].Ack == in.c.Events[syn].End
 }
 

@@ -28,17 +28,23 @@ type finInfo struct {
 // findFIN looks for a side's FIN.
 func (in *inference) findFIN(s Side) finInfo {
 	e := &in.c.Ends[s]
-	f := finInfo{first: in.first(s, 0, isKind(KindFIN)), shown: -1, end: e.FIN}
+	f := finInfo{first: in.firstOf(s, KindFIN), shown: -1, end: e.FIN}
 	if f.first < 0 {
-		if f.hiddenFIN(in, s); !f.hidden {
+		if in.c.Seen&SeenAckUnseen != 0 {
+			f.hiddenFIN(in, s)
+		}
+		if !f.hidden {
 			f.stepOver(in, s)
 		}
 		return f
 	}
 	f.shown = f.first
 	f.forged = in.forgedFIN(s, f.first)
-	if i := in.first(s, 0, func(v *Event) bool { return v.Kind == KindACK && v.Seq == e.FIN }); i >= 0 && i < f.first {
-		f.shown = i
+	for i := max(in.firstOf(s, KindACK), 0); i < f.first; i++ {
+		if v := &in.c.Events[i]; v.From == s && v.Kind == KindACK && v.Seq == e.FIN && genuine(v) {
+			f.shown = i
+			break
+		}
 	}
 	return f
 }
@@ -172,9 +178,11 @@ func (in *inference) closing() {
 		return e.Kind != KindRST && e.Kind != KindSYN && e.Flags&wire.ACK != 0 && !e.Ack.Before(fin.end)
 	}
 	in.cands = in.gather(in.cands[:0], you, fin.shown, covers)
-	in.lacks = in.gather(in.lacks[:0], me, fin.shown+1, func(e *Event) bool {
-		return e.Marks&MarkRepeat != 0 && e.Marks&MarkKeepalive == 0 && plain(e) && in.current(e)
-	})
+	if in.lacks = in.lacks[:0]; in.c.Seen&(SeenRepeatData|SeenRepeatFIN) != 0 {
+		in.lacks = in.gather(in.lacks, me, fin.shown+1, func(e *Event) bool {
+			return e.Marks&MarkRepeat != 0 && e.Marks&MarkKeepalive == 0 && plain(e) && in.current(e)
+		})
+	}
 	// An own acknowledgment of a segment that carried it proves that it arrived.
 	proof := -1
 	for _, c := range in.cands {
@@ -242,7 +250,7 @@ func (in *inference) late(i int) bool {
 func (in *inference) ackedBehind(s Side) int {
 	ev := in.c.Events
 	own, theirs := in.fins[s], in.fins[s.Peer()]
-	i := in.first(s, 0, func(e *Event) bool { return e.Kind != KindSYN && e.Flags&wire.ACK != 0 && !e.Ack.Before(theirs.end) })
+	i := in.acks(s, 0, len(ev), theirs.end)
 	if i < 0 || ev[i].Kind != KindACK || ev[i].Seq != own.end {
 		return -1
 	}
@@ -261,8 +269,7 @@ func (in *inference) ackedBehind(s Side) int {
 // acknowledged reports whether the endpoint acknowledged everything below seq before
 // event i.
 func (in *inference) acknowledged(seq wire.Seq, i int) bool {
-	j := in.first(in.me, 0, func(e *Event) bool { return e.Kind != KindSYN && e.Flags&wire.ACK != 0 && !e.Ack.Before(seq) })
-	return j >= 0 && j < i
+	return in.acks(in.me, 0, i, seq) >= 0
 }
 
 // current reports whether an own event belongs to this life of the tuple: its
@@ -282,7 +289,7 @@ func (in *inference) receivedFIN() int {
 		return -1
 	}
 	ev := in.c.Events
-	proof := in.first(me, 0, func(e *Event) bool { return e.Flags&wire.ACK != 0 && !e.Ack.Before(fin.end) && e.Kind != KindSYN })
+	proof := in.acks(me, 0, len(ev), fin.end)
 	in.cands = in.cands[:0]
 	if fin.first >= 0 {
 		in.cands = in.gather(in.cands, you, fin.first, func(e *Event) bool { return e.End != e.Seq && e.Kind != KindRST })
@@ -307,7 +314,9 @@ func (in *inference) receivedFIN() int {
 		original = in.cands[0]
 	}
 	in.behind = -1
-	in.refilled = in.first(you, max(fin.first, 0)+1, func(e *Event) bool { return e.Kind == KindData && e.Marks&MarkRepeat != 0 && e.End.Before(fin.end) })
+	if in.c.Seen&SeenRepeatData != 0 {
+		in.refilled = in.first(you, max(fin.first, 0)+1, func(e *Event) bool { return e.Kind == KindData && e.Marks&MarkRepeat != 0 && e.End.Before(fin.end) })
+	}
 	in.vague = in.chooseCopy(proof)
 	n := len(in.list)
 	cause := in.received(rcvFIN, proof)

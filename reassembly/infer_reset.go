@@ -9,6 +9,9 @@ import (
 
 // resets finds the RSTs that the endpoint sent or accepted.
 func (in *inference) resets() {
+	if !in.roll.resets {
+		return
+	}
 	me, you := in.me, in.me.Peer()
 	ev := in.c.Events
 	for i := range ev {
@@ -19,7 +22,7 @@ func (in *inference) resets() {
 			break
 		}
 	}
-	for i := in.first(me, 0, isKind(KindRST)); i >= 0; i = in.first(me, i+1, isKind(KindRST)) {
+	for i := in.firstOf(me, KindRST); i >= 0; i = in.first(me, i+1, isKind(KindRST)) {
 		if !in.goesOn(i) {
 			if j := in.c.OvertakenAbort(i); j >= 0 {
 				i = j
@@ -39,13 +42,16 @@ func (in *inference) resets() {
 			break
 		}
 	}
-	in.lacks = in.gather(in.lacks[:0], me, 0, func(e *Event) bool { return e.Kind != KindRST })
 	in.cands = in.cands[:0]
 	for i := range ev {
 		if e := &ev[i]; e.From == you && e.Kind == KindRST && genuine(e) && in.acceptable(i) {
 			in.cands = append(in.cands, i)
 		}
 	}
+	if len(in.cands) == 0 {
+		return
+	}
+	in.lacks = in.gather(in.lacks[:0], me, in.cands[0], func(e *Event) bool { return e.Kind != KindRST })
 	in.received(rcvRST, -1)
 }
 

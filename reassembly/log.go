@@ -159,15 +159,23 @@ func (r *record) see(from Side, kind Kind, m Marks) {
 	case KindOdd:
 		r.seen |= SeenOdd
 	}
-	for _, b := range [...]struct {
-		mark Marks
-		seen Seen
-	}{{MarkKeepalive, SeenKeepalive}, {MarkZeroWindow, SeenZeroWindow}, {MarkDSACK, SeenDSACK}, {MarkOther, SeenOther}, {MarkAckUnseen, SeenAckUnseen}, {MarkOutside, SeenOutside},
-		{MarkShrink, SeenShrink}, {MarkOldTime, SeenOldTime}, {MarkHops, SeenHops}, {MarkEcho, SeenEcho}} {
-		if m&b.mark != 0 {
+	if m&^foldable == 0 {
+		return // nearly all have none
+	}
+	for i := range seenByMark {
+		if b := &seenByMark[i]; m&b.mark != 0 {
 			r.seen |= b.seen
 		}
 	}
+}
+
+// seenByMark says which marks of a segment are remembered of its connection.
+var seenByMark = [...]struct {
+	mark Marks
+	seen Seen
+}{
+	{MarkKeepalive, SeenKeepalive}, {MarkZeroWindow, SeenZeroWindow}, {MarkDSACK, SeenDSACK}, {MarkOther, SeenOther}, {MarkAckUnseen, SeenAckUnseen}, {MarkOutside, SeenOutside},
+	{MarkShrink, SeenShrink}, {MarkOldTime, SeenOldTime}, {MarkHops, SeenHops}, {MarkEcho, SeenEcho},
 }
 
 // doubleWindow bounds the time between a frame and its double: a mirror that
