@@ -74,8 +74,18 @@ func (c *Case) closers() *[2]closer {
 // frames returns the frames of events, in capture order, without repetition.
 func frames(c *Case, indices ...int) []wire.FrameID {
 	var few [8]int
-	sorted := append(few[:0], indices...)
-	slices.Sort(sorted)
+	sorted := few[:0]
+	if len(indices) > len(few) {
+		sorted = slices.Sorted(slices.Values(indices))
+	} else {
+		for _, i := range indices {
+			at := len(sorted)
+			for sorted = append(sorted, i); at > 0 && sorted[at-1] > i; at-- {
+				sorted[at] = sorted[at-1]
+			}
+			sorted[at] = i
+		}
+	}
 	c.ids = slices.Grow(c.ids, 2*len(sorted))
 	from := len(c.ids)
 	for n, i := range sorted {

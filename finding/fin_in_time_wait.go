@@ -45,7 +45,8 @@ func checkFINInTimeWait(c *Case, report func(Finding)) {
 		if first < 0 {
 			continue
 		}
-		var shown []int
+		var room [2 * groupMax]int
+		shown := room[:0]
 		n, answered := 0, -1
 		for i := first + 1; i < len(c.Events); i++ {
 			e := &c.Events[i]

@@ -123,16 +123,15 @@ const unknownResponse = 200 * time.Millisecond
 func (l *lostAck) judge(report func(Finding)) {
 	c, you := l.c, l.side.Peer()
 	end := c.Ends[l.side].FIN
-	l.copies, l.reset = []int{l.fin}, -1
-	answers := map[int]int{} // RSTs of the peer's host without a socket, by what they answer
+	var few [2][8]int
+	l.copies, l.acks, l.reset = append(few[0][:0], l.fin), few[1][:0], -1
 	gone, spare := false, -1
 	for i := range c.resets() {
 		r := &c.rsts[i]
 		switch {
 		case r.from == you && genuine(r.event) && (r.at < l.fin || r.origin == reply && r.trigger <= l.fin):
 			gone = true // the peer had no socket left that could acknowledge anything
-		case r.from == you && r.origin == reply:
-			answers[r.trigger] = r.at
+		case r.from == you:
 		case r.origin == reply && r.trigger > l.fin && acknowledges(&c.Events[r.trigger], end):
 			spare = r.trigger // it met no socket: one before it had arrived
 		}
@@ -143,7 +142,7 @@ func (l *lostAck) judge(report func(Finding)) {
 	unseen := 0
 	interval := staleFIN / 4
 	if a := l.missedCopy(); a >= 0 {
-		l.acks, l.gap = []int{a}, c.Events[l.fin].At.Sub(c.Events[a].LastAt)
+		l.acks, l.gap = append(l.acks, a), c.Events[l.fin].At.Sub(c.Events[a].LastAt)
 	}
 	for i := l.fin + 1; i < len(c.Events); i++ {
 		e := &c.Events[i]
@@ -177,8 +176,11 @@ func (l *lostAck) judge(report func(Finding)) {
 			// probe for a lost tail comes too soon to tell.
 			unseen++
 		}
-		if r, ok := answers[i]; ok {
-			l.reset = r
+		// A RST of the peer's host without a socket that answers it.
+		for _, r := range c.resets() {
+			if r.from == you && r.origin == reply && r.trigger == i {
+				l.reset = r.at
+			}
 		}
 	}
 	if n := len(l.acks); n > 0 && spare > l.acks[n-1] {
@@ -265,10 +267,9 @@ func (l *lostAck) lostBehind(report func(Finding)) {
 	}
 	again := ackOf(c, you, repeats[len(repeats)-1], c.Ends[l.side].FIN)
 	shown := next(c, l.acks[0]+1, func(e *reassembly.Event) bool { return e.From == l.side && e.Kind == reassembly.KindFIN })
-	f := Finding{
-		Catalogue: "C05b", Severity: Warning, Confidence: Certain, Endpoint: Endpoint(l.side),
-		Frames: frames(c, append(append([]int{again}, l.copies...), l.acks...)...),
-	}
+	var room [16]int
+	named := append(append(append(room[:0], again), l.copies...), l.acks...)
+	f := Finding{Catalogue: "C05b", Severity: Warning, Confidence: Certain, Endpoint: Endpoint(l.side), Frames: frames(c, named...)}
 	best := c.Ends[l.side].Response
 	if l.acks[0] < l.fin || best == 0 || l.gap < best || l.gap <= jitter(best) {
 		f.Confidence = Likely

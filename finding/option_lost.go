@@ -55,6 +55,9 @@ func checkOptionLost(c *Case, report func(Finding)) {
 			return
 		}
 	}
+	if client.Set&^server.Set&(wire.OptWindowScale|wire.OptSACKPerm|wire.OptMPTCP) == 0 {
+		return
+	}
 	synack := firstOf(c, reassembly.Server, reassembly.KindSYNACK, syn)
 	if synack < 0 || !c.Ends[reassembly.Server].HasSYN || server.Set.Has(wire.OptCut) || !opened(c) {
 		return

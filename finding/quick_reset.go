@@ -36,9 +36,9 @@ func checkQuickReset(c *Case, report func(Finding)) {
 		if best < 2*time.Millisecond {
 			continue // half of it is what one scheduling of a process takes
 		}
-		for i := range c.Events {
-			rst := &c.Events[i]
-			if rst.From != side || rst.Kind != reassembly.KindRST {
+		for _, r := range c.resets() {
+			i, rst := r.at, r.event
+			if r.from != side {
 				continue
 			}
 			request := last(c, i, func(e *reassembly.Event) bool { return e.From != side && genuine(e) && e.Len > 0 })

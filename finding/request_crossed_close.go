@@ -43,7 +43,7 @@ func checkRequestCrossedClose(c *Case, report func(Finding)) {
 		side := reassembly.Side(s) // the closer
 		you := side.Peer()
 		fin := firstFIN(c, side)
-		if fin < 0 {
+		if fin < 0 || c.Seen&(reassembly.SeenRSTClient<<side) == 0 {
 			continue
 		}
 		request := next(c, 0, func(e *reassembly.Event) bool {

@@ -235,16 +235,30 @@ func closedBefore(c *Case, i int) bool {
 // unacked returns how many of a side's octets nobody had acknowledged before event
 // i; FIN and SYN are not counted. known is false if the capture does not show.
 func unacked(c *Case, side reassembly.Side, i int) (octets uint32, known bool) {
-	sent, ok := sentBefore(c, side, i)
-	if !ok {
+	var sent, acked wire.Seq
+	sending, ok, reset := false, false, false
+	for j := range c.Events[:i] {
+		switch e := &c.Events[j]; {
+		case !genuine(e):
+		case e.Kind == reassembly.KindRST:
+			reset = reset || e.From != side
+		case e.From == side:
+			if !sending || e.End.After(sent) {
+				sent, sending = e.End, true
+			}
+		case e.Flags&wire.ACK != 0 && (!ok || e.Ack.After(acked)):
+			acked, ok = e.Ack, true
+		}
+	}
+	if !sending {
 		return 0, false
 	}
-	acked, ok := ackedBefore(c, side.Peer(), i)
-	// A host that resets a connection says what it had received.
-	for j := range c.Events[:i] {
-		e := &c.Events[j]
-		if e.From != side && e.Kind == reassembly.KindRST && e.Flags&wire.ACK != 0 && genuine(e) && !e.Ack.After(sent) && (!ok || e.Ack.After(acked)) {
-			acked, ok = e.Ack, true
+	if reset {
+		// A host that resets a connection says what it had received.
+		for _, r := range c.resets() {
+			if e := r.event; r.at < i && e.From != side && e.Flags&wire.ACK != 0 && genuine(e) && !e.Ack.After(sent) && (!ok || e.Ack.After(acked)) {
+				acked, ok = e.Ack, true
+			}
 		}
 	}
 	if !ok {

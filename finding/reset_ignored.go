@@ -37,17 +37,18 @@ func checkResetIgnored(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		side := reassembly.Side(s) // that did not believe it
 		var ignored, challenged []int
-		for i := range c.Events {
-			e := &c.Events[i]
-			if e.From == side || e.Kind != reassembly.KindRST || closedBefore(c, i) || afterNext(c, i) {
+		for _, r := range c.resets() {
+			i, e := r.at, r.event
+			if r.from == side || closedBefore(c, i) || afterNext(c, i) {
 				continue
 			}
-			// One at exactly the next number is not challenged but obeyed (RFC 5961 section 3.2).
-			acked, _ := ackedBefore(c, side, i)
-			if a := challenge(c, side, i+1, e); a >= 0 && e.Seq != acked {
-				challenged = append(challenged, i, a)
+			if a := challenge(c, side, i+1, e); a >= 0 {
+				// One at exactly the next number is not challenged but obeyed (RFC 5961 section 3.2).
+				if acked, _ := ackedBefore(c, side, i); e.Seq != acked {
+					challenged = append(challenged, i, a)
+				}
 			}
-			if believed(c, side, i) || !goesOn(c, i) {
+			if !r.goes || believed(c, side, i) {
 				continue // lost behind the capture, if its sender meant it
 			}
 			ignored = append(ignored, i)

@@ -43,12 +43,11 @@ func checkResetInjected(c *Case, report func(Finding)) {
 			if r.from != side || r.origin != foreign && !strange(c, r) || afterNext(c, r.at) {
 				continue
 			}
-			goes := goesOn(c, r.at)
-			if !goes && !otherTTL(c, r.at) {
+			if !r.goes && !otherTTL(c, r.at) {
 				continue // a number that does not fit is not enough: the host may have it wrong
 			}
 			g.add(r)
-			if on < 0 && goes {
+			if on < 0 && r.goes {
 				on = r.at
 			}
 		}

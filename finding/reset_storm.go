@@ -42,16 +42,20 @@ const (
 
 func checkResetStorm(c *Case, report func(Finding)) {
 	for s := range c.Ends {
-		var shown []int
 		n := 0
-		for i := range c.Events {
-			if e := &c.Events[i]; e.From == reassembly.Side(s) && e.Kind == reassembly.KindRST {
-				shown = append(shown, i)
-				n += int(e.Count)
+		for _, r := range c.resets() {
+			if r.from == reassembly.Side(s) {
+				n += int(r.event.Count)
 			}
 		}
 		if n < stormMin {
 			continue
+		}
+		var shown []int
+		for _, r := range c.resets() {
+			if r.from == reassembly.Side(s) {
+				shown = append(shown, r.at)
+			}
 		}
 		a, b := &c.Events[shown[0]], &c.Events[shown[len(shown)-1]]
 		f := Finding{

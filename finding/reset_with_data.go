@@ -28,9 +28,9 @@ reason. tcplife keeps no payload and does not print it.`,
 func checkResetWithData(c *Case, report func(Finding)) {
 	for s := range c.Ends {
 		var shown []int
-		for i := range c.Events {
-			if e := &c.Events[i]; e.From == reassembly.Side(s) && e.Kind == reassembly.KindRST && e.Len > 0 {
-				shown = append(shown, i)
+		for _, r := range c.resets() {
+			if r.from == reassembly.Side(s) && r.event.Len > 0 {
+				shown = append(shown, r.at)
 			}
 		}
 		if len(shown) == 0 {

@@ -39,10 +39,12 @@ func checkUnsolicitedAnswer(c *Case, report func(Finding)) {
 	}
 	e := &c.Events[0]
 	me := e.From
+	if next(c, 1, func(x *reassembly.Event) bool { return x.Kind != e.Kind && x.Kind != reassembly.KindRST }) >= 0 {
+		return
+	}
 	answer := next(c, 1, func(x *reassembly.Event) bool {
 		return x.From != me && x.Kind == reassembly.KindRST && x.Flags&wire.ACK == 0 && x.Seq == e.Ack
 	})
-	more := next(c, 1, func(x *reassembly.Event) bool { return x.Kind != e.Kind && x.Kind != reassembly.KindRST })
 	f := Finding{
 		Catalogue: "R07", Severity: Info, Confidence: Possible, Endpoint: Endpoint(me.Peer()),
 		Frames:  frames(c, 0, answer),
@@ -50,8 +52,6 @@ func checkUnsolicitedAnswer(c *Case, report func(Finding)) {
 		Reason:  "a capture that lacks the segment that was answered looks the same",
 	}
 	switch {
-	case more >= 0:
-		return
 	case e.Kind == reassembly.KindSYNACK && answer >= 0:
 		f.Confidence, f.Reason = Likely, "the host that got the SYN-ACK did not know of it; an attempt that it had given up looks the same"
 		f.Message = fmt.Sprintf("A SYN-ACK came to the %s unasked, and its host reset it.", me.Peer())
