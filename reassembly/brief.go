@@ -284,6 +284,11 @@ func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 		setHow(s, e.how)
 		do(s, from)
 	}
+	if b.wasReset() {
+		x := t.endingOf(b)
+		x.segment.Tuple = tuples[x.from]
+		do(&x.segment, x.from)
+	}
 }
 
 // setHow enters what an entry's how says into a segment.

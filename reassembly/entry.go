@@ -94,6 +94,7 @@ type recalled struct {
 type retold struct {
 	segment wire.Segment           // see segments
 	behind  [briefMax - 1]recalled // the SYN
+	ending  briefEnd               // see endingOf
 }
 
 // from is who sent it.

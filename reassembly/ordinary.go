@@ -36,6 +36,8 @@ type course struct {
 	silences Idle
 	// long: a segment is longer than its receiver takes them.
 	long bool
+	// odd: it is none of the three; see odd.
+	odd bool
 }
 
 // courseEnd is one side of it.
@@ -57,6 +59,7 @@ type courseEnd struct {
 	hasTime        bool
 	hasOffered     bool
 	hasFIN         bool
+	knowsFIN       bool // it acknowledged the other's FIN
 	log            tail
 }
 
@@ -66,20 +69,18 @@ type moment struct {
 	frame wire.FrameID
 }
 
-// look goes once over the segments, and reports whether their course is an ordinary
-// one. It reads the entries as recall does, and takes from them only what it needs.
+// look goes once over the segments, and reports whether what it notes of them is all that
+// there is to say; c.odd says whether their course is an ordinary one. It reads the entries as recall does, and takes from them only what it needs.
 func (c *course) look(t *Tracker, b *brief) bool {
 	*c = course{b: b, seen: SeenSYN}
 	syn, answer := &c.ends[Client], &c.ends[Server]
 	syn.packets, syn.pendAt, syn.pendEnd, syn.pending, syn.isn, syn.next = 1, b.start, b.isn+1, true, b.isn, b.isn+1
 	syn.log.heard = b.start
 	syn.options, syn.mss, syn.scale, syn.tsMax, syn.hasTime = wire.OptionSet(b.options), b.mss, b.how>>howScale, b.stamps[Client], b.how&howStamps != 0
+	c.odd = b.n == 2 // half open
 	if b.n == 1 {
 		c.seen |= SeenUnanswered
 		return true
-	}
-	if b.n == 2 {
-		return false // half open
 	}
 	blk, place := t.entries.at(b.head), 0
 	now := moment{b.start, b.first}
@@ -125,7 +126,7 @@ func (c *course) look(t *Tracker, b *brief) bool {
 		if c.silences.For != 0 || time.Duration(since) >= idleMin {
 			c.silence(from, now, time.Duration(since))
 		}
-		if fin != 0 && c.stage == 0 {
+		if fin != 0 && !f.hasFIN && !p.hasFIN {
 			c.idle = time.Duration(since)
 			c.silences.closing(from, now.at)
 		}
@@ -186,11 +187,24 @@ func (c *course) look(t *Tracker, b *brief) bool {
 		} else {
 			f.log.list(&p.log, now.at, size > 0, fin == 0 && c.stage == 0)
 		}
+		if fin != 0 {
+			c.seen |= SeenFINClient << from
+			f.hasFIN = true
+			if p.hasFIN && behind != 0 {
+				c.seen |= SeenCrossedFIN
+			} else if p.hasFIN && !f.knowsFIN {
+				c.seen |= SeenPromptFIN
+			}
+		}
+		if p.hasFIN && behind == 0 {
+			f.knowsFIN = true
+		}
 		if fin|uint32(c.stage) != 0 && !c.closing(from, now, fin != 0, span, behind) {
-			return false
+			c.odd = true
 		}
 	}
-	return c.stage == 0 || c.stage == len(c.close)
+	c.odd = c.odd || c.stage != 0 && c.stage != len(c.close)
+	return true
 }
 
 // answered takes the SYN-ACK.
@@ -255,22 +269,17 @@ func (c *course) closing(from Side, now moment, fin bool, span, behind uint32) b
 	if behind != 0 {
 		return false
 	}
-	f := &c.ends[from]
-	if fin {
-		c.seen |= SeenFINClient << from
-	}
 	switch {
 	case c.stage == 0:
-		c.closer, f.hasFIN = from, true
+		c.closer = from
 		c.close[0], c.stage = now, 1
 	case c.stage == 1 && from != c.closer && span == 0:
 		c.close[1], c.stage = now, 2
 	case c.stage <= 2 && from != c.closer && fin:
 		if c.stage == 1 {
 			c.close[1] = now
-			c.seen |= SeenPromptFIN
 		}
-		c.close[2], f.hasFIN, c.stage = now, true, 3
+		c.close[2], c.stage = now, 3
 	case c.stage == 3 && from == c.closer && span == 0:
 		c.close[3], c.stage = now, 4
 	default:
@@ -279,17 +288,24 @@ func (c *course) closing(from Side, now moment, fin bool, span, behind uint32) b
 	return true
 }
 
-// ordinary describes in t.plain what a brief record holds, and reports whether it can.
+// ordinary describes in t.plain what a brief record holds, and reports whether it can. What
+// is told of a connection that is not ordinary is the same, but for its states.
 func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 	c := &t.course
-	if !c.look(t, b) || c.stage == 0 && b.n > 1 && !why.Early() {
+	if !c.look(t, b) {
 		return false
+	}
+	if b.wasReset() {
+		c.end(t.endingOf(b))
 	}
 	t.summarize(c)
 	conn := &t.plain
 	conn.Ended, conn.Until = why, max(now, b.last)
 	profiles := [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)}
 	switch {
+	case c.odd || c.stage == 0 && b.n > 1 && !why.Early():
+		t.odd(c, profiles)
+		return true
 	case b.n == 1:
 		t.attempt(c, profiles)
 	default:
@@ -310,7 +326,7 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 func (t *Tracker) summarize(c *course) {
 	b, conn := c.b, &t.plain
 	fins := [2]bool{c.seen&SeenFINClient != 0, c.seen&SeenFINServer != 0}
-	if fins[Client] && c.seen&SeenData == 0 {
+	if c.seen&SeenSYNACK != 0 && c.seen&SeenData == 0 && c.seen&(SeenFINClient|SeenFINServer|SeenRST) != 0 {
 		c.seen |= SeenNoData
 	}
 	// Field by field: a Conn takes a kilobyte, and most of it is never set for an ordinary
@@ -322,10 +338,16 @@ func (t *Tracker) summarize(c *course) {
 	conn.Outcome, conn.View = OutcomeUnknown, 0
 	for i := range conn.Ends {
 		e, f := &conn.Ends[i], &c.ends[i]
-		was := f.packets > 0
+		was := i == int(Client) || b.has(briefAnswered)
 		e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = uint64(f.packets), uint64(f.bytes), uint64(f.bytes), f.response, b.ttl[i]
-		e.ISN, e.First, e.Next, e.Acked = f.isn, f.isn, f.next, f.acked
-		e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = was, was, was, was && b.n > 1
+		if !was && f.packets > 0 {
+			e.TTL = t.retold.ending.segment.TTL // of all that it sent
+		}
+		e.ISN, e.First, e.Next, e.Acked, e.Gone = f.isn, f.isn, f.next, 0, 0
+		e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = was, was, was, int(b.n) > 1+i
+		if e.HasAcked {
+			e.Acked = f.acked
+		}
 		e.SYN.Set, e.SYN.MSS, e.SYN.WindowScale = f.options, f.mss, f.scale
 		e.FIN, e.HasFIN = 0, fins[i]
 		if fins[i] {
@@ -416,7 +438,7 @@ func (t *Tracker) closed(c *course, profiles [2]*Profile) {
 func (t *Tracker) retell(c *course) {
 	b, conn := c.b, &t.plain
 	conn.Unlogged = Unlogged{}
-	list := slices.Grow(conn.Events, int(b.n))
+	list := slices.Grow(conn.Events, int(b.n)+1)
 	list = append(list, Event{
 		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.stamps[Client], Flags: wire.Flags(b.flags),
 		Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], From: Client, Kind: KindSYN, Marks: marksOf(b.how), Traits: traitsOf(b.how),
@@ -475,6 +497,14 @@ func (t *Tracker) retell(c *course) {
 		}
 	}
 	conn.Events = held.spill(list, &run)
+	if b.wasReset() {
+		x := &t.retold.ending
+		marks := Marks(0)
+		if x.segment.Options.Set != 0 {
+			marks = MarkTimestamp
+		}
+		conn.Events = append(conn.Events, eventOf(&x.segment, x.from, KindRST, marks))
+	}
 	if conn.View != 0 {
 		n := 0
 		t.segments(b, func(s *wire.Segment, from Side) {

@@ -195,6 +195,36 @@ func (k *talker) send(from Side, f wire.Flags, n uint32) {
 	}
 }
 
+// abort sends a RST, once in so many times, and something behind it once in a while.
+func (k *talker) abort(once int) {
+	r := k.r
+	if r.IntN(once) > 0 {
+		return
+	}
+	from := Side(r.IntN(2))
+	k.send(from, wire.RST|wire.ACK*wire.Flags(r.IntN(2)), 0)
+	s := &k.s[len(k.s)-1]
+	if s.Flags&wire.RST == 0 {
+		return // it was bent, or something came again
+	}
+	switch r.IntN(6) {
+	case 0:
+		s.Options = wire.Options{}
+	case 1:
+		s.Seq = k.ack[from.Peer()]
+	case 2:
+		s.Window, s.TTL = 0, s.TTL-uint8(r.IntN(3))
+	case 3:
+		s.Seq = 0
+	}
+	if r.IntN(4) == 0 {
+		k.send(Side(r.IntN(2)), wire.ACK, uint32(r.IntN(2)*100))
+	}
+	if r.IntN(8) == 0 {
+		k.send(from, wire.RST, 0)
+	}
+}
+
 // bend makes a segment odd.
 func (k *talker) bend(s *wire.Segment, from Side) {
 	switch k.r.IntN(18) {
@@ -251,10 +281,12 @@ func (k *talker) talk() {
 	}
 	k.send(Client, wire.SYN, 0)
 	if r.IntN(8) == 0 {
+		k.abort(3)
 		return
 	}
 	k.send(Server, wire.SYN|wire.ACK, 0)
 	if r.IntN(12) == 0 {
+		k.abort(2)
 		return
 	}
 	k.send(Client, wire.ACK, 0)
@@ -266,13 +298,31 @@ func (k *talker) talk() {
 		}
 	}
 	closer := Side(r.IntN(2))
-	switch r.IntN(8) {
+	switch r.IntN(10) {
 	case 0:
 		return
 	case 1:
-		k.send(closer, wire.RST|wire.ACK, 0)
+		k.abort(1)
 		return
-	case 2: // the second FIN brings the first's ACK
+	case 2: // the FINs cross, and a RST may
+		known := k.next[closer]
+		k.send(closer, wire.FIN|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
+		k.send(closer.Peer(), wire.PSH|wire.FIN*wire.Flags(r.IntN(2))|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
+		if k.s[len(k.s)-1].Tuple == k.tuple[closer.Peer()] {
+			k.s[len(k.s)-1].Ack = known
+		}
+		k.abort(2)
+		if r.IntN(2) == 0 {
+			k.send(closer, wire.ACK, 0)
+			k.send(closer.Peer(), wire.ACK, 0)
+		}
+	case 3: // data behind the FIN, which meets a RST
+		k.send(closer, wire.FIN|wire.ACK, 0)
+		for range 1 + r.IntN(3) {
+			k.send(closer.Peer(), wire.ACK, uint32(r.IntN(1000)))
+		}
+		k.abort(1)
+	case 4: // the second FIN brings the first's ACK
 		k.send(closer, wire.FIN|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
 		k.send(closer.Peer(), wire.FIN|wire.ACK, uint32(r.IntN(2)*r.IntN(100)))
 		k.send(closer, wire.ACK, 0)

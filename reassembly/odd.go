@@ -1,0 +1,118 @@
+package reassembly
+
+import (
+	"time"
+
+	"github.com/tcplife/tcplife/wire"
+)
+
+// What a brief record holds may also end in another way than the ordinary ones: by a RST, or
+// by FINs that cross, or with one FIN alone. What account and note would find out is known at
+// the same glance; only the states are not, so the log is read for them as any other is. No
+// full record is needed for that. A RST mostly ends a connection, and what follows it would
+// have to be thought about: so that unfolds the record.
+
+// endBrief holds in a brief record the RST that ends its connection, and reports whether it
+// could: the RST's number is the next of its side, or it acknowledges the SYN that nothing
+// else has answered, and there is nothing about it that the record cannot hold.
+func (t *Tracker) endBrief(id uint32, s *wire.Segment, swapped bool) bool {
+	b := t.briefs.at(id &^ briefBit)
+	from := b.side(swapped)
+	o := &s.Options
+	frames := uint64(s.Frame - b.first)
+	if s.Flags&^wire.ACK != wire.RST || s.Len != 0 || b.has(briefClosed) || b.has(briefFIN|briefFIN<<1) ||
+		s.At < b.last || frames>>32 != 0 || s.Carrier != b.carrier || s.Traits&^briefTraits != 0 ||
+		o.Set&^wire.OptTimestamps != 0 || o.Set == 0 && o.TSVal|o.TSEcr != 0 {
+		return false
+	}
+	if from == Server && !b.has(briefAnswered) {
+		if s.Flags&wire.ACK == 0 || s.Ack != b.next[Client] {
+			return false
+		}
+	} else if s.Seq != b.next[from] {
+		return false
+	}
+	// It gets a block of its own.
+	if b.fill != 0 || b.tail == 0 {
+		t.lengthen(b)
+	}
+	since := uint64(s.At - b.last)
+	t.entries.at(b.tail).list = [entryBlock]entry{
+		{
+			since: uint32(since), frames: uint16(s.Seq), behind: uint16(s.Seq >> 16), tsVal: uint16(o.TSVal), tsEcr: uint16(o.TSEcr),
+			window: s.Window, ipid: s.IPID, len: uint16(s.TTL), is: howOf(s, from), more: uint8(s.Flags),
+		},
+		{
+			since: uint32(since >> 32), frames: uint16(s.Ack), behind: uint16(s.Ack >> 16), tsVal: uint16(o.TSVal >> 16), tsEcr: uint16(o.TSEcr >> 16),
+		},
+	}
+	b.fill = entryBlock
+	b.last, b.lastFrame = s.At, uint32(frames)
+	// Without both FINs that says that it was reset.
+	b.is |= briefOpen | briefClosed
+	t.wheel.file(id, b.deadline(&t.patience), &b.turn)
+	return true
+}
+
+// wasReset reports whether a brief record ends with a RST; b.n does not count it.
+func (b *brief) wasReset() bool { return b.has(briefClosed) && !b.has(briefFIN|briefFIN<<1) }
+
+// briefEnd is the RST of a brief record.
+type briefEnd struct {
+	segment wire.Segment // without its tuple
+	from    Side
+	since   time.Duration // the segment before
+}
+
+// endingOf returns the RST that a brief record ends with. It is valid until the next call.
+func (t *Tracker) endingOf(b *brief) *briefEnd {
+	x := &t.retold.ending
+	e := &t.entries.at(b.tail).list
+	x.from, x.since = Side(e[0].is&howServer), time.Duration(uint64(e[1].since)<<32|uint64(e[0].since))
+	x.segment = wire.Segment{
+		Frame: b.first + wire.FrameID(b.lastFrame), At: b.last, Seq: wire.Seq(e[0].frames) | wire.Seq(e[0].behind)<<16, Ack: wire.Seq(e[1].frames) | wire.Seq(e[1].behind)<<16,
+		Flags: wire.Flags(e[0].more), Window: e[0].window, IPID: e[0].ipid, TTL: uint8(e[0].len), Carrier: b.carrier,
+		Options: wire.Options{TSVal: uint32(e[0].tsVal) | uint32(e[1].tsVal)<<16, TSEcr: uint32(e[0].tsEcr) | uint32(e[1].tsEcr)<<16},
+	}
+	setHow(&x.segment, e[0].is)
+	return x
+}
+
+// end takes the RST.
+func (c *course) end(x *briefEnd) {
+	s, f := &x.segment, &c.ends[x.from]
+	c.odd = true
+	f.packets++
+	c.seen |= SeenRSTClient << x.from
+	if x.since >= idleMin {
+		c.silences.broken(x.from, s.At, x.since, f.next.After(f.acked) || x.from == Client && c.b.n == 1)
+	}
+	if x.since >= quietMin {
+		c.quiet = Quiet{s.At, s.Frame, x.since}
+	}
+}
+
+// odd describes in t.plain, which summarize has filled, a connection whose course is none of
+// the ordinary ones.
+func (t *Tracker) odd(c *course, profiles [2]*Profile) {
+	conn := &t.plain
+	conn.Handshake, conn.Close = Handshake{}, Close{}
+	if c.b.n == 2 {
+		conn.Seen |= SeenHalfOpen
+	}
+	fins := 0
+	for i := range conn.Ends {
+		if e := &conn.Ends[i]; e.HasFIN {
+			fins++
+			if !e.HasAcked || e.Acked.Before(e.FIN) {
+				conn.Seen |= SeenOpenFIN
+			}
+		}
+	}
+	if fins == 1 {
+		conn.Seen |= SeenOneFIN
+	}
+	t.retell(c)
+	t.infer.run(conn, profiles)
+	judge(conn)
+}
