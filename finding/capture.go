@@ -130,15 +130,18 @@ type Trace struct {
 }
 
 // TraceOf returns what c shows. It is pure.
-func TraceOf(c *reassembly.Conn) Trace {
-	t := Trace{First: c.First, MidStream: c.Handshake.Outcome == reassembly.HandshakeUnseen, OneWay: oneWay(c)}
-	for i := range c.Ends {
-		e := &c.Ends[i]
-		t.Frames += e.Packets
-		t.Doubled += e.Duplicates
-		t.Data += e.Bytes
-		t.LostOctets += e.MissingBytes
-	}
+func TraceOf(c *reassembly.Conn) (t Trace) {
+	t.Take(c)
+	return t
+}
+
+// Take is TraceOf where the trace is to be.
+func (t *Trace) Take(c *reassembly.Conn) {
+	a, b := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
+	*t = Trace{}
+	t.First, t.MidStream = c.First, c.Handshake.Outcome == reassembly.HandshakeUnseen
+	t.OneWay = oneWay(c)
+	t.Frames, t.Doubled, t.Data, t.LostOctets = a.Packets+b.Packets, a.Duplicates+b.Duplicates, a.Bytes+b.Bytes, a.MissingBytes+b.MissingBytes
 	if t.MidStream {
 		// A probe and the answer to it begin without a SYN too, but carry nothing.
 		t.MidStreamSure = t.Data > 0 && c.Ends[0].Packets > 0 && c.Ends[1].Packets > 0
@@ -165,10 +168,9 @@ func TraceOf(c *reassembly.Conn) Trace {
 	if i := unseenSYNACK(c); t.Lost == 0 && i >= 0 {
 		t.Lost, t.LostSure = c.Events[i].Frame, !t.MidStream
 	}
-	if t.Data > 0 {
+	if t.Data > 0 && len(c.Events) > 0 {
 		t.Offload = oversized(c)
 	}
-	return t
 }
 
 // cameAgain returns how much event i acknowledges of what the capture does not hold

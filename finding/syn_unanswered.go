@@ -12,8 +12,10 @@ var _ = register(Rule{
 	Title:     "Nobody answered the SYN",
 	Severity:  Error,
 	RFC:       "9293 3.8.3; 6298 2",
-	Triggers:  reassembly.SeenUnanswered,
-	Check:     checkSYNUnanswered,
+	// A SYN that comes alone is a scan's or a flood's, of which there may be millions: they
+	// are counted together, not told one by one.
+	Triggers: reassembly.SeenRepeatSYN,
+	Check:    checkSYNUnanswered,
 	Meaning: `The client sent its SYN, repeated it, and nothing came back: neither SYN-ACK nor RST.
 The application waits until connect() fails with ETIMEDOUT, two minutes with the defaults. All
 repetitions are one attempt.`,
@@ -36,6 +38,9 @@ MaxSynRetransmissions (2 to 4 by release; Get-NetTCPSetting shows it).`,
 })
 
 func checkSYNUnanswered(c *Case, report func(Finding)) {
+	if c.Seen&reassembly.SeenUnanswered == 0 {
+		return
+	}
 	syn := firstOf(c, reassembly.Client, reassembly.KindSYN, 0)
 	if syn < 0 || c.Ends[reassembly.Server].Packets > 0 || next(c, 0, func(e *reassembly.Event) bool {
 		return e.From == reassembly.Client && e.Kind != reassembly.KindSYN
@@ -44,11 +49,6 @@ func checkSYNUnanswered(c *Case, report func(Finding)) {
 	}
 	if refusedByICMP(c, reassembly.Client) != nil {
 		return // something did come back: icmp-refusal says what
-	}
-	if len(c.Events) == 1 {
-		// A SYN that comes alone is a scan's or a flood's, of which there may be millions:
-		// they are counted together, not told one by one.
-		return
 	}
 	all := c.Transmissions(syn)
 	if len(all) == 1 {

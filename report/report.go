@@ -261,12 +261,12 @@ func (d *Digest) Take(c *Connection) {
 	d.Outcome, d.Handshake, d.Reason, d.Closer, d.HasCloser, d.By = c.Outcome, c.Handshake.Outcome, c.Close.Reason, c.Close.Closer, c.Close.HasCloser, c.Close.By
 	d.Ended, d.Seen, d.RoleBy, d.Dropped = c.Ended, c.Seen, c.RoleBy, c.Dropped
 	d.Tuple, d.Encap, d.First, d.Last, d.Start, d.End = c.Tuple, c.Encap, c.First, c.Last, c.Start, c.End
-	d.Trace, d.Findings, d.UID, d.Stream, d.Duplicates = finding.TraceOf(c.Conn), c.Findings, c.UID, 0, 0
+	d.Trace.Take(c.Conn)
+	d.Findings, d.UID, d.Stream, d.Duplicates = c.Findings, c.UID, 0, d.Trace.Doubled
 	for i := range c.Ends {
 		e := &c.Ends[i]
 		d.Final[i], d.HasState[i] = e.Final(), len(e.Timeline) > 0
 		d.Packets[i], d.Bytes[i], d.Missing[i] = e.Packets, e.Bytes, e.MissingBytes
-		d.Duplicates += e.Duplicates
 	}
 }
 
