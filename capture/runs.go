@@ -44,23 +44,20 @@ func (p *pcapReader) ordinary(run []wire.Frame) int {
 		return 0
 	}
 	b := in.buf[in.r:in.w]
-	head, frames := p.head, p.info.Frames
+	head, frames, last := p.head, p.info.Frames, p.sec
 	n := 0
 	for n < len(run) && len(b) >= pcapRecordLen {
 		h := (*[pcapRecordLen]byte)(b)
 		stamp, lengths := binary.LittleEndian.Uint64(h[:]), binary.LittleEndian.Uint64(h[8:])
 		sec, sub := uint32(stamp), uint32(stamp>>32)
 		caplen, length := uint32(lengths), uint32(lengths>>32)
-		// As in Next.
-		if caplen-1 >= p.bound || caplen > length || sub >= p.second || sec-p.sec+neighbourhood > 2*neighbourhood {
-			break
-		}
 		end := head + int(caplen)
-		if len(b) < end {
+		// As in Next.
+		if caplen-1 >= p.bound || caplen > length || sub >= p.second || sec-last+neighbourhood > 2*neighbourhood || end > len(b) {
 			break
 		}
 		frames++
-		p.sec = sec
+		last = sec
 		f := &run[n]
 		n++
 		f.ID, f.At, f.Link, f.Length = wire.FrameID(frames), wire.Time(int64(sec)*1e9+int64(sub)*p.unit), p.link, length
@@ -68,7 +65,7 @@ func (p *pcapReader) ordinary(run []wire.Frame) int {
 		b = b[end:]
 	}
 	if n > 0 {
-		p.info.Frames, p.at = frames, run[n-1].At
+		p.info.Frames, p.at, p.sec = frames, run[n-1].At, last
 		in.r = in.w - len(b)
 	}
 	return n

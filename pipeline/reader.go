@@ -180,8 +180,8 @@ func (r *reader) enter(run []wire.Frame, b *batch) {
 		s := &segments[i]
 		clock = max(clock, s.At)
 		most = max(most, uint64(s.Tuple.Encap))
-		hashes[i] = r.seed.Hash(&s.Tuple)
 	}
+	r.seed.HashEach(segments, hashes)
 	r.clock = clock
 	if most >= uint64(len(r.encaps)) {
 		r.learn(most)

@@ -23,20 +23,35 @@ const fold1, fold2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 // encapsulation path out, so that both views of a doubly captured connection fall
 // into one shard.
 func (s Seed) Hash(t *wire.Tuple) uint64 {
-	// Each end is folded by itself and the two are added: no need to know which is
-	// the lower one.
-	return s.join(s.fold(t.Src, uint64(t.SrcPort)) + s.fold(t.Dst, uint64(t.DstPort)))
+	f := s.spread()
+	return f.join(f.fold(t.Src, uint64(t.SrcPort)), f.fold(t.Dst, uint64(t.DstPort)))
 }
 
-func (s Seed) fold(x wire.Addr, port uint64) uint64 {
-	return mix(x.Hi^s.A^fold1, x.Lo^port<<48^s.B)
+// HashEach is Hash of each segment's tuple, into as many hashes.
+func (s Seed) HashEach(segments []wire.Segment, hashes []uint64) {
+	f := s.spread()
+	hashes = hashes[:len(segments)]
+	for i := range segments {
+		t := &segments[i].Tuple
+		hashes[i] = f.join(f.fold(t.Src, uint64(t.SrcPort)), f.fold(t.Dst, uint64(t.DstPort)))
+	}
 }
 
-func (s Seed) join(ends uint64) uint64 { return mix(ends^s.B, s.A|1^fold2) }
+// spread is a seed as it is used.
+type spread struct{ high, low, both uint64 }
+
+func (s Seed) spread() spread { return spread{s.A ^ fold1, s.B, s.A | 1 ^ fold2} }
+
+// fold folds one end by itself, and join adds the two: no need to know which is the
+// lower one.
+func (s spread) fold(x wire.Addr, port uint64) uint64 { return mix(x.Hi^s.high, x.Lo^port<<48^s.low) }
+
+func (s spread) join(a, b uint64) uint64 { return mix(a+b^s.low, s.both) }
 
 // hash is where the table files a key.
 func (s Seed) hash(k *tupleKey) uint64 {
-	return slotHash(s.join(s.fold(k.low, uint64(k.ports>>16))+s.fold(k.high, uint64(uint16(k.ports)))), k.path())
+	f := s.spread()
+	return slotHash(f.join(f.fold(k.low, uint64(k.ports>>16)), f.fold(k.high, uint64(uint16(k.ports)))), k.path())
 }
 
 // slotHash is where the table files a tuple: the same one in another VLAN is another

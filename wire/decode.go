@@ -64,7 +64,7 @@ func (d *Decoder) Decode(f *Frame, s *Segment) Skip {
 			return d.decode(f, s)
 		}
 		length = int(first>>32&0xffff) - ipv4Header
-		s.Tuple.Src = Addr{0, 0xffff<<32 | second&0xffffffff}
+		s.Tuple.Src = Addr{0, 0xffff<<32 | uint64(uint32(second))}
 		s.Tuple.Dst = Addr{0, 0xffff<<32 | uint64(binary.BigEndian.Uint32(h[16:]))}
 		s.Tuple.V6 = false
 		s.IPID, s.TTL, s.Traits = uint16(first>>16), uint8(second>>56), Traits(first>>14&1)*TraitDF
