@@ -27,8 +27,9 @@ const (
 // batch is one epoch on its way from the reader through the workers to the merger
 // and back.
 type batch struct {
-	n        int
+	// The segments come first, so that none lies in more lines of the cache than it must.
 	segments [batchSegments]wire.Segment
+	n        int
 	hashes   [batchSegments]uint64
 	// errors are the ICMP errors among them; rare, so they take room of their own.
 	errors []quoted

@@ -70,11 +70,14 @@ var (
 
 func itemSACK(blocks int) optionItem {
 	it := optionItem{octets: []byte{5, byte(2 + 8*blocks)}}
-	var set [4]SACKBlock
+	var set [2]SACKBlock
 	for i := range blocks {
-		set[i] = SACKBlock{Seq(1000 * (i + 1)), Seq(1000*(i+1) + 500)}
-		it.octets = binary.BigEndian.AppendUint32(it.octets, uint32(set[i].Left))
-		it.octets = binary.BigEndian.AppendUint32(it.octets, uint32(set[i].Right))
+		block := SACKBlock{Seq(1000 * (i + 1)), Seq(1000*(i+1) + 500)}
+		if i < len(set) {
+			set[i] = block
+		}
+		it.octets = binary.BigEndian.AppendUint32(it.octets, uint32(block.Left))
+		it.octets = binary.BigEndian.AppendUint32(it.octets, uint32(block.Right))
 	}
 	it.apply = func(o *Options) { o.Set |= OptSACK; o.SACKs = uint8(blocks); o.SACK = set }
 	return it

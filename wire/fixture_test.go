@@ -129,7 +129,7 @@ func dirty() Segment {
 	s.Options = Options{
 		Set: ^OptionSet(0), TSVal: 1, TSEcr: 1, MSS: 1, UserTimeout: 1, WindowScale: 1,
 		FastOpenLen: 1, MPTCPSubtype: 1, SACKs: 4,
-		SACK: [4]SACKBlock{{1, 1}, {1, 1}, {1, 1}, {1, 1}},
+		SACK: [2]SACKBlock{{1, 1}, {1, 1}},
 	}
 	return s
 }

@@ -178,22 +178,23 @@ func (o *Options) option(kind byte, b []byte) OptionSet {
 	return OptDamaged
 }
 
+// maxSACKs is how many blocks the longest header has room for.
+const maxSACKs = 4
+
 // sack decodes the blocks of a SACK option (RFC 2018 section 3). One without a
 // block says nothing and is damage.
 func (o *Options) sack(b []byte) OptionSet {
 	if len(b) == 0 || len(b)%8 != 0 {
 		return OptDamaged
 	}
-	o.SACK = [4]SACKBlock{}
-	n := 0
-	for ; n < len(o.SACK) && len(b) >= 8; n++ {
-		o.SACK[n] = SACKBlock{
-			Left:  Seq(binary.BigEndian.Uint32(b)),
-			Right: Seq(binary.BigEndian.Uint32(b[4:])),
+	o.SACKs = uint8(min(len(b)/8, maxSACKs))
+	o.SACK = [2]SACKBlock{}
+	for i := range min(len(b)/8, len(o.SACK)) {
+		o.SACK[i] = SACKBlock{
+			Left:  Seq(binary.BigEndian.Uint32(b[8*i:])),
+			Right: Seq(binary.BigEndian.Uint32(b[8*i+4:])),
 		}
-		b = b[8:]
 	}
-	o.SACKs = uint8(n)
 	return OptSACK
 }
 

@@ -321,8 +321,8 @@ func libraryOptions(b []byte) Options {
 				o.MPTCPSubtype = b[0] >> 4
 			}
 		case OptSACK:
-			o.SACK, o.SACKs = [4]SACKBlock{}, uint8(n/8)
-			for i := range n / 8 {
+			o.SACK, o.SACKs = [2]SACKBlock{}, uint8(n/8)
+			for i := range min(n/8, len(o.SACK)) {
 				o.SACK[i].Left = Seq(binary.BigEndian.Uint32(b[8*i:]))
 				o.SACK[i].Right = Seq(binary.BigEndian.Uint32(b[8*i+4:]))
 			}

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -165,4 +166,11 @@ func FuzzPlain(f *testing.F) {
 		}
 		new(twoWays).check(t, &fr, func() string { return "fuzz" })
 	})
+}
+
+// A segment lies in two lines of the cache, if the first one does.
+func TestSegmentSize(t *testing.T) {
+	if n := reflect.TypeFor[Segment]().Size(); n > 128 {
+		t.Errorf("a segment takes %d octets", n)
+	}
 }

@@ -20,12 +20,13 @@ type Segment struct {
 	IPID uint16
 	TTL  uint8
 	// Traits hold single-bit facts about how the segment was carried.
-	Traits  Traits
-	Options Options
+	Traits Traits
 	// Carrier names the tunnel that the segment came through, by the addresses and
 	// ports around it: equal values mean the same tunnel, as far as 32 bits tell. 0 is
 	// none. It says nothing of identity, which Tuple.Encap is for.
 	Carrier uint32
+	Options Options
+	// That makes 128 octets: a segment of a batch lies in two lines of the cache.
 }
 
 // Span returns how many sequence numbers the segment takes: its payload, plus
@@ -107,10 +108,11 @@ type Options struct {
 	FastOpenLen uint8
 	// MPTCPSubtype is the four-bit subtype of the first MPTCP option.
 	MPTCPSubtype uint8
-	// SACKs is the number of blocks in SACK.
+	// SACKs is the number of blocks of the SACK option, up to four.
 	SACKs uint8
-	// SACK holds up to four blocks, left and right edge.
-	SACK [4]SACKBlock
+	// SACK holds the first two of them: later ones repeat what was told before, and say
+	// nothing that DSACK asks for.
+	SACK [2]SACKBlock
 }
 
 // SACKBlock is one block of a SACK option: from Left up to, not including, Right.
