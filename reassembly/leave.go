@@ -33,7 +33,11 @@ func (t *Tracker) FlushBefore(limit uint64) {
 		t.clock = max(t.clock, t.fed)
 		t.rest = t.inOrder()
 	}
-	for len(t.rest) > 0 {
+	for awaited := 0; len(t.rest) > 0; awaited-- {
+		if awaited == 0 {
+			awaited = min(len(t.rest), awaitMost)
+			t.await(t.rest[:awaited])
+		}
 		rec := t.rest[0]
 		if t.stampOf(rec) >= limit {
 			return

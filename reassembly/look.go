@@ -4,12 +4,21 @@ import "github.com/tcplife/tcplife/wire"
 
 // A tracker of many connections waits for memory most of the time: for the table, for
 // the record that it names, for the block that the record names. Who has many segments
-// at hand may have all of them looked for before the first is fed: Locate for each, then
-// Look for each, and the waiting is done for several at once. Neither changes anything,
-// and what they return says nothing.
+// at hand may have all of them looked for before the first is fed: Approach for each, Locate
+// for each, then Look for each, and the waiting is done for several at once. None of them
+// changes anything, and but for the place what they return says nothing.
 
 // Place is where a connection's record may be.
 type Place uint32
+
+// Approach reads where Locate will begin. There is nothing in it that the processor could
+// guess wrong: so it does not wait for one before it asks for the next.
+func (t *Tracker) Approach(s *wire.Segment, hash uint64) uint64 {
+	if n := len(t.table.slots); n > 0 {
+		return uint64(t.table.slots[int(uint32(slotHash(hash, s.Tuple.Encap)))&(n-1)].tag)
+	}
+	return 0
+}
 
 // Locate finds where the record of a segment's connection may be.
 func (t *Tracker) Locate(s *wire.Segment, hash uint64) Place {
@@ -33,4 +42,34 @@ func (t *Tracker) Look(p Place) uint64 {
 		r := t.recs.at(id)
 		return uint64(r.half[Client].flags) + uint64(r.half[Server].flags) + uint64(r.recentN)
 	}
+}
+
+// awaitMost is how many records are waited for at once.
+const awaitMost = len(wheelChunk{}.ids)
+
+// await reads what it takes to tell of the connections that brief records hold, awaitMost at
+// most: the records and, one block of each at a time, their entries. Then none of them is
+// waited for alone.
+func (t *Tracker) await(ids []uint32) {
+	var blocks [awaitMost]uint32
+	read := uint64(0)
+	for i, id := range ids[:min(len(ids), awaitMost)] {
+		if id&briefBit != 0 {
+			b := t.briefs.at(id &^ briefBit)
+			read += uint64(b.last)
+			if b.n > 0 {
+				blocks[i] = b.head
+			}
+		}
+	}
+	for left := true; left; {
+		left = false
+		for i, blk := range blocks {
+			if blk != 0 {
+				blocks[i] = t.entries.at(blk).next
+				left = true
+			}
+		}
+	}
+	t.awaited = read
 }

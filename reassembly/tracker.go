@@ -47,11 +47,14 @@ type Config struct {
 // Tracker follows the connections of one capture, or of one shard of it. It is
 // not safe for concurrent use.
 type Tracker struct {
+	// What each segment needs comes first: of many trackers no other line is in the cache.
+	table    table
+	briefs   slab[brief]
+	entries  slab[entries]
+	fed      wire.Time // the largest time of a segment
 	cfg      Config
 	patience Profile // of cfg
 	recs     slab[record]
-	briefs   slab[brief]
-	entries  slab[entries]
 	blocks   slab[block]
 	helds    slab[heldEvents]
 	extents  slab[extent]
@@ -59,12 +62,10 @@ type Tracker struct {
 	holeOctets int
 	icmps      slab[icmpNote]
 	origins    slab[origin]
-	table      table
 	tagged     table // the newest record of each tuple that has an encapsulation
 	wheel      wheel
 	tombs      tombs
 	clock      wire.Time // the largest time that Advance was given
-	fed        wire.Time // the largest time of a segment
 	started    bool
 
 	rest  []uint32 // records that Flush has still to hand out
@@ -84,6 +85,8 @@ type scratch struct {
 	course course  // see ordinary
 	retold retold  // see segments and recall
 	order  []stood // see inOrder
+	// awaited keeps what await reads from being left out.
+	awaited uint64
 }
 
 // New returns an empty tracker.
