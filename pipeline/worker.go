@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"slices"
-
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
@@ -19,8 +17,10 @@ type worker struct {
 	shards [shardCount]*reassembly.Tracker
 	// has is 1 for each of them, 0 for the others.
 	has [shardCount]uint8
-	// mine is what own works with, seen and looked what look does.
-	mine   [batchSegments]uint16
+	// mine are the positions of its segments in the batch, by shard, each of which begins in
+	// parts; the last place is for those of others. seen and looked are what feed works with.
+	mine   [batchSegments + 1]uint16
+	parts  [shardCount + 1]uint16
 	seen   [looksAhead]reassembly.Place
 	looked uint64
 	// standings is what stands works with.
@@ -111,22 +111,9 @@ func (w *worker) work(b *batch) {
 		w.started = true
 		w.advance(b.clock)
 	}
-	errors := b.errors
-	for few := range slices.Chunk(w.own(b), looksAhead) {
-		w.look(b, few)
-		for k, i := range few {
-			for len(errors) > 0 && errors[0].before <= int(i) {
-				w.quoted(&errors[0])
-				errors = errors[1:]
-			}
-			hash := b.hashes[i]
-			shard := hash >> (64 - shardBits)
-			w.at, w.shard = int(i), uint8(shard)
-			w.shards[shard].FeedAt(&b.segments[i], hash, w.seen[k])
-		}
-	}
-	for i := range errors {
-		w.quoted(&errors[i])
+	w.own(b)
+	for shard := w.index; shard < shardCount; shard += w.jobs {
+		w.feed(b, shard)
 	}
 	if b.started {
 		w.advance(b.clock)
@@ -148,40 +135,79 @@ func (w *worker) work(b *batch) {
 	}
 }
 
-// own returns the positions of the segments that are the worker's.
-func (w *worker) own(b *batch) []uint16 {
-	n := uint(0)
-	for i, hash := range b.hashes[:b.n] {
-		// Without a branch: which worker's a segment is cannot be predicted.
-		w.mine[n%batchSegments] = uint16(i)
-		n += uint(w.has[hash>>(64-shardBits)])
+// own sorts the positions of the worker's segments by shard. Trackers know nothing of each
+// other, so it is the same in which order they are fed; one after the other each has its
+// tables in the cache.
+func (w *worker) own(b *batch) {
+	counts := [shardCount]uint16{}
+	for _, hash := range b.hashes[:b.n] {
+		counts[hash>>(64-shardBits)]++
 	}
-	return w.mine[:n]
+	// Others' segments go behind the end, without a branch: whose a segment is cannot be
+	// predicted.
+	var next [shardCount]uint16
+	at := uint16(0)
+	for shard, n := range counts {
+		w.parts[shard] = at
+		next[shard] = batchSegments
+		if w.has[shard] != 0 {
+			next[shard] = at
+			at += n
+		}
+	}
+	w.parts[shardCount] = at
+	for i, hash := range b.hashes[:b.n] {
+		shard := hash >> (64 - shardBits)
+		w.mine[next[shard]] = uint16(i)
+		next[shard] += uint16(w.has[shard])
+	}
 }
 
-// looksAhead is for how many segments the trackers are asked where they keep what they are
-// about to look at. One segment after the other would wait for memory each time; the looks
-// of several are under way together. What is looked at for one, and the segment, take some
+// looksAhead is for how many segments a tracker is asked where it keeps what it is about to
+// look at. One segment after the other would wait for memory each time; the looks of
+// several are under way together. What is looked at for one, and the segment, take some
 // seven lines of the cache: those of so many, 14 KiB, are still in its first level when the
 // segments are fed, those of a whole batch are not.
 const looksAhead = 32
 
-// look has the trackers look at what they will need of the segments at some positions.
-func (w *worker) look(b *batch, few []uint16) {
-	seen := w.seen[:len(few)]
-	for k, i := range few {
-		hash := b.hashes[i]
-		seen[k] = w.shards[hash>>(64-shardBits)].Locate(&b.segments[i], hash)
+// feed hands a shard's segments to its tracker, and the ICMP errors that quote one of its
+// connections, in the order of the capture.
+func (w *worker) feed(b *batch, shard int) {
+	t, errors := w.shards[shard], b.errors
+	w.shard = uint8(shard)
+	mine := w.mine[w.parts[shard]:w.parts[shard+1]]
+	for len(mine) > 0 {
+		few := mine[:min(len(mine), looksAhead)]
+		mine = mine[len(few):]
+		seen := w.seen[:len(few)]
+		for _, i := range few {
+			w.looked += t.Approach(&b.segments[i], b.hashes[i])
+		}
+		for k, i := range few {
+			seen[k] = t.Locate(&b.segments[i], b.hashes[i])
+		}
+		for k := range few {
+			w.looked += t.Look(seen[k])
+		}
+		for k, i := range few {
+			for len(errors) > 0 && errors[0].before <= int(i) {
+				w.quoted(shard, &errors[0])
+				errors = errors[1:]
+			}
+			w.at = int(i)
+			t.FeedAt(&b.segments[i], b.hashes[i], seen[k])
+		}
 	}
-	for k, i := range few {
-		w.looked += w.shards[b.hashes[i]>>(64-shardBits)].Look(seen[k])
+	for i := range errors {
+		w.quoted(shard, &errors[i])
 	}
 }
 
-// quoted hands an ICMP error to the tracker that has the quoted segment's connection.
-func (w *worker) quoted(q *quoted) {
-	if t := w.shards[q.hash>>(64-shardBits)]; t != nil {
-		t.QuotedHashed(&q.icmp, q.hash)
+// quoted hands an ICMP error to a shard's tracker, if that has the quoted segment's
+// connection.
+func (w *worker) quoted(shard int, q *quoted) {
+	if q.hash>>(64-shardBits) == uint64(shard) {
+		w.shards[shard].QuotedHashed(&q.icmp, q.hash)
 	}
 }
 
