@@ -25,30 +25,48 @@ type merged struct {
 	set *Set
 	// next is the first member that was not opened yet.
 	next int
-	// heads is a heap of the open inputs, by their next frames. taken: the first of
-	// it has been handed out, and its octets must stay until the following call.
+	// heads is a heap of the open inputs, by their next frames. taken: some of the first
+	// input's have been handed out, so that it may have to move, or be read on; their
+	// octets must stay until the following call.
 	heads []*head
 	taken bool
 	// entering was opened, and its first frame not yet read.
 	entering *head
 	infos    []Info // by member
 	frames   uint64
+	one      [1]wire.Frame // of Next
 
 	closed atomic.Bool
 	mu     sync.Mutex
 	open   map[Source]struct{} // what Close closes
 }
 
-// head is an open input and its next frame.
+// headFrames is how many frames of an input are read at once: there may be thousands of
+// inputs.
+const headFrames = 32
+
+// head is an open input and its next frames: those that were read and not handed out.
 type head struct {
 	number int
 	src    Source
-	frame  wire.Frame
+	runs   Runs // of src
+	ahead  []wire.Frame
+	room   [headFrames]wire.Frame
+}
+
+// read reads on, when all frames have been handed out.
+func (h *head) read() error {
+	n, err := h.runs.NextRun(h.room[:])
+	h.ahead = h.room[:n]
+	return err
 }
 
 // before orders heads.
-func (h *head) before(g *head) bool {
-	return h.frame.At < g.frame.At || h.frame.At == g.frame.At && h.number < g.number
+func (h *head) before(g *head) bool { return h.earlier(h.ahead[0].At, g) }
+
+// earlier reports whether a frame of h at that time comes before the next one of g.
+func (h *head) earlier(at wire.Time, g *head) bool {
+	return at < g.ahead[0].At || at == g.ahead[0].At && h.number < g.number
 }
 
 // Open returns a source of all inputs together. The identifiers of its frames name
@@ -70,36 +88,83 @@ func (s *Set) Open() Source {
 
 // Next returns the earliest frame. Damage of an input is returned when it is met.
 func (m *merged) Next(f *wire.Frame) error {
+	if _, err := m.NextRun(m.one[:]); err != nil {
+		return err
+	}
+	*f = m.one[0]
+	return nil
+}
+
+// NextRun returns as many frames of one input as are the earliest, and were read.
+func (m *merged) NextRun(run []wire.Frame) (int, error) {
 	if m.closed.Load() {
-		return m.shut()
+		return 0, m.shut()
 	}
 	if m.taken {
 		h := m.heads[0]
-		if err := h.src.Next(&h.frame); err == nil {
-			m.taken = false
-			m.down()
-		} else if err == io.EOF {
-			m.taken = false
-			m.drop()
-		} else {
-			return err
+		var err error
+		if len(h.ahead) == 0 {
+			err = h.read()
 		}
+		switch err {
+		case nil:
+			m.down()
+		case io.EOF:
+			m.drop()
+		default:
+			return 0, err
+		}
+		m.taken = false
 	}
-	for m.entering != nil || m.next < m.set.full && (len(m.heads) == 0 || m.set.members[m.next].first < m.heads[0].frame.At) {
+	for m.entering != nil || m.enters(nil) {
 		if err := m.enter(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if len(m.heads) == 0 {
-		return io.EOF
+		return 0, io.EOF
 	}
 	h := m.heads[0]
-	*f = h.frame
-	f.ID += wire.NewFrameID(h.number, 0)
+	n := min(len(h.ahead), len(run))
+	for k := range n {
+		f := &h.ahead[k]
+		if k > 0 && !m.first(f) {
+			n = k
+			break
+		}
+		run[k] = *f
+		run[k].ID += wire.NewFrameID(h.number, 0)
+	}
+	h.ahead = h.ahead[n:]
 	m.taken = true
-	m.infos[h.number].Frames++
-	m.frames++
-	return nil
+	m.infos[h.number].Frames += uint64(n)
+	m.frames += uint64(n)
+	return n, nil
+}
+
+// first reports whether a frame of the first input comes before those of all others.
+func (m *merged) first(f *wire.Frame) bool {
+	for _, g := range m.heads[1:min(len(m.heads), 3)] { // one of them is the next in the heap
+		if !m.heads[0].earlier(f.At, g) {
+			return false
+		}
+	}
+	return !m.enters(f)
+}
+
+// enters reports whether the next member is to be opened before frame f of the first input
+// is handed out; nil stands for its next one.
+func (m *merged) enters(f *wire.Frame) bool {
+	if m.next >= m.set.full {
+		return false
+	}
+	if f == nil {
+		if len(m.heads) == 0 {
+			return true
+		}
+		f = &m.heads[0].ahead[0]
+	}
+	return m.set.members[m.next].first < f.At
 }
 
 // enter opens the next member, or goes on with the one that met damage before its
@@ -112,7 +177,8 @@ func (m *merged) enter() error {
 		m.next++
 		if x.src != nil && !x.used {
 			x.used = true
-			h.src, h.frame = x.src, x.head
+			h.src, h.runs, h.room[0] = x.src, InRuns(x.src), x.head
+			h.ahead = h.room[:1]
 			m.push(h)
 			return nil
 		}
@@ -123,13 +189,13 @@ func (m *merged) enter() error {
 		if l, ok := src.(interface{ limitBuffer(int) }); ok && len(m.heads) >= fewOpen {
 			l.limitBuffer(bufferStart)
 		}
-		h.src = src
+		h.src, h.runs = src, InRuns(src)
 		if !m.keep(src) {
 			return m.shut()
 		}
 		m.entering = h
 	}
-	switch err := h.src.Next(&h.frame); err {
+	switch err := h.read(); err {
 	case nil:
 		m.entering = nil
 		m.push(h)

@@ -140,6 +140,9 @@ func TestMergeHandsOutTheRightOctets(t *testing.T) {
 		s := gather(t, write(t, dir, files))
 		src := s.Open()
 		defer src.Close()
+		if rapid.Bool().Draw(rt, "runs") {
+			src = &inRuns{Source: src}
+		}
 		last := place{-1, -1}
 		counts := map[int]uint64{}
 		for range want {
@@ -164,6 +167,51 @@ func TestMergeHandsOutTheRightOctets(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
+}
+
+// TestMergeOfRuns: inputs that hand out several frames at once are merged as those that
+// hand out one by one, and the merge hands out the same by runs.
+func TestMergeOfRuns(t *testing.T) {
+	runs := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		files := map[string][]byte{}
+		for i := range rapid.IntRange(1, 5).Draw(rt, "files") {
+			far := rapid.SampledFrom([]int{5, 100, 1000}).Draw(rt, "far")
+			times := rapid.SliceOfN(rapid.IntRange(0, far), 1, 100).Draw(rt, "times")
+			if rapid.Bool().Draw(rt, "in order") {
+				slices.Sort(times)
+			}
+			b := stamped(byte(i), times...)
+			if at := rapid.IntRange(0, 4*len(b)).Draw(rt, "damage"); at >= pcapHeaderLen && at < len(b) {
+				b[at] ^= 0xff
+			}
+			files[fmt.Sprintf("%c", 'a'+i)] = b[:len(b)-rapid.SampledFrom([]int{0, 0, 0, 5}).Draw(rt, "cut")]
+		}
+		names := write(t, t.TempDir(), files)
+		oneByOne, err := Gather(names, func(name string) (Source, error) {
+			src, err := Open(name)
+			if err != nil {
+				return nil, err
+			}
+			return struct{ Source }{src}, nil
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		want, wantDamage := readAll(t, oneByOne.Open())
+		r := &inRuns{Source: gather(t, names).Open()}
+		for how, src := range map[string]Source{"one by one": gather(t, names).Open(), "by runs": r} {
+			got, damage := readAll(t, src)
+			if d := cmp.Diff(want, got) + cmp.Diff(fmt.Sprint(wantDamage), fmt.Sprint(damage)); d != "" {
+				rt.Fatalf("%s:\n%s", how, d)
+			}
+			src.Close()
+		}
+		runs += r.several
+	})
+	if runs < 100 {
+		t.Errorf("only %d runs", runs)
+	}
 }
 
 func TestMergeGoesOnBehindDamage(t *testing.T) {

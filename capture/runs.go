@@ -17,12 +17,19 @@ type Runs interface {
 	NextRun(run []wire.Frame) (n int, err error)
 }
 
-// NextRun is src.NextRun, of any source: one that has no runs fills one place.
-func NextRun(src Source, run []wire.Frame) (int, error) {
+// InRuns returns src if it has runs, and otherwise a source that has its frames one by one.
+func InRuns(src Source) Runs {
 	if r, ok := src.(Runs); ok {
-		return r.NextRun(run)
+		return r
 	}
-	if err := src.Next(&run[0]); err != nil {
+	return oneByOne{src}
+}
+
+// oneByOne makes runs of one frame.
+type oneByOne struct{ Source }
+
+func (s oneByOne) NextRun(run []wire.Frame) (int, error) {
+	if err := s.Next(&run[0]); err != nil {
 		return 0, err
 	}
 	return 1, nil

@@ -25,7 +25,7 @@ func (s *inRuns) Next(f *wire.Frame) error {
 	if len(s.run) == 0 {
 		s.length = s.length%7 + 1
 		run := make([]wire.Frame, s.length)
-		n, err := NextRun(s.Source, run)
+		n, err := InRuns(s.Source).NextRun(run)
 		if (n > 0) != (err == nil) {
 			panic("a run and an error, or none of both")
 		}

@@ -113,10 +113,10 @@ const runFrames = 64
 // whole is false when what was read is of no more use.
 func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 	done := ctx.Done()
-	run := make([]wire.Frame, runFrames)
+	src, run := capture.InRuns(r.cfg.Source), make([]wire.Frame, runFrames)
 	seen := 0 // frames since it was looked whether to stop
 	for {
-		n, err := capture.NextRun(r.cfg.Source, run)
+		n, err := src.NextRun(run)
 		if err != nil {
 			var damage *capture.DamageError
 			switch {

@@ -6,7 +6,8 @@
 // payload's length by the headers, whatever the capture kept of it. A frame
 // without TCP gives a [Skip] that says why; none is an error.
 //
-// Ethernet, VLAN tags, IPv4, IPv6 with extension headers, and TCP are read by hand
+// What nearly all frames are, TCP straight above IP, Decode reads in one go. Ethernet,
+// VLAN tags, IPv4, IPv6 with extension headers, and TCP are read by hand
 // and without allocation. Everything else is walked (walk.go), one header at a time,
 // each by the reader that is registered for the number which announces it: tags,
 // labels, and tunnels such as GRE and VXLAN by a few lines each, without allocation

@@ -1,8 +1,8 @@
 package wire
 
 // This file is the slow way through a frame: one header per round, from the link
-// layer to TCP, through whatever lies between. The fast path in decode.go and
-// ip.go comes here with everything that is not TCP straight above IP.
+// layer to TCP, through whatever lies between. decode.go and ip.go come here with
+// everything that is not TCP straight above IP.
 
 // maxHeaders bounds how many headers may stand before TCP. A provider's label
 // stack has about a dozen, and a tunnel may carry another; more is a frame made to
