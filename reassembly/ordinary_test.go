@@ -290,7 +290,11 @@ func (k *talker) talk() {
 		return
 	}
 	k.send(Client, wire.ACK, 0)
-	for range r.IntN(14) {
+	n := r.IntN(14)
+	if r.IntN(8) == 0 {
+		n += r.IntN(150) // more than a brief record holds
+	}
+	for range n {
 		if r.IntN(3) == 0 {
 			k.send(Side(r.IntN(2)), wire.ACK, 0)
 		} else {
@@ -375,4 +379,49 @@ func talkedAbout(i int) *coursed {
 		c.ahead = append(c.ahead, time.Duration(r.IntN(8)/7)*k.gap())
 	}
 	return c
+}
+
+// TestRuns holds long connections beside each other, whose segments takeRun takes, with what
+// it must leave to others between them: ACKs that were overtaken, doubled frames that look as
+// if they went on, and two sides that answer each other.
+func TestRuns(t *testing.T) {
+	for i := range 500 {
+		r := rand.New(rand.NewPCG(uint64(i), 2))
+		tuple := newScript().tuple
+		k := &talker{r: r, at: scriptStart, tuple: [2]wire.Tuple{tuple, tuple.Reverse()}, stamps: i%2 == 0, next: [2]wire.Seq{wire.Seq(r.Uint32()), wire.Seq(r.Uint32())}}
+		soon := func(s wire.Segment) {
+			k.at = k.at.Add(time.Millisecond)
+			s.At, s.Frame = k.at, wire.NewFrameID(0, uint64(len(k.s)+1))
+			k.s = append(k.s, s)
+		}
+		k.send(Client, wire.SYN, 0)
+		k.send(Server, wire.SYN|wire.ACK, 0)
+		k.send(Client, wire.ACK, 0)
+		for range 20 {
+			k.send(Client, wire.ACK|wire.PSH, 10)
+			k.send(Server, wire.ACK, 100)
+		}
+		for range 1 + r.IntN(40) {
+			switch from := Side(r.IntN(2)); r.IntN(5) {
+			case 0: // a new ACK, one that it overtook, and the first one again
+				k.send(from, wire.ACK, 0)
+				old := k.s[len(k.s)-1]
+				k.send(from.Peer(), wire.ACK, 50)
+				k.send(from, wire.ACK, 0)
+				double := k.s[len(k.s)-1]
+				old.IPID = 9000 + uint16(len(k.s))
+				soon(old)
+				soon(double)
+			case 1:
+				for range 2 * r.IntN(9) {
+					k.send(from, wire.ACK, 0)
+					from = from.Peer()
+				}
+			default:
+				k.send(from, wire.ACK, uint32(r.IntN(3)*100))
+			}
+		}
+		c := &coursed{segs: k.s, ticks: make([]bool, len(k.s)), ahead: make([]time.Duration, len(k.s)), end: time.Hour}
+		c.same(t)
+	}
 }

@@ -41,7 +41,7 @@ type Config struct {
 	// Follow has the tracker keep which connections have changed; see Changed.
 	Follow bool
 
-	full bool // no brief records; for tests
+	full bool // no brief records, and no takeRun; for tests
 }
 
 // Tracker follows the connections of one capture, or of one shard of it. It is
@@ -135,6 +135,8 @@ func (t *Tracker) FeedAt(s *wire.Segment, hash uint64, p Place) {
 			}
 			return
 		}
+	} else if id != 0 && t.runAt(id, s) {
+		return
 	}
 	t.feed(s, hash)
 }
@@ -239,6 +241,9 @@ const quietMin = 30 * time.Second
 func (t *Tracker) take(rec uint32, s *wire.Segment, swapped bool) {
 	r := t.recs.at(rec)
 	from := r.side(swapped)
+	if t.takeRun(r, s, from) {
+		return
+	}
 	f := &r.half[from]
 	f.packets++
 	f.bytes += uint64(s.Len)
