@@ -276,6 +276,11 @@ type joiner struct {
 	sum  chronicle
 	into []point
 	ends []int // of the runs that are in order
+	// parts and halves are for those who look at chronicles before they are added up.
+	parts  []*chronicle
+	halves []halfSecond
+	// exact: mayBurst excludes next to nothing. For tests.
+	exact bool
 }
 
 // join returns the sum of chronicles that are settled, as far as some kinds go, at the widest

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -76,38 +75,34 @@ type burst struct {
 	tooCoarse, some bool
 }
 
-// burstOf finds the second in which the most connections ended in the given ways.
-func burstOf(c *chronicle, ways ...kind) (b burst) {
+// burstOf finds the second in which the most connections ended in the given ways, if at least
+// so many did.
+func burstOf(c *chronicle, least uint64, ways ...kind) (b burst) {
 	of, ending := kindsOf(ways...), kindsOf(ends[:]...)
 	points := c.points
 	// The window goes from the point at first to the moment that is looked at; bestFirst
 	// is where the best one began.
-	sum, first, bestFirst := uint64(0), 0, 0
+	sum, most, first, bestFirst, bestLast := uint64(0), uint64(0), 0, 0, 0
 	wide := max(atOnce, c.width())
-	for i := 0; i < len(points); {
-		ended := uint64(0)
-		at := points[i].at
-		for ; i < len(points) && points[i].at == at; i++ {
-			if of.has(points[i].what) {
-				ended += uint64(points[i].n)
-			}
-		}
-		if ended == 0 {
+	for i := range points {
+		p := &points[i]
+		if !of.has(p.what) {
 			continue
 		}
-		sum += ended
-		for until := c.to(points[i-1]).Add(-wide); c.from(points[first]) < until; first++ {
+		sum += uint64(p.n)
+		for until := c.to(*p).Add(-wide); c.from(points[first]) < until; first++ {
 			if of.has(points[first].what) {
 				sum -= uint64(points[first].n)
 			}
 		}
-		if sum > b.n {
-			b.n, b.to, bestFirst = sum, c.to(points[i-1]), first
+		if sum > most {
+			most, bestFirst, bestLast = sum, first, i
 		}
 	}
-	if b.n == 0 {
+	if most < max(least, 1) {
 		return b
 	}
+	b.n, b.to = most, c.to(points[bestLast])
 	for !of.has(points[bestFirst].what) {
 		bestFirst++
 	}
@@ -150,23 +145,24 @@ func (b *burst) all(least uint64) bool {
 	return !b.tooCoarse && old >= least && old*onceShareOf >= b.open*onceShare && b.fresh*onceFresh <= b.n
 }
 
-func checkClosedAllAtOnce(s *Sums, report func(Incident)) {
+func checkClosedAllAtOnce(s *Sums, report func(Incident)) { s.closedAllAtOnce(new(joiner), report) }
+
+func (s *Sums) closedAllAtOnce(j *joiner, report func(Incident)) {
 	// Where both ends close everything, who begins is the cause.
 	var clients, servers []Incident
-	var j joiner
 	byHost := map[key][]key{}
 	for _, k := range s.listeners.keys {
 		byHost[k.server()] = append(byHost[k.server()], k)
 	}
 	for _, host := range sortedKeys(byHost) {
-		s.serverAtOnce(&j, host, byHost[host], func(in Incident) { servers = append(servers, in) })
+		s.serverAtOnce(j, host, byHost[host], func(in Incident) { servers = append(servers, in) })
 	}
 	byClient := map[key][]key{}
 	for _, k := range s.pairs.keys {
 		byClient[k.client()] = append(byClient[k.client()], k)
 	}
 	for _, host := range sortedKeys(byClient) {
-		s.clientAtOnce(&j, host, byClient[host], func(in Incident) { clients = append(clients, in) })
+		s.clientAtOnce(j, host, byClient[host], func(in Incident) { clients = append(clients, in) })
 	}
 	for _, in := range servers {
 		report(in)
@@ -184,17 +180,22 @@ func checkClosedAllAtOnce(s *Sums, report func(Incident)) {
 
 func (s *Sums) serverAtOnce(j *joiner, host key, all []key, report func(Incident)) {
 	scope := host
-	var times *chronicle
+	parts := j.parts[:0]
+	for _, k := range all {
+		parts = append(parts, s.listeners.times(k))
+	}
+	j.parts = parts
+	if len(all) > 1 && !j.mayBurst(parts, kindsOf(softServer, hardServer, device, tooServer, tooHardServer), kindsOf(hardServer, tooHardServer, device), serverBurst) && !s.mayIdle(all) {
+		s.eachAtOnce(j, host, all, report)
+		return
+	}
+	times := parts[0]
 	if len(all) == 1 {
-		scope, times = all[0], s.listeners.times(all[0])
+		scope = all[0]
 	} else {
-		var parts []*chronicle
-		for _, k := range all {
-			parts = append(parts, s.listeners.times(k))
-		}
 		times = j.join(parts, kindsOf(softServer, hardServer, device, tooServer, tooHardServer, idled, opened, met)|kindsOf(ends[:]...))
 	}
-	b := burstOf(times, softServer, hardServer, device, tooServer, tooHardServer)
+	b := burstOf(times, onceLeastHard, softServer, hardServer, device, tooServer, tooHardServer)
 	if !b.some {
 		return
 	}
@@ -207,12 +208,7 @@ func (s *Sums) serverAtOnce(j *joiner, host key, all []key, report func(Incident
 		least = onceLeastHard
 	}
 	if !b.all(least) {
-		if len(all) > 1 {
-			// One of several services of the host may have ended.
-			for _, k := range all {
-				s.serverAtOnce(j, host, []key{k}, report)
-			}
-		}
+		s.eachAtOnce(j, host, all, report)
 		return
 	}
 	in := Incident{
@@ -269,6 +265,25 @@ func (s *Sums) serverAtOnce(j *joiner, host key, all []key, report func(Incident
 	report(in)
 }
 
+// eachAtOnce looks at several services of a host one by one: one of them may have ended.
+func (s *Sums) eachAtOnce(j *joiner, host key, all []key, report func(Incident)) {
+	if len(all) > 1 {
+		for i := range all {
+			s.serverAtOnce(j, host, all[i:i+1], report)
+		}
+	}
+}
+
+// mayIdle reports whether there may be closes after a silence (see idleLimitOf).
+func (s *Sums) mayIdle(all []key) bool {
+	for _, k := range all {
+		if l := s.listeners.get(k); l.idle[reassembly.Server] != nil || l.races[reassembly.Server] != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // idleLimitOf reports whether the closes of a burst are those of an idle timeout: most
 // came after a silence, all such closes of these listeners came after one and the same,
 // and there were others.
@@ -297,52 +312,6 @@ func (s *Sums) idleLimitOf(all []key, b *burst) bool {
 	return hi <= lo*13/10 && (raced || uint64(silences.count) >= 2*b.by[idled])
 }
 
-// softAtMost reports whether one can say without joining chronicles that in the second in
-// which a client ended the most connections too few were reset to be told (onceHarm). It
-// counts in half seconds: the best second holds at least as many ends as the best of them,
-// and lies in three.
-func softAtMost(all []*chronicle) bool {
-	const half, most = int64(atOnce / 2), 1 << 16
-	low, high := int64(math.MaxInt64), int64(math.MinInt64)
-	for _, c := range all {
-		if c.width() > atOnce/4 {
-			return false // an interval that lies in two half seconds would not fit into a second
-		}
-		if n := len(c.points); n > 0 {
-			low, high = min(low, int64(c.from(c.points[0]))), max(high, int64(c.from(c.points[n-1])))
-		}
-	}
-	if low > high || low < 0 || high/half-low/half >= most {
-		return false
-	}
-	from := low / half
-	type ended struct{ all, hard uint64 }
-	counts := make([]ended, high/half-from+3)
-	for _, c := range all {
-		for i := range c.points {
-			p := &c.points[i]
-			switch p.what {
-			case hardClient, tooHardClient:
-				counts[int64(c.from(*p))/half-from].hard += uint64(p.n)
-				fallthrough
-			case softClient, tooClient:
-				counts[int64(c.from(*p))/half-from].all += uint64(p.n)
-			}
-		}
-	}
-	best := uint64(0)
-	for _, n := range counts {
-		best = max(best, n.all)
-	}
-	for i := range counts[2:] {
-		a, b, c := counts[i], counts[i+1], counts[i+2]
-		if a.all+b.all+c.all >= best && (a.hard+b.hard+c.hard)*onceHarm >= best {
-			return false
-		}
-	}
-	return true
-}
-
 func (s *Sums) clientAtOnce(j *joiner, host key, all []key, report func(Incident)) {
 	parts := make([]*chronicle, 0, len(all))
 	n, harms := 0, uint64(0)
@@ -357,10 +326,10 @@ func (s *Sums) clientAtOnce(j *joiner, host key, all []key, report func(Incident
 	if n < onceClients || harms*onceHarm < onceClients {
 		return // programs that come to their end close what they have
 	}
-	if softAtMost(parts) {
+	if !j.mayBurst(parts, kindsOf(softClient, hardClient, tooClient, tooHardClient), kindsOf(hardClient, tooHardClient), clientBurst) {
 		return
 	}
-	b := burstOf(j.join(parts, kindsOf(tooClient, tooHardClient, opened, met)|kindsOf(ends[:]...)), softClient, hardClient, tooClient, tooHardClient)
+	b := burstOf(j.join(parts, kindsOf(tooClient, tooHardClient, opened, met)|kindsOf(ends[:]...)), onceClients, softClient, hardClient, tooClient, tooHardClient)
 	hard := b.by[hardClient] + b.by[tooHardClient]
 	if !b.some || !b.all(onceClients) || hard*onceHarm < b.n {
 		return // programs that come to their end close what they have

@@ -92,7 +92,7 @@ func (x *sample) next(numbers uint64) *view {
 
 // settle gives up as much as it must.
 func (x *sample) settle() {
-	for x.unite() > x.keep {
+	for len(x.all) > x.keep && x.unite() > x.keep {
 		x.share++
 		x.drop()
 	}
@@ -172,8 +172,10 @@ func (x *sample) merge(o *sample) {
 }
 
 // twice returns the places of those whose numbers another one has that is the same connection,
-// in the order of their numbers. The sample must be settled.
+// in the order of their numbers.
 func (x *sample) twice() (all []int32) {
+	x.settle()
+	x.unite()
 	for i := range x.all {
 		if v := &x.all[i]; v.second != 0 && v.same(&x.all[v.second-1]) {
 			all = append(all, int32(i))

@@ -286,7 +286,7 @@ func (s *Sums) settle() {
 		func() { s.pairs.settle(); s.pairs.sorted() },
 		func() { s.listeners.settle(); s.listeners.sorted() },
 		s.attempts.settle,
-		func() { s.numbers.settle(); s.seenTwice = s.numbers.twice() },
+		func() { s.seenTwice = s.numbers.twice() },
 		func() { s.targets.settle(); s.targets.sorted() },
 		s.clients.settle,
 		func() { s.paths.settle(); s.paths.sorted() },
