@@ -95,9 +95,9 @@ func (f *facts) uid() reassembly.UID {
 	return f.named
 }
 
-// look finds out about a connection.
-func (f *facts) look(c *reassembly.Conn, found []finding.Finding, layers []string) {
-	*f = facts{c: c, found: found, layers: layers, opening: openingOf(c, found)}
+// look finds out about a connection that got an answer.
+func (f *facts) look(c *reassembly.Conn, found []finding.Finding, layers []string, how opening) {
+	*f = facts{c: c, found: found, layers: layers, opening: how}
 	if f.opening == open {
 		if len(found) > 0 {
 			f.death, f.dead = death(c, found)

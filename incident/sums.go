@@ -134,7 +134,15 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 		return
 	}
 	f := &s.facts
-	f.look(c, found, layers)
+	switch opening := openingOf(c, found); opening {
+	case unclear:
+		return
+	case refused, unreachable, unanswered, probe:
+		// What there is to know of a connection does not matter: it is none.
+		f.c, f.found, f.layers, f.named, f.opening = c, found, layers, 0, opening
+	default:
+		f.look(c, found, layers, opening)
+	}
 	s.places = placesOf(found, s.places[:0])
 	f.places = s.places
 	switch f.opening {
@@ -154,8 +162,6 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 	case open:
 		s.talked(f, s.answered(f))
 		s.numbered(c)
-		return
-	default:
 		return
 	}
 	k := clientKey(&c.Tuple)

@@ -42,6 +42,9 @@ type table[R any, P record[R]] struct {
 	series []chronicle
 	store  []point
 	fresh  []noted
+	// byPlace and ends are what sortIn works with.
+	byPlace []point
+	ends    []uint32
 	// order are the places in the order of their keys, if they are known.
 	order []int32
 	// drops is how often keys went, and those that stayed came to other places; from 1.
@@ -186,14 +189,19 @@ func (t *table[R, P]) sortIn() {
 		return
 	}
 	// By place: how many, where they begin, and there they go, in the order in which they came.
-	ends := make([]uint32, len(t.keys)+1)
+	t.ends = slices.Grow(t.ends[:0], len(t.keys)+1)
+	ends := t.ends[:len(t.keys)+1]
+	clear(ends)
 	for i := range t.fresh {
 		ends[t.fresh[i].place+1]++
 	}
 	for i := range t.keys {
 		ends[i+1] += ends[i]
 	}
-	sorted := make([]point, len(t.fresh))
+	if cap(t.byPlace) < len(t.fresh) {
+		t.byPlace = make([]point, cap(t.fresh))
+	}
+	sorted := t.byPlace[:len(t.fresh)]
 	for i := range t.fresh {
 		x := &t.fresh[i]
 		sorted[ends[x.place]] = point{at: int64(x.at), n: 1, what: x.what}
@@ -202,7 +210,12 @@ func (t *table[R, P]) sortIn() {
 	// From the back, where there is room for them now: each key's points and those that are
 	// new in one order.
 	n := len(t.store)
-	t.store = slices.Grow(t.store, len(sorted))[:n+len(sorted)]
+	if cap(t.store)-n < len(sorted) {
+		store := make([]point, n, n+max(n, len(sorted)))
+		copy(store, t.store)
+		t.store = store
+	}
+	t.store = t.store[:n+len(sorted)]
 	to := len(t.store)
 	for i := len(t.keys) - 1; i >= 0 && len(sorted) > 0; i-- {
 		from := uint32(0)
@@ -264,8 +277,9 @@ func (t *table[R, P]) drop() {
 
 // merge adds what o holds, and leaves o to be thrown away.
 func (t *table[R, P]) merge(o *table[R, P]) {
-	t.sortIn()
 	o.sortIn()
+	o.fresh, o.byPlace, o.ends = nil, nil, nil
+	t.sortIn()
 	if o.level > t.level {
 		t.level = o.level
 		t.drop()
@@ -304,7 +318,7 @@ func (t *table[R, P]) merge(o *table[R, P]) {
 			}
 			c.points = both[n:len(both):len(both)]
 		}
-		t.store, o.store, o.series = both, nil, nil
+		t.store, t.fresh, t.byPlace, t.ends = both, nil, nil, nil
 	}
 	t.settle()
 }
