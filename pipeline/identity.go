@@ -33,6 +33,7 @@ func (n *names) text(b []byte) string {
 // view gives a tracked connection the names that a report uses.
 func (n *names) view(v *report.Connection) {
 	v.UID, v.CommunityID = n.uid(&v.Key, v.Encap), n.communityID(&v.Tuple)
+	v.PreviousUID, v.NextUID = "", ""
 	if v.Previous.Frame != 0 {
 		v.PreviousUID = n.uid(&v.Previous.Key, v.Encap)
 	}

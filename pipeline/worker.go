@@ -65,6 +65,7 @@ type worker struct {
 
 func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 	w := &worker{cfg: cfg, seed: seed, index: index, jobs: jobs, rules: cfg.ruleSet(), needs: cfg.needs()}
+	w.view.Capture = cfg.Name
 	w.name = func() string {
 		if w.view.UID == "" {
 			w.view.UID = w.names.uid(&w.view.Key, w.view.Encap)
@@ -244,7 +245,7 @@ func (w *worker) split() { w.result.splits = append(w.result.splits, uint16(w.at
 func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	w.result.leave(stamp >> stampShift)
 	v := &w.view
-	*v = report.Connection{Conn: c, Capture: w.cfg.Name, Encap: w.batch.layers(c.Tuple.Encap)}
+	v.Conn, v.Encap, v.UID = c, w.batch.layers(c.Tuple.Encap), ""
 	if w.needs.Names {
 		w.names.view(v)
 	}

@@ -1,7 +1,6 @@
 package reassembly
 
 import (
-	"slices"
 	"time"
 
 	"github.com/tcplife/tcplife/wire"
@@ -476,19 +475,12 @@ func (in *inference) fastOpen() bool {
 // timers must have done.
 func (in *inference) apply(p *Profile) {
 	in.synchronizedFirst()
-	slices.SortStableFunc(in.list, func(a, b happening) int {
-		if a.pos != b.pos {
-			return a.pos - b.pos
-		}
-		if a.cause != b.cause {
-			return a.cause - b.cause
-		}
-		return int(order[a.by]) - int(order[b.by])
-	})
+	in.arrange()
 	e := in.end()
 	state := Closed
 	var at wire.Time
-	for _, h := range in.list {
+	for i := range in.list {
+		h := &in.list[i]
 		next, moves := state.next(h.by)
 		if !moves {
 			continue
@@ -523,6 +515,25 @@ func (in *inference) apply(p *Profile) {
 	}
 	in.timers(p, state, at, in.c.Until, len(in.c.Events), 0)
 	in.doubt()
+}
+
+// arrange puts the happenings in order. They are few, and mostly in order already.
+func (in *inference) arrange() {
+	for i := 1; i < len(in.list); i++ {
+		for j := i; j > 0 && in.list[j].before(&in.list[j-1]); j-- {
+			in.list[j], in.list[j-1] = in.list[j-1], in.list[j]
+		}
+	}
+}
+
+func (h *happening) before(g *happening) bool {
+	if h.pos != g.pos {
+		return h.pos < g.pos
+	}
+	if h.cause != g.cause {
+		return h.cause < g.cause
+	}
+	return order[h.by] < order[g.by]
 }
 
 // synchronizedFirst lets nothing that needs a synchronized connection happen before

@@ -20,7 +20,8 @@ const FarewellMax = 64
 //     FIN: what an end of file triggers, not a user.
 func (c *Conn) Farewell(i int) bool {
 	me := c.Events[i].From
-	if c.unreceived(me, i) > FarewellMax || c.unreceived(me.Peer(), i) > FarewellMax {
+	lost := c.unreceived(i)
+	if max(lost[Client], lost[Server]) > FarewellMax {
 		return false
 	}
 	if c.Notified(i) {
@@ -33,7 +34,7 @@ func (c *Conn) Farewell(i int) bool {
 	if fin < 0 || fin > i {
 		return false
 	}
-	return me == Client && c.unreceived(me, i) == 0 && c.answered(me, fin) || c.answered(me.Peer(), fin) && c.promptly(fin, i)
+	return me == Client && lost[me] == 0 && c.answered(me, fin) || c.answered(me.Peer(), fin) && c.promptly(fin, i)
 }
 
 // firstFIN returns a side's first FIN, or -1.
@@ -128,35 +129,38 @@ func (c *Conn) tookLeave() bool {
 	if i < 0 || c.firstFIN(Client) < 0 && c.firstFIN(Server) < 0 {
 		return false
 	}
-	return c.unreceived(Client, i) == 0 && c.unreceived(Server, i) == 0 || c.Farewell(i)
+	return c.unreceived(i) == [2]uint32{} || c.Farewell(i)
 }
 
-// unreceived returns how many octets of a side's nobody had acknowledged by the RST with
+// unreceived returns how many octets of each side's nobody had acknowledged by the RST with
 // index i, that one included; the most there is where the capture does not show.
-func (c *Conn) unreceived(s Side, i int) uint32 {
-	var sent, acked wire.Seq
-	sending, known := false, false
+func (c *Conn) unreceived(i int) (n [2]uint32) {
+	var sent, acked [2]wire.Seq
+	var sending, known [2]bool
 	for j := range c.Events[:i+1] {
 		e := &c.Events[j]
-		switch {
-		case !genuine(e):
-		case e.From == s && e.Kind != KindRST && (!sending || e.End.After(sent)):
-			sent, sending = e.End, true
-		case e.From != s && e.Flags&wire.ACK != 0 && (!known || e.Ack.After(acked)):
-			acked, known = e.Ack, true
+		if !genuine(e) {
+			continue
+		}
+		me, you := e.From&1, (e.From^1)&1
+		if e.Kind != KindRST && (!sending[me] || e.End.After(sent[me])) {
+			sent[me], sending[me] = e.End, true
+		}
+		if e.Flags&wire.ACK != 0 && (!known[you] || e.Ack.After(acked[you])) {
+			acked[you], known[you] = e.Ack, true
 		}
 	}
-	switch {
-	case !sending:
-		return 0
-	case !known:
-		return 1 << 31
-	case !sent.After(acked):
-		return 0
-	}
-	n := uint32(sent.Sub(acked))
-	if c.closedBy(s, i) {
-		n-- // its FIN
+	for s := range n {
+		switch {
+		case !sending[s]:
+		case !known[s]:
+			n[s] = 1 << 31
+		case sent[s].After(acked[s]):
+			n[s] = uint32(sent[s].Sub(acked[s]))
+			if c.closedBy(Side(s), i) {
+				n[s]-- // its FIN
+			}
+		}
 	}
 	return n
 }
