@@ -250,7 +250,10 @@ func (p *pcapngReader) strayTime(at wire.Time, size int) bool {
 }
 
 // nearTime reports whether two times lie in one neighbourhood.
-func nearTime(a, b wire.Time) bool { return a.Sub(b).Abs() <= neighbourhood*time.Second }
+func nearTime(a, b wire.Time) bool {
+	const n = neighbourhood * uint64(time.Second)
+	return uint64(a-b)+n <= 2*n // with one look: the sum wraps
+}
 
 // lostBefore returns how many frames the interface lost between this packet and the
 // one before, from a field of the obsolete packet block or the option epb_dropcount

@@ -41,7 +41,7 @@ func newClock(resolution byte, offset int64) clock {
 // finer than a nanosecond is cut off.
 func (c *clock) time(stamp uint64) (wire.Time, bool) {
 	if stamp < c.limit {
-		return wire.Time(int64(stamp*c.mul) + c.shift), true
+		return c.usual(stamp), true
 	}
 	sec, nano := c.split(stamp)
 	if t, ok := instant(sec, c.offset, nano); ok || stamp>>63 == 0 {
@@ -57,6 +57,9 @@ func (c *clock) time(stamp uint64) (wire.Time, bool) {
 	t, ok := instant(sec, -c.offset, nano)
 	return -t, ok && t != math.MinInt64
 }
+
+// usual is the instant of a stamp below limit.
+func (c *clock) usual(stamp uint64) wire.Time { return wire.Time(int64(stamp*c.mul) + c.shift) }
 
 // split returns the whole seconds in stamp and the nanoseconds that remain.
 func (c *clock) split(stamp uint64) (sec, nano uint64) {

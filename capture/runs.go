@@ -112,7 +112,7 @@ func (p *pcapngReader) ordinary(run []wire.Frame) int {
 		if i.broken || caplen > i.bound || padded(caplen) != int64(total)-enhancedMin || binary.LittleEndian.Uint32(block[len(block)-4:]) != total || stamp >= i.clock.limit {
 			break
 		}
-		at, _ := i.clock.time(stamp)
+		at := i.clock.usual(stamp)
 		if !nearTime(at, p.last) {
 			break
 		}
