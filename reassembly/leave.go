@@ -36,7 +36,7 @@ func (t *Tracker) FlushBefore(limit uint64) {
 	for awaited := 0; len(t.rest) > 0; awaited-- {
 		if awaited == 0 {
 			awaited = min(len(t.rest), awaitMost)
-			t.await(t.rest[:awaited])
+			t.await(t.rest[:awaited], false)
 		}
 		rec := t.rest[0]
 		if t.stampOf(rec) >= limit {

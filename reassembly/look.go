@@ -11,13 +11,11 @@ import "github.com/tcplife/tcplife/wire"
 // Place is where a connection's record may be.
 type Place uint32
 
-// Approach reads where Locate will begin. There is nothing in it that the processor could
-// guess wrong: so it does not wait for one before it asks for the next.
+// Approach reads where Locate will begin, and all lines of the segment. There is nothing in
+// it that the processor could guess wrong: so it does not wait for one before it asks for the
+// next.
 func (t *Tracker) Approach(s *wire.Segment, hash uint64) uint64 {
-	if n := len(t.table.slots); n > 0 {
-		return uint64(t.table.slots[int(uint32(slotHash(hash, s.Tuple.Encap)))&(n-1)].tag)
-	}
-	return 0
+	return t.table.approach(slotHash(hash, s.Tuple.Encap)) + uint64(s.Frame) + uint64(s.Seq) + uint64(s.Carrier)
 }
 
 // Locate finds where the record of a segment's connection may be.
@@ -44,13 +42,13 @@ func (t *Tracker) Look(p Place) uint64 {
 	}
 }
 
-// awaitMost is how many records are waited for at once.
+// awaitMost is how many connections are waited for at once when they leave.
 const awaitMost = len(wheelChunk{}.ids)
 
 // await reads what it takes to tell of the connections that brief records hold, awaitMost at
-// most: the records and, one block of each at a time, their entries. Then none of them is
-// waited for alone.
-func (t *Tracker) await(ids []uint32) {
+// most, and to bury them if told so: the records, their places in the tables and, one block
+// of each at a time, their entries. Then none of them is waited for alone.
+func (t *Tracker) await(ids []uint32, bury bool) {
 	var blocks [awaitMost]uint32
 	read := uint64(0)
 	for i, id := range ids[:min(len(ids), awaitMost)] {
@@ -60,6 +58,12 @@ func (t *Tracker) await(ids []uint32) {
 			if b.n > 0 {
 				blocks[i] = b.head
 			}
+		}
+	}
+	for _, id := range ids {
+		if bury && id&briefBit != 0 {
+			hash := t.cfg.Seed.hash(&t.briefs.at(id &^ briefBit).key)
+			read += t.table.approach(hash) + t.tombs.table.approach(hash)
 		}
 	}
 	for left := true; left; {
@@ -72,4 +76,13 @@ func (t *Tracker) await(ids []uint32) {
 		}
 	}
 	t.awaited = read
+}
+
+// await reads what it takes to forget some tombs, awaitMost at most.
+func (ts *tombs) await(ids []uint32) {
+	read := uint64(0)
+	for _, i := range ids {
+		read += ts.table.approach(ts.t.cfg.Seed.hash(&ts.slab.at(i).key))
+	}
+	ts.t.awaited = read
 }

@@ -87,6 +87,14 @@ func (t *table) first(hash uint64) (rec uint32, at int) {
 	return t.seek(uint32(hash), int(uint32(hash))&(len(t.slots)-1))
 }
 
+// approach reads where first begins, if anything is filed; what it returns says nothing.
+func (t *table) approach(hash uint64) uint64 {
+	if n := len(t.slots); n > 0 {
+		return uint64(t.slots[int(uint32(hash))&(n-1)].tag)
+	}
+	return 0
+}
+
 // after returns the next one behind slot at, if that was another key's.
 func (t *table) after(hash uint64, at int) (rec uint32, next int) {
 	return t.seek(uint32(hash), (at+1)&(len(t.slots)-1))

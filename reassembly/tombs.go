@@ -102,11 +102,15 @@ func (ts *tombs) expire(now wire.Time) {
 	for ; ts.fresh < len(ts.queue); ts.fresh++ {
 		ts.slab.at(ts.queue[ts.fresh]).gone = now.Add(ts.t.patience.FINRetrySpan)
 	}
-	for ts.head < len(ts.queue) {
+	for awaited := 0; ts.head < len(ts.queue); awaited-- {
 		i := ts.queue[ts.head]
 		b := ts.slab.at(i)
 		if b.gone > now {
 			break
+		}
+		if awaited == 0 {
+			awaited = min(len(ts.queue)-ts.head, awaitMost)
+			ts.await(ts.queue[ts.head : ts.head+awaited])
 		}
 		ts.drop(i, b)
 		ts.head++

@@ -96,7 +96,7 @@ func (w *wheel) advance(t *Tracker, now wire.Time) {
 	for at := from + 1; at <= to; at++ {
 		for list := due[uint64(at)%wheelSlots]; list != 0; {
 			c := w.lists.at(list)
-			t.await(c.ids[:c.n])
+			t.await(c.ids[:c.n], true)
 			for _, id := range c.ids[:c.n] {
 				t.turn(id, uint64(at)%wheelSlots, now)
 			}
