@@ -132,12 +132,18 @@ func (k key) compare(o key) int {
 // addresses can choose which those are; memory stays bounded all the same, and where
 // a key stands in memory is not this hash's to say.
 func (k *key) hash() uint64 {
-	h := uint64(0x9e3779b97f4a7c15)
+	h := uint64(hashFrom)
 	for _, w := range k {
 		// The two halves of a product: every bit of both has its say.
-		high, low := bits.Mul64(h^w, 0xd6e8feb86659fd93)
+		high, low := bits.Mul64(h^w, hashBy)
 		h = high ^ low ^ bits.RotateLeft64(w, 29)
 	}
+	return hashEnd(h)
+}
+
+const hashFrom, hashBy = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+
+func hashEnd(h uint64) uint64 {
 	h ^= h >> 32
 	h *= 0xff51afd7ed558ccd
 	return h ^ h>>29

@@ -65,10 +65,16 @@ func (x *sample) kept(numbers uint64) bool {
 	return x.share == 0 || x.share <= 64 && numbersHash(numbers) <= math.MaxUint64>>x.share
 }
 
-// numbersHash is the fixed hash of a pair of numbers.
+// numbersHash is the fixed hash of a pair of numbers: that of a key of which they are the
+// first word and the others are 0.
 func numbersHash(numbers uint64) uint64 {
-	k := key{numbers}
-	return k.hash()
+	high, low := bits.Mul64(hashFrom^numbers, hashBy)
+	h := high ^ low ^ bits.RotateLeft64(numbers, 29)
+	for range len(key{}) - 1 {
+		high, low = bits.Mul64(h, hashBy)
+		h = high ^ low
+	}
+	return hashEnd(h)
 }
 
 // next returns the room for a further view, of which the caller writes all, or nil if these

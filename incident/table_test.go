@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -290,5 +291,96 @@ func TestExamplesAreTheEarliest(t *testing.T) {
 	want := []wire.FrameID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 	if got := whole.frames(); !slices.Equal(got, want) || whole.uids()[9] != reassembly.UID(10).String() {
 		t.Errorf("%v %v", got, whole.uids())
+	}
+}
+
+// The hash of two initial sequence numbers is written out.
+func TestNumbersHash(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		k := key{rapid.Uint64().Draw(t, "numbers")}
+		if got := numbersHash(k[0]); got != k.hash() {
+			t.Fatalf("%x, and the key's is %x", got, k.hash())
+		}
+	})
+}
+
+// sampled returns a small sample that has seen some connections, in order.
+func sampled(all []view, keep int) *sample {
+	x := &sample{keep: keep}
+	for i := range all {
+		if to := x.next(all[i].numbers); to != nil {
+			*to = all[i]
+		}
+	}
+	return x
+}
+
+// A sample keeps the two earliest of each pair of numbers, of no more pairs than it may, in
+// whatever order and parts they come.
+func TestSampleIsASum(t *testing.T) {
+	twice := 0
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 3))
+		keep, pairs := rapid.SampledFrom([]int{1, 4, 30, 1000}).Draw(t, "keep"), rapid.SampledFrom([]uint64{1, 9, 300}).Draw(t, "pairs")
+		var all []view
+		for range rapid.IntRange(0, 600).Draw(t, "connections") {
+			all = append(all, view{numbers: r.Uint64N(pairs) * 0x9e3779b97f4a7c15, frame: wire.FrameID(1 + r.IntN(300)), start: wire.Time(r.IntN(5)),
+				tuple: wire.Tuple{Src: wire.Addr{Lo: r.Uint64N(2)}}})
+		}
+		x := sampled(all, keep)
+		places := x.twice()
+		var want []string
+		for _, i := range places {
+			want = append(want, fmt.Sprint(x.all[i].numbers, x.all[i].frame, x.all[x.all[i].second-1].frame, x.all[i].tuple, x.all[x.all[i].second-1].tuple))
+		}
+		twice += len(want)
+		// By their definition.
+		by := map[uint64][]view{}
+		for i := range all {
+			if x.kept(all[i].numbers) {
+				by[all[i].numbers] = append(by[all[i].numbers], all[i])
+			}
+		}
+		if len(by) > keep {
+			t.Fatalf("%d pairs of numbers of %d", len(by), keep)
+		}
+		n := 0
+		for _, views := range by {
+			slices.SortFunc(views, func(a, b view) int { return a.compare(&b) })
+			if len(views) > 1 && views[0].same(&views[1]) {
+				n++
+				if s := fmt.Sprint(views[0].numbers, views[0].frame, views[1].frame, views[0].tuple, views[1].tuple); !slices.Contains(want, s) {
+					t.Fatalf("%s is missing", s)
+				}
+			}
+		}
+		if n != len(want) {
+			t.Fatalf("%d stand there twice, %d by the definition", len(want), n)
+		}
+		if x.share > 0 {
+			fewer := map[uint64]bool{}
+			for i := range all {
+				if x.share == 1 || numbersHash(all[i].numbers) <= math.MaxUint64>>(x.share-1) {
+					fewer[all[i].numbers] = true
+				}
+			}
+			if len(fewer) <= keep {
+				t.Fatalf("one of %d is kept, and there was room for one of %d", 1<<x.share, 1<<(x.share-1))
+			}
+		}
+		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		part := r.IntN(len(all) + 1)
+		sum, o := sampled(all[:part], keep), sampled(all[part:], keep)
+		sum.merge(o)
+		var got []string
+		for _, i := range sum.twice() {
+			got = append(got, fmt.Sprint(sum.all[i].numbers, sum.all[i].frame, sum.all[sum.all[i].second-1].frame, sum.all[i].tuple, sum.all[sum.all[i].second-1].tuple))
+		}
+		if diff := cmp.Diff(want, got); diff != "" || sum.share != x.share {
+			t.Fatalf("one of %d, %d in parts: %s", 1<<x.share, 1<<sum.share, diff)
+		}
+	})
+	if twice < 50 {
+		t.Errorf("%d stood there twice: too few to say anything", twice)
 	}
 }

@@ -74,14 +74,35 @@ const fnvPrime = 0x100000001b3
 
 func (h *fnv64) octet(b byte) { *h = (*h ^ fnv64(b)) * fnvPrime }
 
-// word takes the octets of a word. Of those that are 0 nothing is left but the
-// products, which are known: a third of all octets are such.
+// word takes the octets of a word, the highest first. Of those that are 0 in front nothing is
+// left but the products, which are known: a third of all octets are such.
 func (h *fnv64) word(w uint64) {
 	zeros := bits.LeadingZeros64(w) / 8
 	x := *h * fnvPowers[zeros]
-	for w = bits.ReverseBytes64(w) >> (8 * zeros); zeros < 8; zeros++ {
+	switch zeros {
+	case 0:
+		x = (x ^ fnv64(w>>56)) * fnvPrime
+		fallthrough
+	case 1:
+		x = (x ^ fnv64(w>>48&0xff)) * fnvPrime
+		fallthrough
+	case 2:
+		x = (x ^ fnv64(w>>40&0xff)) * fnvPrime
+		fallthrough
+	case 3:
+		x = (x ^ fnv64(w>>32&0xff)) * fnvPrime
+		fallthrough
+	case 4:
+		x = (x ^ fnv64(w>>24&0xff)) * fnvPrime
+		fallthrough
+	case 5:
+		x = (x ^ fnv64(w>>16&0xff)) * fnvPrime
+		fallthrough
+	case 6:
+		x = (x ^ fnv64(w>>8&0xff)) * fnvPrime
+		fallthrough
+	case 7:
 		x = (x ^ fnv64(w&0xff)) * fnvPrime
-		w >>= 8
 	}
 	*h = x
 }
