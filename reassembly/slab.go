@@ -19,8 +19,13 @@ const (
 	slabChunk = 1 << slabShift
 )
 
-// grow makes one more chunk.
-func (s *slab[T]) grow() { s.chunks = append(s.chunks, new([slabChunk]T)) }
+// grow makes one more chunk. It is written to at once: the first look at a chunk's address
+// reads there, and memory that is read before it is written is asked for twice.
+func (s *slab[T]) grow() {
+	chunk := new([slabChunk]T)
+	clear(chunk[:1])
+	s.chunks = append(s.chunks, chunk)
+}
 
 // get returns a place whose content is whatever its last holder left.
 func (s *slab[T]) get() uint32 {
