@@ -48,8 +48,13 @@ func (x *index) find(keys []key, k *key) int32 {
 // add enters the last of the keys, which has no place yet.
 func (x *index) add(keys []key) {
 	if len(keys)*2 > len(x.slots) {
-		x.rebuild(keys)
-		return
+		old := x.slots
+		x.resize(len(keys))
+		for _, s := range old {
+			if s.at != 0 {
+				x.enter(s.number, int(s.at))
+			}
+		}
 	}
 	x.enter(x.number(&keys[len(keys)-1]), len(keys))
 }
@@ -62,17 +67,28 @@ func (x *index) enter(number uint32, at int) {
 	x.slots[i&uint32(len(x.slots)-1)] = slot{number, uint32(at)}
 }
 
-// rebuild enters all keys anew, with room for as many again.
-func (x *index) rebuild(keys []key) {
-	size := max(16, 1<<bits.Len(uint(4*len(keys)-1)))
-	if len(keys) == 0 {
-		size = 16
+// resize makes an empty table with room for as many keys again.
+func (x *index) resize(keys int) {
+	size := 16
+	if keys > 0 {
+		size = max(size, 1<<bits.Len(uint(4*keys-1)))
 	}
 	if len(x.slots) == size {
 		clear(x.slots)
-	} else {
-		x.slots, x.shift = make([]slot, size), uint8(32-bits.TrailingZeros(uint(size)))
+		return
 	}
+	x.slots, x.shift = make([]slot, size), uint8(32-bits.TrailingZeros(uint(size)))
+	// Memory that is read before it is written is asked for twice, and at random places
+	// reading comes first.
+	const slotsPerPage = 4096 / 8
+	for i := 0; i < size; i += slotsPerPage {
+		x.slots[i] = slot{}
+	}
+}
+
+// rebuild enters all keys anew: they have come to other places.
+func (x *index) rebuild(keys []key) {
+	x.resize(len(keys))
 	for i := range keys {
 		x.enter(x.number(&keys[i]), i+1)
 	}
