@@ -61,10 +61,10 @@ func TestInstructionsPerPacket(t *testing.T) {
 		frames func(n int) []wire.Frame
 		most   float64 // per packet
 	}{
-		{"short connections", "text", shortOnes, 2760},
-		{"short connections", "ndjson", shortOnes, 7000},
-		{"long transfers", "text", longOnes, 2500},
-		{"SYNs without answer", "text", attempts, 4700},
+		{"short connections", "text", shortOnes, 2190},
+		{"short connections", "ndjson", shortOnes, 6790},
+		{"long transfers", "text", longOnes, 1380},
+		{"SYNs without answer", "text", attempts, 3480},
 	} {
 		const few, many = 10_000, 30_000
 		per := (count(c.frames(many), c.format) - count(c.frames(few), c.format)) / (many - few)
