@@ -165,9 +165,9 @@ func checkMemory(t *testing.T, tr *Tracker) {
 			for i := range r.half {
 				if e := r.half[i].ext; e != 0 {
 					extents++
-					checkHoles(t, &tr.extents.at(e).missing)
+					checkRanges(t, tr.extents.at(e).missing.all(), holesMax)
 					holeOctets += tr.extents.at(e).missing.octets()
-					checkRanges(t, &tr.extents.at(e).repeated)
+					checkRanges(t, tr.extents.at(e).repeated.All(), rangesMax)
 				}
 			}
 			if r.turn != 0 {

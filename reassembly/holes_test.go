@@ -10,21 +10,6 @@ import (
 	"github.com/tcplife/tcplife/wire"
 )
 
-func checkHoles(t interface{ Fatalf(string, ...any) }, h *holes) {
-	all := h.all()
-	if len(all) > holesMax {
-		t.Fatalf("%d holes, the bound is %d", len(all), holesMax)
-	}
-	for i, r := range all {
-		if !r.To.After(r.From) {
-			t.Fatalf("hole %v is empty or turned", r)
-		}
-		if i > 0 && !r.From.After(all[i-1].To) {
-			t.Fatalf("holes %v and %v: not sorted, or they touch", all[i-1], r)
-		}
-	}
-}
-
 // TestHolesAgainstSet: holes are exact, however many there are, up to their bound.
 func TestHolesAgainstSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -55,7 +40,7 @@ func TestHolesAgainstSet(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				checkHoles(t, &h)
+				checkRanges(t, h.all(), holesMax)
 				got := map[wire.Seq]bool{}
 				for _, r := range h.all() {
 					for s := r.From; s != r.To; s++ {
@@ -94,7 +79,7 @@ func TestHolesAtTheBound(t *testing.T) {
 		want(t, "filled", h.remove(10*i+5, 10*i+6), 1)
 		h.bound(10_000, 0, false)
 	}
-	checkHoles(t, &h)
+	checkRanges(t, h.all(), holesMax)
 	want(t, "holes after splitting", len(h.all()), holesMax)
 	// Numbers come round.
 	h = holes{}
@@ -123,7 +108,7 @@ func TestHolesStayInOrder(t *testing.T) {
 				tr.Feed(&s.segs[i])
 				for id := uint32(1); id <= tr.extents.used; id++ {
 					h := &tr.extents.at(id).missing
-					checkHoles(t, h)
+					checkRanges(t, h.all(), holesMax)
 					if n := len(h.all()); n > 0 && h.all()[n-1].To.Sub(h.all()[0].From) > acceptSpan {
 						t.Fatalf("after segment %d the holes %v span too much", i, h.all())
 					}
