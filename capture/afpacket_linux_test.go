@@ -385,10 +385,37 @@ func TestInterfaceGoes(t *testing.T) {
 				"b0: the interface was deleted false", "b0: the interface was made anew after  true",
 				"b0: the interface is up again after  true",
 			}
+			// The kernel takes an interface down before it deletes it, and may be asked in between.
+			told = strings.Split(strings.ReplaceAll(strings.Join(told, "\n"), "b0: the interface went down false\nb0: the interface was deleted", "b0: the interface was deleted"), "\n")
 			if d := cmp.Diff(want, told); d != "" {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestInterfaceDeletedWhileDown: that it is gone is told too, once.
+func TestInterfaceDeletedWhileDown(t *testing.T) {
+	ownnet.Enter(t)
+	ownnet.Cable(t, "a0", "b0")
+	src := mustCapture(t, InterfaceOptions{}, "b0")
+	var f wire.Frame
+	next := func() string {
+		t.Helper()
+		var g *Gap
+		if err := src.NextWithin(&f, 10*time.Second); !errors.As(err, &g) {
+			t.Fatalf("no gap: %v", err)
+		}
+		what, _, _ := strings.Cut(g.What, " after")
+		return what
+	}
+	ownnet.IP(t, "link", "set", "b0", "down")
+	down := next()
+	ownnet.IP(t, "link", "del", "b0")
+	deleted := next()
+	ownnet.Cable(t, "a0", "b0")
+	if d := cmp.Diff([]string{"the interface went down", "the interface was deleted", "the interface was made anew"}, []string{down, deleted, next()}); d != "" {
+		t.Error(d)
 	}
 }
 

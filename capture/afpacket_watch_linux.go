@@ -113,7 +113,13 @@ func (a *afpacket) relook() {
 	for _, l := range a.links {
 		before := *l
 		l.blinked = false
-		if err := l.look(a.fd); err != nil {
+		err := l.look(a.fd)
+		if (err != nil || l.index != before.index) && l.since != 0 && !l.gone {
+			// It was down. Who deletes an interface takes it down first, and that may have been
+			// looked at alone.
+			a.note(&Gap{Name: l.name, What: "the interface was deleted", From: l.since})
+		}
+		if err != nil {
 			l.up, l.gone = false, true
 			a.openGap(l, "the interface was deleted")
 			continue

@@ -42,6 +42,8 @@ type pace struct {
 	halt     time.Time // when ctx was found done
 	gaps     []*capture.Gap
 	gapCount uint64
+	// blindSince is the beginning of the gap that was counted last.
+	blindSince wire.Time
 }
 
 // moment is what a batch of a live run carries on its way besides segments.
@@ -91,8 +93,9 @@ func (r *reader) follow(ctx context.Context, b *batch) (_ *batch, whole bool) {
 		switch {
 		case err == nil:
 		case errors.As(err, &gap):
-			if gap.To == 0 {
-				p.gapCount++ // and not again when it is over
+			if gap.To == 0 && gap.From != p.blindSince {
+				p.gapCount++ // and not again when more is known of it, or when it is over
+				p.blindSince = gap.From
 			}
 			if len(p.gaps) < mostGaps {
 				p.gaps = append(p.gaps, gap)
