@@ -79,30 +79,8 @@ func (h *fnv64) octet(b byte) { *h = (*h ^ fnv64(b)) * fnvPrime }
 func (h *fnv64) word(w uint64) {
 	zeros := bits.LeadingZeros64(w) / 8
 	x := *h * fnvPowers[zeros]
-	switch zeros {
-	case 0:
-		x = (x ^ fnv64(w>>56)) * fnvPrime
-		fallthrough
-	case 1:
-		x = (x ^ fnv64(w>>48&0xff)) * fnvPrime
-		fallthrough
-	case 2:
-		x = (x ^ fnv64(w>>40&0xff)) * fnvPrime
-		fallthrough
-	case 3:
-		x = (x ^ fnv64(w>>32&0xff)) * fnvPrime
-		fallthrough
-	case 4:
-		x = (x ^ fnv64(w>>24&0xff)) * fnvPrime
-		fallthrough
-	case 5:
-		x = (x ^ fnv64(w>>16&0xff)) * fnvPrime
-		fallthrough
-	case 6:
-		x = (x ^ fnv64(w>>8&0xff)) * fnvPrime
-		fallthrough
-	case 7:
-		x = (x ^ fnv64(w&0xff)) * fnvPrime
+	for shift := 56 - 8*zeros; shift >= 0; shift -= 8 {
+		x = (x ^ fnv64(w>>shift&0xff)) * fnvPrime
 	}
 	*h = x
 }
