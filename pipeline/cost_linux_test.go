@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,38 +23,13 @@ import (
 // A bound is a quarter above what was counted when it was set. Whoever makes something
 // cheaper sets it lower; whoever has to make something dearer says so in the commit.
 func TestInstructionsPerPacket(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("wants amd64: another machine's instructions are others")
-	}
-	valgrind, err := exec.LookPath("valgrind")
-	if err != nil {
-		t.Skip("wants valgrind, which counts instructions (apt-get install valgrind)")
-	}
-	program := filepath.Join(t.TempDir(), "tcplife")
-	build := exec.Command("go", "build", "-o", program, "../cmd/tcplife")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
+	program := buildProgram(t)
 	count := func(frames []wire.Frame, format string) float64 {
 		path := filepath.Join(t.TempDir(), "c.pcap")
 		if err := os.WriteFile(path, pcapBytes(frames), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		run := exec.Command(valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "analyze", "--jobs", "1", "--format", format, path)
-		// Without collections: when one happens depends on the clock.
-		run.Env = append(os.Environ(), "GOGC=off", "TCPLIFE_CONFIG=none", "GODEBUG=asyncpreemptoff=1")
-		var told bytes.Buffer
-		run.Stderr = &told
-		if err := run.Run(); err != nil {
-			t.Fatalf("valgrind: %v\n%s", err, &told)
-		}
-		m := regexp.MustCompile(`Collected : (\d+)`).FindStringSubmatch(told.String())
-		if m == nil {
-			t.Fatalf("valgrind says nothing of instructions:\n%s", &told)
-		}
-		n, _ := strconv.ParseFloat(m[1], 64)
-		return n
+		return instructions(t, program, "analyze", "--jobs", "1", "--format", format, path)
 	}
 	for _, c := range []struct {
 		name   string
@@ -73,6 +49,67 @@ func TestInstructionsPerPacket(t *testing.T) {
 			t.Errorf("%s, %s: %.0f instructions for each packet, more than %.0f: profile it (docs/performance.md says how)", c.name, c.format, per, c.most)
 		}
 	}
+}
+
+// TestStartUp bounds what the program costs before it does anything: the instructions, and
+// the pages that are touched for the first time, of which each is as dear as thousands of
+// them. Every library that is linked may add to it, unasked (docs/adr/0001). The bounds are a
+// quarter above what was counted, as above; for pages half, since kernels differ in how many
+// they map at once.
+func TestStartUp(t *testing.T) {
+	program := buildProgram(t)
+	const mostPages, most = 1_450, 10_600_000
+	run := exec.Command(program, "version")
+	if err := run.Run(); err != nil {
+		t.Fatal(err)
+	}
+	pages := run.ProcessState.SysUsage().(*syscall.Rusage).Minflt
+	if t.Logf("%d pages", pages); pages > mostPages {
+		t.Errorf("tcplife version: %d pages touched for the first time, more than %d: GODEBUG=inittrace=1 says which package begins with how much", pages, mostPages)
+	}
+	n := instructions(t, program, "version")
+	if t.Logf("%.0f instructions", n); n > most {
+		t.Errorf("tcplife version: %.0f instructions, more than %d: GODEBUG=inittrace=1 says which package takes how long", n, most)
+	}
+}
+
+// buildProgram returns the path of the program, made of this source.
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "tcplife")
+	build := exec.Command("go", "build", "-o", program, "../cmd/tcplife")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	return program
+}
+
+// instructions returns how many of them a run of the program executes. It skips the test
+// where nobody counts them.
+func instructions(t *testing.T, program string, args ...string) float64 {
+	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("wants amd64: another machine's instructions are others")
+	}
+	valgrind, err := exec.LookPath("valgrind")
+	if err != nil {
+		t.Skip("wants valgrind, which counts instructions (apt-get install valgrind)")
+	}
+	run := exec.Command(valgrind, append([]string{"--tool=callgrind", "--callgrind-out-file=/dev/null", program}, args...)...)
+	// Without collections: when one happens depends on the clock.
+	run.Env = append(os.Environ(), "GOGC=off", "TCPLIFE_CONFIG=none", "GODEBUG=asyncpreemptoff=1")
+	var told bytes.Buffer
+	run.Stderr = &told
+	if err := run.Run(); err != nil {
+		t.Fatalf("valgrind: %v\n%s", err, &told)
+	}
+	m := regexp.MustCompile(`Collected : (\d+)`).FindStringSubmatch(told.String())
+	if m == nil {
+		t.Fatalf("valgrind says nothing of instructions:\n%s", &told)
+	}
+	n, _ := strconv.ParseFloat(m[1], 64)
+	return n
 }
 
 // shortOnes are connections that open, ask, answer and close in eleven packets.

@@ -11,7 +11,7 @@
 // and without allocation. Everything else is walked (walk.go), one header at a time,
 // each by the reader that is registered for the number which announces it: tags,
 // labels, and tunnels such as GRE and VXLAN by a few lines each, without allocation
-// too; LLC, SNAP, MPLS, PPPoE and PPP by google/gopacket's layers, in fallback.go. What
+// too; LLC, SNAP, MPLS, PPPoE and PPP by gopacket's layers, in fallback.go. What
 // they carry comes back to the same IP and TCP code. Tags, labels and tunnels are kept
 // as an encapsulation path ([EncapID]), because equal addresses in two VLANs are two
 // connections.

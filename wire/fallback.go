@@ -1,11 +1,11 @@
 package wire
 
 import (
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 )
 
-// This file is where google/gopacket comes in: its layers read the headers that
+// This file is where gopacket comes in: its layers read the headers that
 // the fast path declines, one header per call. IP and TCP never go through it, so
 // whatever a frame is wrapped in, lengths and options are judged by one piece of
 // code.
@@ -13,7 +13,7 @@ import (
 // To add a header: a line with reads, a case in describe, and a layerKind when it
 // tells connections apart.
 
-// library returns a reader that leaves the header to a layer of google/gopacket.
+// library returns a reader that leaves the header to a layer of gopacket.
 func library(layer gopacket.LayerType) reader {
 	return func(b []byte, room uint32) (h header, skip Skip) {
 		// The library slices by lengths that it finds, in places without a look at
@@ -123,17 +123,3 @@ func (o *oneLayer) SetTransportLayer(gopacket.TransportLayer)     {}
 func (o *oneLayer) SetApplicationLayer(gopacket.ApplicationLayer) {}
 func (o *oneLayer) SetErrorLayer(gopacket.ErrorLayer)             {}
 func (o *oneLayer) DumpPacketData()                               {}
-
-// DropTables empties tables of the library in which it would look up what lies behind a
-// header. Nothing here asks for that (see oneLayer), and they are 5 MB of pointers, which
-// the garbage collector follows each time. giveBack is told each of them, as a pointer to
-// an array, and may give its memory back to the system, which makes it zero. Whoever decodes
-// frames with the library itself must not call it.
-func DropTables(giveBack func(table any) bool) {
-	if !giveBack(&layers.EthernetTypeMetadata) {
-		clear(layers.EthernetTypeMetadata[:])
-	}
-	if !giveBack(&layers.PPPTypeMetadata) {
-		clear(layers.PPPTypeMetadata[:])
-	}
-}

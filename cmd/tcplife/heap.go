@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-
-	"github.com/tcplife/tcplife/wire"
 )
 
 // Go collects when the heap has grown by as much as it held before. That suits neither
@@ -31,10 +29,7 @@ func paceCollector() {
 	// That is heapFree before anything is held: the runtime begins with some three
 	// megabytes of its own, and reckons with ten of global variables.
 	debug.SetGCPercent(400)
-	runtime.SetFinalizer(new(*int), func(token **int) {
-		wire.DropTables(giveBack) // which no collection shall go through again
-		collected(token)
-	})
+	runtime.SetFinalizer(new(*int), collected)
 }
 
 // collected is called, by way of a finalizer, after each collection.
