@@ -26,9 +26,9 @@ func paceCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	// That is heapFree before anything is held: the runtime begins with some three
-	// megabytes of its own, and reckons with ten of global variables.
-	debug.SetGCPercent(400)
+	// That is heapFree before anything is held: the runtime reckons with five megabytes of
+	// global variables.
+	debug.SetGCPercent(800)
 	runtime.SetFinalizer(new(*int), collected)
 }
 

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// reserveHeap does nothing: other systems choose the size of pages themselves.
+func reserveHeap(int64) {}
