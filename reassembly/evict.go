@@ -55,7 +55,7 @@ type stood struct {
 	id uint32
 }
 
-// look fills t.stood. Brief records are taken as they lie: in the order of the table each
+// look fills t.stood. Records are taken as they lie: in the order of the table each
 // would be waited for.
 func (t *Tracker) look() {
 	t.stood = slices.Grow(t.stood[:0], t.Open())
@@ -64,14 +64,14 @@ func (t *Tracker) look() {
 			t.stood = append(t.stood, stood{Standing{b.has(briefOpen), b.last, b.stamp}, id | briefBit})
 		}
 	}
-	for i := range t.table.slots {
-		id := t.table.slots[i].rec
-		if id&briefBit != 0 {
+	for id := uint32(1); id <= t.recs.used; id++ {
+		if r := t.recs.at(id); r.released || r.newer != 0 {
 			continue
 		}
-		for ; id != 0; id = t.recs.at(id).older {
-			r := t.recs.at(id)
-			t.stood = append(t.stood, stood{Standing{r.state != stateAttempt, r.last, r.stamp}, id})
+		// The lives of a tuple one after the other, the newest first: older ones go with it.
+		for rec := id; rec != 0; rec = t.recs.at(rec).older {
+			r := t.recs.at(rec)
+			t.stood = append(t.stood, stood{Standing{r.state != stateAttempt, r.last, r.stamp}, rec})
 		}
 	}
 }

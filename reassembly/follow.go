@@ -108,13 +108,13 @@ func (t *Tracker) peekRecord(rec uint32, now wire.Time, do func(c *Conn, stamp u
 }
 
 // reserve makes memory for what ordinary traffic has on its way at once. That differs from
-// minute to minute, and from shard to shard: a run that lasts for months meets the worst of
+// minute to minute, and from tracker to tracker: a run that lasts for months meets the worst of
 // it some time, and shall not creep until then.
 func (t *Tracker) reserve() {
 	if !t.cfg.Follow {
 		return
 	}
-	const segments, filed = 512, 128 * len(wheelChunk{}.ids)
+	const segments, filed = 16 << 10, 4096 * len(wheelChunk{}.ids)
 	t.entries.reserve(segments / entryBlock)
 	t.wheel.lists.reserve(filed / len(wheelChunk{}.ids))
 }

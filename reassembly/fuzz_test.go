@@ -129,10 +129,10 @@ func checkMemory(t *testing.T, tr *Tracker) {
 	t.Helper()
 	records, blocks, extents, filed, holeOctets := 0, 0, 0, 0, 0
 	briefs, entries := 0, 0
-	for _, s := range tr.table.slots {
+	tr.table.each(func(newest uint32) {
 		lives := 0
-		if s.rec&briefBit != 0 {
-			b := tr.briefs.at(s.rec &^ briefBit)
+		if newest&briefBit != 0 {
+			b := tr.briefs.at(newest &^ briefBit)
 			briefs++
 			for e := b.head; e != 0; e = tr.entries.at(e).next {
 				entries++
@@ -143,9 +143,9 @@ func checkMemory(t *testing.T, tr *Tracker) {
 			if b.turn != 0 {
 				filed++
 			}
-			continue
+			return
 		}
-		for rec := s.rec; rec != 0; rec = tr.recs.at(rec).older {
+		for rec := newest; rec != 0; rec = tr.recs.at(rec).older {
 			r := tr.recs.at(rec)
 			records++
 			if lives++; lives > incarnationsMax {
@@ -174,7 +174,7 @@ func checkMemory(t *testing.T, tr *Tracker) {
 				filed++
 			}
 		}
-	}
+	})
 	if tr.holeOctets != holeOctets {
 		t.Fatalf("holes take %d octets beside extents, counted %d", holeOctets, tr.holeOctets)
 	}

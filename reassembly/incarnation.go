@@ -254,7 +254,7 @@ func (t *Tracker) tag(rec uint32, key *tupleKey, hash uint64) {
 	}
 	bare, tuple := key.bare(), tupleHash(key, hash)
 	if held, at := t.tagAt(&bare, tuple); held != 0 {
-		t.tagged.slots[at].rec = rec
+		t.tagged.at(at).rec = rec
 		return
 	}
 	t.tagged.insert(tuple, rec)
@@ -270,12 +270,12 @@ func (t *Tracker) untag(rec uint32) {
 // retag puts a record in the place of another one of the same connection.
 func (t *Tracker) retag(old, rec uint32) {
 	if at := t.taggedAt(old); at >= 0 {
-		t.tagged.slots[at].rec = rec
+		t.tagged.at(at).rec = rec
 	}
 }
 
 // taggedAt returns where a record is filed under its tuple alone, -1 if it is not.
-func (t *Tracker) taggedAt(rec uint32) int {
+func (t *Tracker) taggedAt(rec uint32) place {
 	key := t.keyAt(rec)
 	if key.path() == 0 {
 		return -1
@@ -296,7 +296,7 @@ func (t *Tracker) findTagged(bare *tupleKey, tuple uint64) uint32 {
 	return rec
 }
 
-func (t *Tracker) tagAt(bare *tupleKey, tuple uint64) (rec uint32, at int) {
+func (t *Tracker) tagAt(bare *tupleKey, tuple uint64) (rec uint32, at place) {
 	rec, at = t.tagged.first(tuple)
 	for rec != 0 {
 		if k := t.keyAt(rec).bare(); k.is(bare) {

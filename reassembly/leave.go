@@ -1,9 +1,7 @@
 package reassembly
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"github.com/tcplife/tcplife/wire"
 )
@@ -59,37 +57,6 @@ func (t *Tracker) FlushBefore(limit uint64) {
 	if limit == math.MaxUint64 {
 		t.tombs.flush()
 	}
-}
-
-// inOrder returns every record that is held, in the order of the connections' opening.
-// Records lie in that order as long as none was freed: what comes in the order of the
-// table would have to wait for memory, at each look at a stamp.
-func (t *Tracker) inOrder() []uint32 {
-	order, sorted := t.order[:0], true
-	for id := uint32(1); id <= t.briefs.used; id++ {
-		if b := t.briefs.at(id); b.n > 0 {
-			sorted = sorted && (len(order) == 0 || order[len(order)-1].Stamp < b.stamp)
-			order = append(order, stood{Standing{Stamp: b.stamp}, id | briefBit})
-		}
-	}
-	for _, s := range t.table.slots {
-		if s.rec&briefBit != 0 {
-			continue
-		}
-		for rec := s.rec; rec != 0; rec = t.recs.at(rec).older {
-			order = append(order, stood{Standing{Stamp: t.recs.at(rec).stamp}, rec})
-			sorted = false
-		}
-	}
-	if !sorted {
-		slices.SortFunc(order, func(a, b stood) int { return cmp.Compare(a.Stamp, b.Stamp) })
-	}
-	list := make([]uint32, len(order))
-	for i := range order {
-		list[i] = order[i].id
-	}
-	t.order = order
-	return list
 }
 
 // settle lets a connection leave, and with it the older incarnations that wait

@@ -60,50 +60,74 @@ func slotHash(tuple uint64, encap wire.EncapID) uint64 {
 	return tuple + uint64(encap)*0x9e3779b97f4a7c15
 }
 
-// table maps connections to record numbers: open addressing with linear probing.
-// A slot holds half of the hash: most mismatches cost no look at the record, and
-// entries move without one.
+// table maps connections to record numbers: open addressing with linear probing, in
+// parts that the hash chooses. Each part grows by itself: a whole table would be there twice
+// while it doubles, and a tracker may have a million connections.
 type table struct {
+	parts [tableParts]tablePart
+	count int
+}
+
+type tablePart struct {
 	slots []slot
 	count int
 }
 
+// A slot holds half of the hash: most mismatches cost no look at the record, and
+// entries move without one.
 type slot struct {
 	tag uint32 // lower half of the hash; its lowest bits choose the slot
 	rec uint32 // 0: empty
 }
 
-const tableMin = 16
+// place is where a slot is: the number of its part in the lowest bits.
+type place int
 
-// slotsPerPage is how many slots a page of memory holds, at least.
-const slotsPerPage = 4096 / 8
+const (
+	tableShift = 5
+	tableParts = 1 << tableShift
+	// tableMin is what a part has at least.
+	tableMin = 16
+	// slotsPerPage is how many slots a page of memory holds, at least.
+	slotsPerPage = 4096 / 8
+)
 
-// first returns a record that is filed under the hash, and its slot; 0 if there is
-// none.
-func (t *table) first(hash uint64) (rec uint32, at int) {
-	if len(t.slots) == 0 {
+// part goes by bits that neither choose the slot nor, as the highest do, whose a connection is.
+func (t *table) part(hash uint64) (p *tablePart, number int) {
+	number = int(hash >> 32 % tableParts)
+	return &t.parts[number], number
+}
+
+// first returns a record that is filed under the hash, and where; 0 if there is none.
+func (t *table) first(hash uint64) (rec uint32, at place) {
+	p, number := t.part(hash)
+	if len(p.slots) == 0 {
 		return 0, 0
 	}
-	return t.seek(uint32(hash), int(uint32(hash))&(len(t.slots)-1))
+	rec, i := p.seek(uint32(hash), int(uint32(hash)))
+	return rec, place(i<<tableShift | number)
 }
 
 // approach reads where first begins, if anything is filed; what it returns says nothing.
 func (t *table) approach(hash uint64) uint64 {
-	if n := len(t.slots); n > 0 {
-		return uint64(t.slots[int(uint32(hash))&(n-1)].tag)
+	p, _ := t.part(hash)
+	if n := len(p.slots); n > 0 {
+		return uint64(p.slots[int(uint32(hash))&(n-1)].tag)
 	}
 	return 0
 }
 
-// after returns the next one behind slot at, if that was another key's.
-func (t *table) after(hash uint64, at int) (rec uint32, next int) {
-	return t.seek(uint32(hash), (at+1)&(len(t.slots)-1))
+// after returns the next one behind a place, if that was another key's.
+func (t *table) after(hash uint64, at place) (rec uint32, next place) {
+	p, number := t.part(hash)
+	rec, i := p.seek(uint32(hash), int(at>>tableShift)+1)
+	return rec, place(i<<tableShift | number)
 }
 
-func (t *table) seek(tag uint32, at int) (rec uint32, found int) {
-	mask := len(t.slots) - 1
+func (p *tablePart) seek(tag uint32, at int) (rec uint32, found int) {
+	mask := len(p.slots) - 1
 	for {
-		s := &t.slots[at&mask]
+		s := &p.slots[at&mask]
 		if s.rec == 0 || s.tag == tag {
 			return s.rec, at & mask
 		}
@@ -111,13 +135,16 @@ func (t *table) seek(tag uint32, at int) (rec uint32, found int) {
 	}
 }
 
-// replace files a record in the place of another one.
-func (t *table) replace(hash uint64, held, rec uint32) {
-	t.slots[t.slot(hash, held)].rec = rec
+// at returns a slot.
+func (t *table) at(at place) *slot {
+	return &t.parts[at%tableParts].slots[at>>tableShift]
 }
 
-// slot returns the slot of a record that is filed.
-func (t *table) slot(hash uint64, held uint32) int {
+// replace files a record in the place of another one.
+func (t *table) replace(hash uint64, held, rec uint32) { t.at(t.slot(hash, held)).rec = rec }
+
+// slot returns where a record is that is filed.
+func (t *table) slot(hash uint64, held uint32) place {
 	rec, at := t.first(hash)
 	for rec != held {
 		rec, at = t.after(hash, at)
@@ -127,46 +154,63 @@ func (t *table) slot(hash uint64, held uint32) int {
 
 // insert files a record that is not in the table yet.
 func (t *table) insert(hash uint64, rec uint32) {
-	if len(t.slots) == 0 {
-		t.slots = make([]slot, tableMin)
-	} else if t.count*4 >= len(t.slots)*3 {
-		old := t.slots
-		t.slots = make([]slot, 2*len(old))
-		// Memory that is read before it is written is asked for twice, and at random places
-		// reading comes first.
-		for i := 0; i < len(t.slots); i += slotsPerPage {
-			t.slots[i] = slot{}
-		}
-		for _, s := range old {
-			if s.rec != 0 {
-				t.place(s)
-			}
-		}
+	p, _ := t.part(hash)
+	if p.count*4 >= len(p.slots)*3 {
+		p.grow()
 	}
-	t.place(slot{uint32(hash), rec})
+	p.place(slot{uint32(hash), rec})
+	p.count++
 	t.count++
 }
 
-func (t *table) place(s slot) {
-	mask := len(t.slots) - 1
-	i := int(s.tag) & mask
-	for t.slots[i].rec != 0 {
-		i = (i + 1) & mask
+func (p *tablePart) grow() {
+	old := p.slots
+	p.slots = make([]slot, max(2*len(old), tableMin))
+	// Memory that is read before it is written is asked for twice, and at random places
+	// reading comes first.
+	for i := 0; i < len(p.slots); i += slotsPerPage {
+		p.slots[i] = slot{}
 	}
-	t.slots[i] = s
+	for _, s := range old {
+		if s.rec != 0 {
+			p.place(s)
+		}
+	}
 }
 
-// remove empties slot i and closes the gap, so that no probe ends too early.
-func (t *table) remove(i int) {
-	mask := len(t.slots) - 1
+func (p *tablePart) place(s slot) {
+	mask := len(p.slots) - 1
+	i := int(s.tag) & mask
+	for p.slots[i].rec != 0 {
+		i = (i + 1) & mask
+	}
+	p.slots[i] = s
+}
+
+// remove empties a slot and closes the gap, so that no probe ends too early.
+func (t *table) remove(at place) {
+	p, i := &t.parts[at%tableParts], int(at>>tableShift)
+	mask := len(p.slots) - 1
+	p.count--
 	t.count--
-	for j := (i + 1) & mask; t.slots[j].rec != 0; j = (j + 1) & mask {
-		home := int(t.slots[j].tag) & mask
+	for j := (i + 1) & mask; p.slots[j].rec != 0; j = (j + 1) & mask {
+		home := int(p.slots[j].tag) & mask
 		// The entry at j may move to i unless its home lies behind i.
 		if (j-home)&mask >= (j-i)&mask {
-			t.slots[i] = t.slots[j]
+			p.slots[i] = p.slots[j]
 			i = j
 		}
 	}
-	t.slots[i] = slot{}
+	p.slots[i] = slot{}
+}
+
+// each calls do with every record that is filed.
+func (t *table) each(do func(rec uint32)) {
+	for i := range t.parts {
+		for _, s := range t.parts[i].slots {
+			if s.rec != 0 {
+				do(s.rec)
+			}
+		}
+	}
 }

@@ -18,11 +18,12 @@ func TestTableAgainstMap(t *testing.T) {
 			func(key int) uint64 { return uint64(key%3) + 14 },                 // around the end of the smallest table
 			func(key int) uint64 { return uint64(key)<<32 | uint64(key%2)<<4 }, // same place, other tag
 			func(key int) uint64 { return uint64(key % 5) },
+			func(key int) uint64 { return uint64(key%2)<<32 | uint64(key%3) }, // the same in two parts
 		}).Draw(t, "hash")
 		var tab table
 		keys := []int{0} // by record; 0 is none
 		model := map[int]uint32{}
-		find := func(key int) (uint32, int) {
+		find := func(key int) (uint32, place) {
 			rec, at := tab.first(hash(key))
 			for rec != 0 && keys[rec] != key {
 				rec, at = tab.after(hash(key), at)
@@ -55,16 +56,14 @@ func TestTableAgainstMap(t *testing.T) {
 					}
 				}
 				held := 0
-				for _, s := range tab.slots {
-					if s.rec != 0 {
-						held++
-					}
-				}
+				tab.each(func(uint32) { held++ })
 				if tab.count != len(model) || held != len(model) {
 					t.Fatalf("count %d, %d slots taken, want %d", tab.count, held, len(model))
 				}
-				if n := len(tab.slots); n > 0 && tab.count*4 > n*3 {
-					t.Fatalf("%d of %d slots: too full", tab.count, n)
+				for i := range tab.parts {
+					if p := &tab.parts[i]; p.count*4 > len(p.slots)*3 {
+						t.Fatalf("%d of %d slots: too full", p.count, len(p.slots))
+					}
 				}
 			},
 		})

@@ -51,7 +51,7 @@ const (
 func (b *tomb) has(f tombFlags) bool { return b.flags&f != 0 }
 
 // find returns the tomb of a tuple, and its slot.
-func (ts *tombs) find(key *tupleKey, hash uint64) (uint32, int) {
+func (ts *tombs) find(key *tupleKey, hash uint64) (uint32, place) {
 	i, at := ts.table.first(hash)
 	for i != 0 && !ts.slab.at(i).key.is(key) {
 		i, at = ts.table.after(hash, at)
@@ -96,7 +96,7 @@ func (b *tomb) life() incarnation {
 }
 
 // expire forgets the tombs whose time is over and tells what came late. A tomb's
-// time counts from the clock, which is the same for all shards: when its group is
+// time counts from the clock, which is the same for all trackers: when its group is
 // told must not depend on whose tombs stand before it.
 func (ts *tombs) expire(now wire.Time) {
 	for ; ts.fresh < len(ts.queue); ts.fresh++ {

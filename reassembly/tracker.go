@@ -82,9 +82,8 @@ type scratch struct {
 	replay []Event // handed to Watch
 	packed []Event // see pack
 	infer  inference
-	course course  // see ordinary
-	retold retold  // see segments and recall
-	order  []stood // see inOrder
+	course course // see ordinary
+	retold retold // see segments and recall
 	// awaited keeps what await reads from being left out.
 	awaited uint64
 }
