@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"math/bits"
 	"sync"
 
 	"github.com/tcplife/tcplife/incident"
@@ -10,10 +11,8 @@ import (
 )
 
 const (
-	// shardBits of the tuple's hash choose the shard. More shards than anybody has
-	// cores, and small enough tables that doubling one does not stall.
-	shardBits  = 6
-	shardCount = 1 << shardBits
+	// mostJobs is more workers than one reader can keep busy.
+	mostJobs = 64
 	// batchSegments is an epoch: small enough that a batch stays in a core's cache
 	// on its way, large enough that handing it over costs little for each segment.
 	// It must not depend on anything, or the output would.
@@ -33,6 +32,8 @@ type batch struct {
 	hashes   [batchSegments]uint64
 	// errors are the ICMP errors among them; rare, so they take room of their own.
 	errors []quoted
+	// shares are the segments by worker.
+	shares []share
 	// number counts batches in the order in which they are sent, from 0.
 	number uint64
 	// until is the number of segments up to the end of this batch.
@@ -64,7 +65,7 @@ type batch struct {
 }
 
 func newBatch(jobs int) *batch {
-	b := &batch{results: make([]result, jobs)}
+	b := &batch{results: make([]result, jobs), shares: make([]share, jobs)}
 	for i := range b.results {
 		b.results[i].keep = max(keepSettled/jobs, 64)
 		b.results[i].text.keep = max(keepChunks/jobs, 1)
@@ -78,6 +79,38 @@ func (b *batch) reset() {
 	b.errors = b.errors[:0]
 	for i := range b.results {
 		b.results[i].reset()
+	}
+}
+
+// share is what one worker has to do of a batch: the positions of its segments.
+type share struct {
+	n  int
+	at [batchSegments]uint16
+}
+
+// list returns the positions, in ascending order.
+func (s *share) list() []uint16 { return s.at[:s.n] }
+
+// ownerOf returns which of so many workers has the connections whose tuples have a hash. It
+// goes by the hash's upper bits; trackers file by the lower ones.
+func ownerOf(hash uint64, jobs int) int {
+	owner, _ := bits.Mul64(hash, uint64(jobs))
+	return int(owner)
+}
+
+// deal says whose the batch's segments are.
+func (b *batch) deal() {
+	shares := b.shares
+	if len(shares) == 0 {
+		return
+	}
+	for i := range shares {
+		shares[i].n = 0
+	}
+	for i, hash := range b.hashes[:b.n] {
+		s := &shares[ownerOf(hash, len(shares))]
+		s.at[s.n%batchSegments] = uint16(i)
+		s.n++
 	}
 }
 

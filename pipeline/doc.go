@@ -3,7 +3,7 @@
 //
 // One goroutine reads and decodes, several track, one puts in order and writes:
 //
-//	Source -> reader -> batch -> workers (64 shards of trackers, rules, Encode)
+//	Source -> reader -> batch -> workers (a tracker, rules, Encode)
 //	                      ^                  |
 //	                      |                  v
 //	                      +---- free ---- merger (numbers, Format.Add, Summary)
@@ -11,10 +11,10 @@
 // The reader fills a batch with segments. A full batch is an epoch: it is cut by
 // count and never by time or by who is ready, so that a pipe and a file, a fast
 // disk and a slow one give the same epochs. Every worker sees the whole batch and
-// takes the segments of its own shards out of it. Which shard a connection belongs
-// to says a seeded hash of its tuple, and there are always 64, however many workers
-// share them; so a connection's tracker, clock and neighbours do not depend on the
-// number of cores. At the end of the epoch all trackers are told the same time.
+// takes its own segments out of it. Whose a connection is says a seeded hash of its
+// tuple; so which ones share a tracker depends on the seed and on the number of
+// workers, and nothing that a tracker says of a connection may depend on its
+// neighbours. At the end of the epoch all trackers are told the same time.
 // What a worker found (connections that opened, connections that settled, already
 // encoded, late groups) goes into the batch, each worker's in its own part; so the
 // workers share nothing.

@@ -136,36 +136,22 @@ func (r *reader) learned(b *batch) {
 
 // stands answers the reader's question, or lets go of those who have to.
 func (w *worker) stands(b *batch) {
-	s := &w.result.standings
+	s, t := &w.result.standings, w.tracker
 	switch e := &b.eviction; {
 	case e.look > 0:
 		all := w.standings[:0]
-		for _, t := range w.shards {
-			if t != nil {
-				all, s.graves = t.Standings(all), t.Graves(s.graves)
-			}
-		}
+		all, s.graves = t.Standings(all), t.Graves(s.graves)
 		s.lowest, w.standings = slices.Clone(lowest(all, e.look)), all[:0]
 	case e.some || e.forget != 0:
-		for i, t := range w.shards {
-			if t == nil {
-				continue
-			}
-			w.shard = uint8(i)
-			if e.some {
-				t.EvictUpTo(e.upTo)
-			}
-			if e.forget != 0 {
-				s.forgotten += t.Forget(e.forget)
-			}
-			t.Advance(b.clock) // what was buried now is remembered from now on
+		if e.some {
+			t.EvictUpTo(e.upTo)
 		}
-	}
-	for _, t := range w.shards {
-		if t != nil {
-			s.held.Add(t.Held())
+		if e.forget != 0 {
+			s.forgotten += t.Forget(e.forget)
 		}
+		t.Advance(b.clock) // what was buried now is remembered from now on
 	}
+	s.held.Add(t.Held())
 }
 
 // evict sums up what the workers hold, and says who has to go if the reader has asked.

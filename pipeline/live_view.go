@@ -34,13 +34,8 @@ const mostSockets = 1 << 14
 // last one out of its summary.
 func (o *onlooker) show(b *batch) {
 	w, v := o.w, b.view
-	g := &glance{behind: o.behind, census: o.census, delta: w.summary}
+	g := &glance{behind: o.behind, census: o.census, delta: w.summary, open: uint64(w.tracker.Open())}
 	w.summary = report.Summary{}
-	for _, t := range w.shards {
-		if t != nil {
-			g.open += uint64(t.Open())
-		}
-	}
 	w.result.glance = g
 	if v.Rows > 0 || v.Listeners > 0 || v.Visit != nil {
 		o.walk(g, v)
@@ -51,9 +46,8 @@ func (o *onlooker) show(b *batch) {
 			continue
 		}
 		s := &o.list[i]
-		w.shard = s.shard
 		tuple := s.tuple
-		w.shards[s.shard].Peek(&tuple, ref, func(c *reassembly.Conn, stamp uint64) {
+		w.tracker.Peek(&tuple, ref, func(c *reassembly.Conn, stamp uint64) {
 			r := &report.Connection{Conn: c, Capture: w.cfg.Name, Encap: b.layers(c.Tuple.Encap), Provisional: true, Findings: o.check(c)}
 			w.names.view(r)
 			r.Conn = c.Clone()

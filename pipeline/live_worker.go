@@ -36,7 +36,6 @@ type standing struct {
 	told    kinds
 	worst   finding.Severity
 	found   uint8
-	shard   uint8
 	// held: it has changed since it was written last (Live.MaxHold).
 	held bool
 	used bool
@@ -86,17 +85,10 @@ func (o *onlooker) look(b *batch) {
 	}
 	if o.watches() {
 		left := mostLooks
-		o.behind = 0
-		for i, t := range w.shards {
-			if t == nil {
-				continue
-			}
-			w.shard = uint8(i)
-			o.behind += uint64(t.Changed(left, func(c *reassembly.Conn, stamp uint64) {
-				o.note(c, stamp)
-				left--
-			}))
-		}
+		o.behind = uint64(w.tracker.Changed(left, func(c *reassembly.Conn, stamp uint64) {
+			o.note(c, stamp)
+			left--
+		}))
 		for ; left > 0; left-- {
 			stamp, at, due := o.timers.pop(o.now)
 			if !due {
@@ -123,9 +115,8 @@ func (o *onlooker) watches() bool { return o.live.looks() || o.live.MaxHold > 0 
 // again looks at a connection that is open.
 func (o *onlooker) again(i int32) {
 	s := &o.list[i]
-	o.w.shard = s.shard
 	tuple := s.tuple
-	o.w.shards[s.shard].Peek(&tuple, s.stamp, o.note)
+	o.w.tracker.Peek(&tuple, s.stamp, o.note)
 }
 
 // note takes note of how a connection stands.
@@ -134,7 +125,7 @@ func (o *onlooker) note(c *reassembly.Conn, stamp uint64) {
 	if !known {
 		i = o.place()
 		o.of[stamp] = i
-		o.list[i] = standing{stamp: stamp, tuple: c.Tuple, isn: c.Key.ISN, start: c.Start, roleBy: c.RoleBy, shard: o.w.shard, used: true}
+		o.list[i] = standing{stamp: stamp, tuple: c.Tuple, isn: c.Key.ISN, start: c.Start, roleBy: c.RoleBy, used: true}
 		if o.live.MaxHold > 0 {
 			o.holds.push(c.Start.Add(o.live.MaxHold), stamp)
 		}
@@ -283,9 +274,8 @@ func (o *onlooker) hold() {
 			continue
 		}
 		s.held = false
-		o.w.shard = s.shard
 		tuple := s.tuple
-		o.w.shards[s.shard].Peek(&tuple, stamp, o.interim)
+		o.w.tracker.Peek(&tuple, stamp, o.interim)
 	}
 }
 

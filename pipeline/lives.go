@@ -88,7 +88,7 @@ type numberedLife struct {
 	Life
 }
 
-// take does for one tuple what worker.work does for all of a shard.
+// take does for one tuple what worker.work does for all of its own.
 func (p *passage) take(b *batch) {
 	p.batch = b
 	if !p.started && b.started {

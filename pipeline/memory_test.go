@@ -91,7 +91,7 @@ func TestMemoryFollowsOpenConnections(t *testing.T) {
 		return mib
 	}())
 	// Up to 19000 connections are held and 12000 remembered, 1 KiB and more each, in
-	// chunks of which every shard has at least one of every kind. All connections
+	// chunks of which every tracker has at least one of every kind. All connections
 	// would need 200 MiB and more.
 	bound := uint64(96 << 20)
 	for i, h := range heap[1:] {
@@ -100,7 +100,7 @@ func TestMemoryFollowsOpenConnections(t *testing.T) {
 		}
 	}
 	// What is there at half time must not grow any more, but for noise: how many
-	// connections a shard holds varies.
+	// connections a worker holds varies.
 	if first, last := heap[len(heap)/2], heap[len(heap)-1]; last > first+first/4 {
 		t.Errorf("%d MiB in use at half time, %d at the end", first>>20, last>>20)
 	}

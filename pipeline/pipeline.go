@@ -114,7 +114,7 @@ func (c *Config) needs() report.Needs {
 // out of Run on the caller's goroutine.
 func Run(ctx context.Context, cfg *Config) (*report.Summary, error) {
 	// Addresses and ports are the sender's choice: with a seed that is known, a
-	// capture could be made whose connections all fall into one shard and one slot.
+	// capture could be made whose connections all fall to one worker and into one slot.
 	return run(ctx, cfg, reassembly.Seed{A: rand.Uint64(), B: rand.Uint64()})
 }
 
@@ -123,7 +123,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	if jobs <= 0 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	jobs = min(jobs, shardCount)
+	jobs = min(jobs, mostJobs)
 
 	// Encode may read what Begin sets, so no worker runs before.
 	m := newMerger(cfg)

@@ -345,6 +345,7 @@ func (r *reader) post(b *batch, now wire.Time) {
 	b.number, b.until = r.batches, r.segments
 	r.batches++
 	r.sealed, b.sent = now, true
+	b.deal()
 	r.send(b)
 }
 

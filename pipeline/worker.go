@@ -6,27 +6,25 @@ import (
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/rosetta"
-	"github.com/tcplife/tcplife/wire"
 )
 
-// worker tracks the connections of its shards.
+// worker tracks the connections that are its own, by the hash of their tuples.
+//
+// One tracker has all of them. Which connections share one cannot matter, as that depends on
+// the seed. But what many trackers keep of themselves (lists of memory, heads of tables, turns
+// of wheels) is more than the first-level cache has room for, and connections that
+// opened one after the other lay far from each other in memory.
 type worker struct {
-	cfg  *Config
-	seed reassembly.Seed
-	// shards are the trackers by shard, nil for those of other workers.
-	shards [shardCount]*reassembly.Tracker
-	// has is 1 for each of them, 0 for the others.
-	has [shardCount]uint8
-	// mine are the positions of its segments in the batch, by shard, each of which begins in
-	// parts; the last place is for those of others. seen and looked are what feed works with.
-	mine   [batchSegments + 1]uint16
-	parts  [shardCount + 1]uint16
+	cfg     *Config
+	seed    reassembly.Seed
+	tracker *reassembly.Tracker
+	// seen and looked are what feed works with.
 	seen   [looksAhead]reassembly.Place
 	looked uint64
 	// standings is what stands works with.
 	standings []reassembly.Standing
-	// peers follow the connections for what other tools would say, by shard.
-	peers [shardCount]*rosetta.Watcher
+	// peers follows the connections for what other tools would say; nil if nobody asks.
+	peers *rosetta.Watcher
 	rules *finding.Set
 	// telling: all findings get their words at once, since they are printed, or somebody may
 	// ask for anything.
@@ -56,8 +54,7 @@ type worker struct {
 	result *result // in batch
 	index  int     // of so many jobs
 	jobs   int
-	at     int   // position in the batch
-	shard  uint8 // of the tracker that calls
+	at     int // position in the batch
 	view   report.Connection
 	views  rosetta.Views
 	digest report.Digest
@@ -82,21 +79,18 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 		w.picker = cfg.Select()
 	}
 	w.telling = w.sieve == nil || w.picker != nil || cfg.Live != nil
-	for i := index; i < shardCount; i += jobs {
-		tracking := reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late}
-		if !w.needs.Events && cfg.Live == nil {
-			tracking.Unread = ^w.rules.Triggers()
-		}
-		if w.needs.Peers {
-			w.peers[i] = &rosetta.Watcher{Split: w.split, Joined: w.joined}
-			tracking.Watch = w.peers[i]
-		}
-		if cfg.Live != nil {
-			tracking.Follow = cfg.Live.looks() || cfg.Live.MaxHold > 0
-		}
-		tracking.Beside = w.shards[index]
-		w.shards[i], w.has[i] = reassembly.New(tracking), 1
+	tracking := reassembly.Config{Seed: seed, Profile: cfg.Profile, Networks: cfg.Networks, Opened: w.opened, Settled: w.settled, Late: w.late}
+	if !w.needs.Events && cfg.Live == nil {
+		tracking.Unread = ^w.rules.Triggers()
 	}
+	if w.needs.Peers {
+		w.peers = &rosetta.Watcher{Split: w.split, Joined: w.joined}
+		tracking.Watch = w.peers
+	}
+	if cfg.Live != nil {
+		tracking.Follow = cfg.Live.looks() || cfg.Live.MaxHold > 0
+	}
+	w.tracker = reassembly.New(tracking)
 	if cfg.Live != nil {
 		w.onlooker = newOnlooker(w, cfg.Live)
 	}
@@ -107,17 +101,14 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 func (w *worker) work(b *batch) {
 	w.batch, w.result = b, &b.results[w.index]
 	if !w.started && b.started {
-		// All shards begin their clocks with the first epoch, not with their own
+		// All trackers begin their clocks with the first epoch, not with their own
 		// first segment: which that is depends on the seed.
 		w.started = true
-		w.advance(b.clock)
+		w.tracker.Advance(b.clock)
 	}
-	w.own(b)
-	for shard := w.index; shard < shardCount; shard += w.jobs {
-		w.feed(b, shard)
-	}
+	w.feed(b)
 	if b.started {
-		w.advance(b.clock)
+		w.tracker.Advance(b.clock)
 	}
 	if w.onlooker != nil && b.flush == 0 {
 		w.onlooker.look(b)
@@ -125,42 +116,8 @@ func (w *worker) work(b *batch) {
 	if w.cfg.Limits.given() {
 		w.stands(b)
 	}
-	if b.flush == 0 {
-		return
-	}
-	for i, t := range w.shards {
-		if t != nil {
-			w.shard = uint8(i)
-			t.FlushBefore(b.flush)
-		}
-	}
-}
-
-// own sorts the positions of the worker's segments by shard. Trackers know nothing of each
-// other, so it is the same in which order they are fed; one after the other each has its
-// tables in the cache.
-func (w *worker) own(b *batch) {
-	counts := [shardCount]uint16{}
-	for _, hash := range b.hashes[:b.n] {
-		counts[hash>>(64-shardBits)]++
-	}
-	// Others' segments go behind the end, without a branch: whose a segment is cannot be
-	// predicted.
-	var next [shardCount]uint16
-	at := uint16(0)
-	for shard, n := range counts {
-		w.parts[shard] = at
-		next[shard] = batchSegments
-		if w.has[shard] != 0 {
-			next[shard] = at
-			at += n
-		}
-	}
-	w.parts[shardCount] = at
-	for i, hash := range b.hashes[:b.n] {
-		shard := hash >> (64 - shardBits)
-		w.mine[next[shard]] = uint16(i)
-		next[shard] += uint16(w.has[shard])
+	if b.flush != 0 {
+		w.tracker.FlushBefore(b.flush)
 	}
 }
 
@@ -171,61 +128,48 @@ func (w *worker) own(b *batch) {
 // segments are fed, those of a whole batch are not.
 const looksAhead = 32
 
-// feed hands a shard's segments to its tracker, and the ICMP errors that quote one of its
+// feed hands the worker's segments to its tracker, and the ICMP errors that quote one of its
 // connections, in the order of the capture.
-func (w *worker) feed(b *batch, shard int) {
-	t, errors := w.shards[shard], b.errors
-	w.shard = uint8(shard)
-	mine := w.mine[w.parts[shard]:w.parts[shard+1]]
+func (w *worker) feed(b *batch) {
+	t, errors, mine := w.tracker, b.errors, b.shares[w.index].list()
 	for len(mine) > 0 {
 		few := mine[:min(len(mine), looksAhead)]
 		mine = mine[len(few):]
 		seen := w.seen[:len(few)]
 		for _, i := range few {
-			w.looked += t.Approach(&b.segments[i], b.hashes[i])
+			w.looked += t.Approach(&b.segments[i%batchSegments], b.hashes[i%batchSegments])
 		}
 		for k, i := range few {
-			seen[k] = t.Locate(&b.segments[i], b.hashes[i])
+			seen[k] = t.Locate(&b.segments[i%batchSegments], b.hashes[i%batchSegments])
 		}
-		for k := range few {
-			w.looked += t.Look(seen[k])
+		for _, p := range seen {
+			w.looked += t.Look(p)
 		}
 		for k, i := range few {
 			for len(errors) > 0 && errors[0].before <= int(i) {
-				w.quoted(shard, &errors[0])
+				w.quoted(&errors[0])
 				errors = errors[1:]
 			}
 			w.at = int(i)
-			t.FeedAt(&b.segments[i], b.hashes[i], seen[k])
+			t.FeedAt(&b.segments[i%batchSegments], b.hashes[i%batchSegments], seen[k])
 		}
 	}
 	for i := range errors {
-		w.quoted(shard, &errors[i])
+		w.quoted(&errors[i])
 	}
 }
 
-// quoted hands an ICMP error to a shard's tracker, if that has the quoted segment's
-// connection.
-func (w *worker) quoted(shard int, q *quoted) {
-	if q.hash>>(64-shardBits) == uint64(shard) {
-		w.shards[shard].QuotedHashed(&q.icmp, q.hash)
+// quoted hands an ICMP error to the tracker, if that has the quoted segment's connection.
+func (w *worker) quoted(q *quoted) {
+	if ownerOf(q.hash, w.jobs) == w.index {
+		w.tracker.QuotedHashed(&q.icmp, q.hash)
 	}
 }
 
 // finish lets go of what is not needed when everything has settled: what is made of
 // the sums may take as much.
 func (w *worker) finish() {
-	clear(w.shards[:])
-	clear(w.peers[:])
-}
-
-func (w *worker) advance(now wire.Time) {
-	for i, t := range w.shards {
-		if t != nil {
-			w.shard = uint8(i)
-			t.Advance(now)
-		}
-	}
+	w.tracker, w.peers = nil, nil
 }
 
 // opened is called by a tracker when a connection begins.
@@ -250,7 +194,7 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 		w.names.view(v)
 	}
 	if w.needs.Peers {
-		w.views = w.peers[w.shard].Views(c)
+		w.views = w.peers.Views(c)
 		v.Peers = &w.views
 	}
 	if w.telling {
