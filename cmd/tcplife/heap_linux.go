@@ -3,7 +3,6 @@ package main
 import (
 	"math"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 )
@@ -35,13 +34,13 @@ func reserveHeap(octets int64) {
 	if err != nil || syscall.Munmap(probe) != nil {
 		return
 	}
-	// A value of this size has all of its memory mapped at once. As soon as it is let go of,
-	// that is free for other values, of which the lowest addresses come first.
+	// A value of this size has all of its memory mapped at once. When it has been collected,
+	// that is free for other values, of which the lowest addresses come first. The collection
+	// is due at once, since the heap is as large as it may not be, and nobody waits for it:
+	// what is allocated in the meantime comes to lie behind.
 	percent := debug.SetGCPercent(-1)
 	room := make([]byte, size)
 	// Where there are no large pages the heap is as it would have been.
 	_ = syscall.Madvise(room, syscall.MADV_HUGEPAGE)
-	room = nil
-	runtime.GC()
 	debug.SetGCPercent(percent)
 }

@@ -18,6 +18,7 @@ func TestHeapInLargePages(t *testing.T) {
 	const opened, used = "TCPLIFE_TEST_OPENED", 32 << 20
 	if octets, err := strconv.ParseInt(os.Getenv(opened), 10, 64); err == nil {
 		reserveHeap(octets)
+		runtime.GC() // which a run does not wait for
 		held := touched(used)
 		fmt.Println("large:", largePages(t))
 		runtime.KeepAlive(held)
