@@ -38,8 +38,12 @@ type entries struct {
 	next uint32
 }
 
-// isHow are the bits of entry.is that are how; those above are flags, by isOf.
-const isHow = 1<<howScale - 1
+// isHow are the bits of entry.is that are how; those above are flags, by isOf, isFIN one of
+// them.
+const (
+	isHow = 1<<howScale - 1
+	isFIN = uint8(wire.FIN) << howScale
+)
 
 func isOf(f wire.Flags) uint8 {
 	return uint8(f&(wire.ECE|wire.CWR) | f&wire.PSH<<2 | f&wire.FIN<<howScale)

@@ -85,7 +85,7 @@ func (c *course) end(x *briefEnd) {
 	f.packets++
 	c.seen |= SeenRSTClient << x.from
 	if x.since >= idleMin {
-		c.silences.broken(x.from, s.At, x.since, f.next.After(f.acked) || x.from == Client && c.b.n == 1)
+		c.silences.broken(x.from, s.At, x.since, c.outstanding(x.from) || x.from == Client && c.b.n == 1)
 	}
 	if x.since >= quietMin {
 		c.quiet = Quiet{s.At, s.Frame, x.since}

@@ -28,12 +28,16 @@ type course struct {
 	// brought it), the second FIN and its ACK.
 	answer, opening, talk moment
 	close                 [4]moment
-	closer                Side
 	stage                 int // how many of close there are
 	// idle is the time between the segment before the first FIN and that.
 	idle time.Duration
-	// silences are those of both sides.
+	// silences are those of both sides. still is the shortest time without a segment that
+	// they have to hear of: once there was one, they hear of every segment.
 	silences Idle
+	still    time.Duration
+	closer   Side
+	// ends: a FIN came.
+	ending bool
 	// long: a segment is longer than its receiver takes them.
 	long bool
 	// odd: it is none of the three; see odd.
@@ -42,25 +46,24 @@ type course struct {
 
 // courseEnd is one side of it.
 type courseEnd struct {
-	packets, bytes uint32 // a brief record holds few segments of 64 KiB
-	isn, next      wire.Seq
-	acked, lastAck wire.Seq
-	pendEnd        wire.Seq
-	tsMax          uint32
-	pendAt         wire.Time
-	response       time.Duration
-	offered        wire.Seq
-	most           uint32 // the longest segment that it takes
-	slack          uint32 // how much less it may offer than before: its window's unit
-	options        wire.OptionSet
-	mss            uint16
-	scale, shift   uint8
-	pending        bool
-	hasTime        bool
-	hasOffered     bool
-	hasFIN         bool
-	knowsFIN       bool // it acknowledged the other's FIN
-	log            tail
+	packets   uint32
+	isn, next wire.Seq
+	// ack is what it acknowledged last, and the most, as it never goes back; so it is what
+	// it is known to have received of the peer.
+	ack wire.Seq
+	// tsMax is its newest time stamp, if hasTime; while look is at work, since that of the SYN.
+	tsMax   uint32
+	offered wire.Seq // the right edge of the window that it offered last
+	slack   int32    // how much less it may offer than before: its window's unit
+	most    uint32   // the longest segment that it takes
+	log     tail
+	options wire.OptionSet
+	mss     uint16
+	// scale is the SYN's, shift what it comes to.
+	scale, shift uint8
+	hasTime      bool
+	hasFIN       bool
+	knowsFIN     bool // it acknowledged the other's FIN
 }
 
 // moment is a segment's place in time and capture.
@@ -70,16 +73,18 @@ type moment struct {
 }
 
 // look goes once over the segments, and reports whether what it notes of them is all that
-// there is to say; c.odd says whether their course is an ordinary one. It reads the entries as recall does, and takes from them only what it needs.
+// there is to say; c.odd says whether their course is an ordinary one. It reads the entries
+// as recall does, and takes from them only what it needs: what only the log's readers ask
+// for is left to retell.
 func (c *course) look(t *Tracker, b *brief) bool {
-	*c = course{b: b, seen: SeenSYN}
-	syn, answer := &c.ends[Client], &c.ends[Server]
-	syn.packets, syn.pendAt, syn.pendEnd, syn.pending, syn.isn, syn.next = 1, b.start, b.isn+1, true, b.isn, b.isn+1
-	syn.log.heard = b.start
-	syn.options, syn.mss, syn.scale, syn.tsMax, syn.hasTime = wire.OptionSet(b.options), b.mss, b.how>>howScale, b.stamps[Client], b.how&howStamps != 0
+	*c = course{b: b, seen: SeenSYN, still: idleMin}
+	client := &c.ends[Client]
+	client.packets, client.isn, client.next, client.log.heard = 1, b.isn, b.isn+1, b.start
+	client.options, client.mss, client.scale, client.hasTime = wire.OptionSet(b.options), b.mss, b.how>>howScale, b.how&howStamps != 0
 	c.odd = b.n == 2 // half open
 	if b.n == 1 {
 		c.seen |= SeenUnanswered
+		client.tsMax = b.stamps[Client]
 		return true
 	}
 	blk, place := t.entries.at(b.head), 0
@@ -90,141 +95,105 @@ func (c *course) look(t *Tracker, b *brief) bool {
 		}
 		e := &blk.list[place]
 		place++
-		since, frames, behind, val := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal)
+		wait, frames, behind, val := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal)
 		if e.more&entryWide != 0 {
 			if place == entryBlock {
 				blk, place = t.entries.at(blk.next), 0
 			}
 			e = &blk.list[place]
 			place++
-			since, frames, behind, val = since<<32|uint64(e.since), frames<<16|uint32(e.frames), behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal)
+			wait, frames, behind, val = wait<<32|uint64(e.since), frames<<16|uint32(e.frames), behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal)
 		}
-		now.at += wire.Time(since)
+		since := time.Duration(wait)
+		now.at += wire.Time(wait)
 		now.frame += wire.FrameID(frames)
-		if n == 1 {
-			c.answered(e, now, wire.Seq(val<<16|behind))
-			continue
-		}
 		from := Side(e.is & howServer)
-		f, p := syn, answer
-		if from != Client {
-			f, p = p, f
-		}
-		fin, size := uint32(flagsOf(e.is)&wire.FIN), uint32(e.len)
-		ack, span := p.next-wire.Seq(behind), size+fin
-		if n == 2 {
-			if from != Client || fin != 0 || behind != 0 {
+		if n <= 2 {
+			if n == 1 {
+				c.answered(e, now, wire.Seq(val<<16|behind))
+				continue
+			}
+			if from != Client || behind != 0 || e.is&isFIN != 0 {
 				return false
 			}
-			c.opening, p.acked = now, ack
+			c.opening = now
 		}
-		if from == Server && c.talk.frame == 0 {
-			c.talk = now
+		f, p := &c.ends[from], &c.ends[from^1]
+		size, span := uint32(e.len), uint32(e.len)
+		if e.is&isFIN != 0 {
+			span++
 		}
-		f.packets++
-		f.bytes += size
-		if c.silences.For != 0 || time.Duration(since) >= idleMin {
-			c.silence(from, now, time.Duration(since))
-		}
-		if fin != 0 && !f.hasFIN && !p.hasFIN {
-			c.idle = time.Duration(since)
-			c.silences.closing(from, now.at)
-		}
-		f.next += wire.Seq(span)
-		// No window is closed, and no time stamp an old one.
-		if e.window == 0 {
+		// No window is closed, no acknowledgment goes back, and no time stamp is an old one.
+		// What carries nothing must acknowledge something new: else it may be a doubled frame, or
+		// one of many that answer each other. And no window is taken back.
+		ack := p.next - wire.Seq(behind)
+		news := ack.Sub(f.ack)
+		if news < 0 || uint32(news)|span == 0 || e.window == 0 {
 			return false
 		}
 		if e.is&howStamps != 0 {
-			val += b.stamps[from&1]
 			if f.hasTime && int32(val-f.tsMax) < 0 {
 				return false
 			}
 			f.tsMax, f.hasTime = val, true
 		}
-		if ack.After(p.acked) {
-			p.acked = ack
-		}
 		if span == 0 {
-			// What carries nothing must acknowledge something new: else it may be a doubled
-			// frame, or one of many that answer each other. And no window is taken back.
-			if !ack.After(f.lastAck) {
+			edge := ack + wire.Seq(uint32(e.window)<<(f.shift&15))
+			if f.offered.Sub(edge) > f.slack {
 				return false
 			}
-			if ack == p.acked {
-				edge := ack + wire.Seq(uint32(e.window)<<(f.shift&15))
-				if f.hasOffered && f.offered.Sub(edge) > int32(f.slack) {
-					return false
-				}
-				f.offered, f.hasOffered = edge, true
-			}
+			f.offered = edge
 		}
-		f.lastAck = ack
-		// See clockResponse.
-		if p.pending && !ack.Before(p.pendEnd) {
-			if d := now.at.Sub(p.pendAt); ack == p.pendEnd && d > 0 && (f.response == 0 || d < f.response) {
-				f.response = d
-			}
-			p.pending = false
+		if since >= c.still {
+			c.silence(from, now, since)
 		}
-		if span > 0 {
-			f.pendAt, f.pendEnd, f.pending = now.at, f.next, true
-		}
-		// What note would make of it.
+		f.ack = ack
+		f.next += wire.Seq(span)
+		f.packets++
+		f.log.heard = now.at
 		if size > 0 {
 			c.long = c.long || size > p.most
-			c.silences.said(from)
-			if fin == 0 {
+		}
+		if span > size || c.ending {
+			c.closing(from, now, since, size, span, behind)
+		} else {
+			// What note would make of it.
+			if size > 0 {
 				c.seen |= SeenData
 			}
-			if p.hasFIN && behind == 0 {
-				c.seen |= SeenHalfClose
+			if f.log.run {
+				f.log.hold(now.at, size > 0)
+			} else {
+				f.log.list(&p.log, now.at, size > 0)
+				if c.talk.frame == 0 && from == Server {
+					c.talk = now
+				}
 			}
 		}
-		f.log.heard = now.at
-		if f.log.run && fin == 0 {
-			f.log.hold(now.at, size > 0)
-		} else {
-			f.log.list(&p.log, now.at, size > 0, fin == 0 && c.stage == 0)
-		}
-		if fin != 0 {
-			c.seen |= SeenFINClient << from
-			f.hasFIN = true
-			if p.hasFIN && behind != 0 {
-				c.seen |= SeenCrossedFIN
-			} else if p.hasFIN && !f.knowsFIN {
-				c.seen |= SeenPromptFIN
-			}
-		}
-		if p.hasFIN && behind == 0 {
-			f.knowsFIN = true
-		}
-		if fin|uint32(c.stage) != 0 && !c.closing(from, now, fin != 0, span, behind) {
-			c.odd = true
+		if size > 0 {
+			c.silences.said(from)
 		}
 	}
-	c.odd = c.odd || c.stage != 0 && c.stage != len(c.close)
+	c.odd = c.odd || c.ending && c.stage != len(c.close)
+	for s := range c.ends {
+		c.ends[s].tsMax += b.stamps[s]
+	}
 	return true
 }
 
 // answered takes the SYN-ACK.
 func (c *course) answered(e *entry, now moment, isn wire.Seq) {
-	b, client, server := c.b, &c.ends[Client], &c.ends[Server]
+	client, server := &c.ends[Client], &c.ends[Server]
 	c.seen |= SeenSYNACK
 	c.answer = now
-	server.packets, server.pendAt, server.pendEnd, server.pending = 1, now.at, isn+1, true
-	server.isn, server.next, server.lastAck = isn, isn+1, client.next
-	server.acked = isn // nothing was
+	server.packets, server.isn, server.next, server.log.heard = 1, isn, isn+1, now.at
+	client.ack, server.ack = isn, client.next
+	// Whatever they offer, it is no less than what they have received.
+	client.offered, server.offered = isn, client.next
 	server.options, server.mss, server.scale = wire.OptionSet(e.more>>entryOption)&entryOptions, e.len, e.more>>howScale
 	if e.is&howStamps != 0 {
 		server.options |= wire.OptTimestamps
-		server.tsMax, server.hasTime = b.stamps[Server], true
-	}
-	client.acked, client.lastAck = client.next, isn
-	client.pending = false
-	d := now.at.Sub(b.start)
-	if d > 0 {
-		server.response = d
+		server.hasTime = true
 	}
 	if client.options&offered&^server.options != 0 {
 		c.seen |= SeenLessOptions
@@ -236,17 +205,18 @@ func (c *course) answered(e *entry, now moment, isn wire.Seq) {
 		if x.options.Has(wire.OptMSS) && x.mss > 0 {
 			x.most = uint32(x.mss)
 		}
-		x.slack = 1 << min(x.scale, 14)
+		shift := min(x.scale, 14)
+		x.slack = 1 << shift
 		if scaled {
-			x.shift = min(x.scale, 14)
+			x.shift = shift
 		}
 	}
-	server.log.heard = now.at
-	if d >= idleMin {
+	if d := now.at.Sub(c.b.start); d >= idleMin {
 		c.silences.broken(Server, now.at, d, false)
-	}
-	if d >= quietMin {
-		c.quiet = Quiet{now.at, now.frame, d}
+		c.still = 0
+		if d >= quietMin {
+			c.quiet = Quiet{now.at, now.frame, d}
+		}
 	}
 }
 
@@ -254,28 +224,66 @@ func (c *course) answered(e *entry, now moment, isn wire.Seq) {
 func (c *course) silence(from Side, now moment, since time.Duration) {
 	c.silences.answered(from, KindACK)
 	if since >= idleMin {
-		f := &c.ends[from]
-		c.silences.broken(from, now.at, since, f.next.After(f.acked))
+		c.silences.broken(from, now.at, since, c.outstanding(from))
+		if c.silences.For != 0 {
+			c.still = 0
+		}
 	}
 	if since >= quietMin {
 		c.quiet = Quiet{now.at, now.frame, since}
 	}
 }
 
-// closing takes a segment from the first FIN on, and reports whether the close is
-// orderly so far: a FIN, at once its ACK, a FIN, its ACK, and nothing more; where the
-// second FIN brings the ACK of the first, there is no other.
-func (c *course) closing(from Side, now moment, fin bool, span, behind uint32) bool {
-	if behind != 0 {
-		return false
+// outstanding reports whether a side has sent what the other has not acknowledged.
+func (c *course) outstanding(s Side) bool {
+	return c.ends[s].next.After(c.ends[s.Peer()].ack)
+}
+
+// closing takes a segment from the first FIN on. The close is orderly if that is followed at
+// once by its ACK, a FIN, its ACK, and nothing more; where the second FIN brings the ACK of the
+// first, there is no other.
+func (c *course) closing(from Side, now moment, since time.Duration, size, span, behind uint32) {
+	f, p := &c.ends[from], &c.ends[from^1]
+	fin := span > size
+	if !c.ending {
+		c.ending, c.idle = true, since
+		c.silences.closing(from, now.at)
+		f.log.spill()
+		p.log.spill()
 	}
+	// The log has each of them by itself.
+	f.log.push(now.at, size > 0)
+	if from == Server && c.talk.frame == 0 {
+		c.talk = now
+	}
+	knows := p.hasFIN && behind == 0
+	if size > 0 {
+		if !fin {
+			c.seen |= SeenData
+		}
+		if knows {
+			c.seen |= SeenHalfClose
+		}
+	}
+	if fin {
+		c.seen |= SeenFINClient << from
+		f.hasFIN = true
+		if p.hasFIN && !knows {
+			c.seen |= SeenCrossedFIN
+		} else if p.hasFIN && !f.knowsFIN {
+			c.seen |= SeenPromptFIN
+		}
+	}
+	f.knowsFIN = f.knowsFIN || knows
 	switch {
-	case c.stage == 0:
+	case behind != 0:
+		c.odd = true
+	case c.stage == 0 && fin:
 		c.closer = from
 		c.close[0], c.stage = now, 1
 	case c.stage == 1 && from != c.closer && span == 0:
 		c.close[1], c.stage = now, 2
-	case c.stage <= 2 && from != c.closer && fin:
+	case (c.stage == 1 || c.stage == 2) && from != c.closer && fin:
 		if c.stage == 1 {
 			c.close[1] = now
 		}
@@ -283,9 +291,8 @@ func (c *course) closing(from Side, now moment, fin bool, span, behind uint32) b
 	case c.stage == 3 && from == c.closer && span == 0:
 		c.close[3], c.stage = now, 4
 	default:
-		return false
+		c.odd = true
 	}
-	return true
 }
 
 // ordinary describes in t.plain what a brief record holds, and reports whether it can. What
@@ -339,14 +346,23 @@ func (t *Tracker) summarize(c *course) {
 	for i := range conn.Ends {
 		e, f := &conn.Ends[i], &c.ends[i]
 		was := i == int(Client) || b.has(briefAnswered)
-		e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = uint64(f.packets), uint64(f.bytes), uint64(f.bytes), f.response, b.ttl[i]
+		// A brief record holds few segments of 64 KiB; what its numbers count beside octets is
+		// SYN and FIN.
+		octets := uint64(0)
+		if was {
+			octets = uint64(f.next - f.isn - 1)
+		}
+		if fins[i] {
+			octets--
+		}
+		e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = uint64(f.packets), octets, octets, 0, b.ttl[i]
 		if !was && f.packets > 0 {
 			e.TTL = t.retold.ending.segment.TTL // of all that it sent
 		}
 		e.ISN, e.First, e.Next, e.Acked, e.Gone = f.isn, f.isn, f.next, 0, 0
 		e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = was, was, was, int(b.n) > 1+i
 		if e.HasAcked {
-			e.Acked = f.acked
+			e.Acked = c.ends[i^1].ack
 		}
 		e.SYN.Set, e.SYN.MSS, e.SYN.WindowScale = f.options, f.mss, f.scale
 		e.FIN, e.HasFIN = 0, fins[i]
@@ -434,7 +450,8 @@ func (t *Tracker) closed(c *course, profiles [2]*Profile) {
 	conn.Outcome = OutcomeSuccess
 }
 
-// retell writes the log, and shows the watcher what the log does not hold.
+// retell writes the log, and shows the watcher what the log does not hold. It measures how soon
+// the sides respond: that matters to the log's readers alone.
 func (t *Tracker) retell(c *course) {
 	b, conn := c.b, &t.plain
 	conn.Unlogged = Unlogged{}
@@ -447,6 +464,7 @@ func (t *Tracker) retell(c *course) {
 	var talked [2]bool
 	var held heldEvents
 	closing, watched := false, 0
+	waiting := [2]awaited{Client: {b.isn + 1, b.start, true}}
 	segments := t.recall(b)
 	for i := range segments {
 		e := &segments[i]
@@ -472,6 +490,7 @@ func (t *Tracker) retell(c *course) {
 			}
 			plain = talked[from] && !closing
 		}
+		waiting[from].next(&waiting[from^1], v, &conn.Ends[from])
 		if plain && run[from] != 0 {
 			if conn.View == 0 && t.cfg.Watch != nil {
 				conn.View = t.cfg.Watch.Begin(&conn.Tuple, b.carrier, list)
@@ -526,6 +545,26 @@ func (h *heldEvents) spill(list []Event, run *[2]int) []Event {
 		}
 	}
 	return list
+}
+
+// awaited is the newest segment of a side that is to be answered, if there is one.
+type awaited struct {
+	end  wire.Seq
+	at   wire.Time
+	some bool
+}
+
+// next is clockResponse for a segment of the side of w and e that goes on where that was.
+func (w *awaited) next(peer *awaited, v *Event, e *Endpoint) {
+	if peer.some && !v.Ack.Before(peer.end) {
+		if d := v.At.Sub(peer.at); v.Ack == peer.end && d > 0 && (e.Response == 0 || d < e.Response) {
+			e.Response = d
+		}
+		peer.some = false
+	}
+	if v.End != v.Seq {
+		*w = awaited{v.End, v.At, true}
+	}
 }
 
 func marksOf(how uint8) Marks {

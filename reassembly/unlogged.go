@@ -5,59 +5,59 @@ import "github.com/tcplife/tcplife/wire"
 // Unlogged is what is said of a connection whose log is not written because nobody would
 // read it (Config.Unread): what the log would say of each side's last segments.
 type Unlogged struct {
-	// Is: Events is empty, and the rest is valid.
+	// Is: Events is empty, and the rest is valid. Nor was the sides' Response measured.
 	Is bool
 	// Heard is when a side's last segment came, Spoke the end of its last event with octets
 	// (Event.LastAt); 0 if there was none.
 	Heard, Spoke [2]wire.Time
 }
 
-// tail is the end of one side's log as retell would write it: the last event, and the one
+// tail is the end of one side's log as retell would write it: the last event, and the segment
 // behind it that is held.
 type tail struct {
 	heard       wire.Time // the side's last segment
-	spoke       wire.Time // the last event with octets, before last
-	last, held  wire.Time
-	says, holds bool // last has octets; there is a held one
+	spoke       wire.Time // the end of the last event with octets
+	held        wire.Time // when the held segment passed, if holds
+	says        bool      // the last event has octets
+	holds       bool
 	heldSays    bool
-	run, talked bool // last is a run; the side has sent a plain segment
+	run, talked bool // the last event is a run; the side has sent a plain segment
 }
 
-// hold takes a segment that goes on in the run, which is behind the one held so far.
+// hold takes a plain segment that goes on in the run, which is behind the one held so far.
 func (x *tail) hold(at wire.Time, says bool) {
 	if x.holds {
-		x.last, x.says = x.held, x.says || x.heldSays
+		x.says = x.says || x.heldSays
+		if x.says {
+			x.spoke = x.held
+		}
 	}
 	x.held, x.heldSays, x.holds = at, says, true
 }
 
-// list takes a segment that the log has by itself. plain: no part of the opening or the
-// close.
-func (x *tail) list(peer *tail, at wire.Time, says, plain bool) {
-	x.spill()
+// list takes a plain segment that the log has by itself: nothing of the side is held.
+func (x *tail) list(peer *tail, at wire.Time, says bool) {
 	peer.spill()
 	x.push(at, says)
-	if plain && x.talked {
+	if x.talked {
 		x.run = true
 	} else {
-		x.run, peer.run = false, false
-		x.talked = true
+		x.talked, peer.run = true, false
 	}
 }
 
 // push makes an event the last one.
 func (x *tail) push(at wire.Time, says bool) {
-	if x.says {
-		x.spoke = x.last
+	if x.says = says; says {
+		x.spoke = at
 	}
-	x.last, x.says = at, says
 }
 
-// spill makes the held event the last one, and the run.
+// spill makes the held segment the last event, and the run.
 func (x *tail) spill() {
 	if x.holds {
 		x.push(x.held, x.heldSays)
-		x.holds, x.run = false, true
+		x.holds = false
 	}
 }
 
@@ -68,7 +68,6 @@ func (c *course) summarizeLog(conn *Conn) {
 	for i := range c.ends {
 		x := &c.ends[i].log
 		x.spill()
-		x.push(0, false)
 		u.Heard[i], u.Spoke[i] = x.heard, x.spoke
 	}
 }

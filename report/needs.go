@@ -1,6 +1,9 @@
 package report
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Needs says what a format reads of connections. What nobody reads is not computed:
 // most of what can be said of a connection is not in the text report.
@@ -11,8 +14,8 @@ type Needs struct {
 	Peers bool
 	// Durations: Summary.Durations.
 	Durations bool
-	// Events: Conn.Events of every connection; otherwise of those on which a rule has
-	// something to look at.
+	// Events: Conn.Events and Endpoint.Response of every connection; otherwise of those on
+	// which a rule has something to look at.
 	Events bool
 	// Sieve, if set, makes what says which connections Encode and Add are called for;
 	// otherwise they are for all. Each worker has one of its own.
@@ -69,7 +72,7 @@ func columnNeeds(columns []Column) (n Needs) {
 func (n *Needs) read(f *Field) {
 	n.Names = n.Names || slices.Contains(namingFields, f.Name)
 	n.Peers = n.Peers || f.watched || f.Stream
-	n.Events = n.Events || f.watched || f.Name == "events" || f.Name == "dropped_events"
+	n.Events = n.Events || f.watched || f.Name == "events" || f.Name == "dropped_events" || strings.HasPrefix(f.Name, "response.")
 }
 
 // namingFields are those that Needs.Names is about.
