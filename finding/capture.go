@@ -173,6 +173,16 @@ func (t *Trace) Take(c *reassembly.Conn) {
 	}
 }
 
+// Unremarkable reports whether a connection shows nothing about its capture: what TraceOf would
+// return has its frames and octets, and nothing else. Of some it leaves that open, and returns
+// false.
+func Unremarkable(c *reassembly.Conn) bool {
+	a, b := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
+	return c.Handshake.Outcome != reassembly.HandshakeUnseen && c.Seen&reassembly.SeenAckUnseen == 0 &&
+		a.Duplicates|b.Duplicates|a.MissingBytes|b.MissingBytes == 0 && (a.Packets > 0 && b.HasSYN || !oneWay(c) && c.Handshake.Outcome != reassembly.HandshakeComplete) &&
+		(len(c.Events) == 0 || a.Bytes|b.Bytes == 0)
+}
+
 // cameAgain returns how much event i acknowledges of what the capture does not hold
 // before it, and holds behind it so late that this is a repetition: its acknowledgment was
 // lost, and the capture lacks the first copy.

@@ -215,23 +215,29 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	if w.cfg.Observe != nil {
 		w.cfg.Observe(v)
 	}
-	w.digest.Take(v)
 	picked, then := w.pick(v)
+	plain := picked && w.summary.CountPlain(v) // most are, and nothing of them is kept
+	if !plain {
+		w.digest.Take(v)
+	}
 	switch {
 	case then != nil: // the merger counts it
 	case !picked:
 		w.summary.Pass(&w.digest)
 		return
-	default:
-		if w.needs.Durations {
-			w.summary.Durations.Add(c)
-		}
+	case !plain:
 		w.summary.Count(&w.digest)
 	}
+	if picked && w.needs.Durations {
+		w.summary.Durations.Add(c)
+	}
 	example := len(v.Findings) > 0 && (then != nil || w.examples.pick(w.batch.number, stamp, v.Findings))
-	printed := w.sieve == nil || w.sieve.Pick(stamp, &w.digest)
+	printed := w.sieve == nil || w.sieve.Pick(stamp, v)
 	if !example && !printed {
 		return
+	}
+	if plain {
+		w.digest.Take(v)
 	}
 	if !w.telling {
 		w.rules.Tell(v.Findings)

@@ -27,7 +27,7 @@ type Needs struct {
 type Sieve interface {
 	// Pick reports whether the format may print the connection. Stamps are in the
 	// order of the connections' numbers, which are not known yet.
-	Pick(stamp uint64, d *Digest) bool
+	Pick(stamp uint64, c *Connection) bool
 }
 
 // Needer is a Format that does not read everything. Needs is called once, after Begin.
@@ -47,7 +47,7 @@ func NeedsOf(f Format) Needs {
 type None struct{}
 
 // Pick returns false.
-func (None) Pick(uint64, *Digest) bool { return false }
+func (None) Pick(uint64, *Connection) bool { return false }
 
 // NoNeeds are those of a format that prints nothing but the summary, and that without
 // durations.

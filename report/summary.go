@@ -166,24 +166,10 @@ func (s *Summary) Add(id uint64, d *Digest) {
 // Count is the part of Add that can be done in any order, and in parts that Merge
 // joins.
 func (s *Summary) Count(d *Digest) {
-	s.Connections++
-	s.Outcomes[d.Outcome]++
-	s.Handshakes[d.Handshake]++
-	s.Reasons[d.Reason]++
-	switch {
-	case !d.HasCloser:
-		s.Closers.None++
-	case d.By == "rst":
-		s.Closers.RST[d.Closer]++
-	default:
-		s.Closers.FIN[d.Closer]++
-	}
+	s.connection(d.Outcome, d.Handshake, d.Reason)
+	s.closer(d.Closer, d.HasCloser, d.By)
 	for i := range d.Final {
-		s.Packets[i] += d.Packets[i]
-		s.Bytes[i] += d.Bytes[i]
-		if d.HasState[i] {
-			s.Census[i][d.Final[i]]++
-		}
+		s.end(i, d.Packets[i], d.Bytes[i], d.Final[i], d.HasState[i])
 	}
 	s.whole(d)
 	for i := range d.Findings {
@@ -196,6 +182,49 @@ func (s *Summary) Count(d *Digest) {
 		if !slices.ContainsFunc(d.Findings[:i], func(g finding.Finding) bool { return g.Rule == f.Rule }) {
 			n.Connections++
 		}
+	}
+}
+
+// CountPlain is Count for a connection without findings that shows nothing about its capture
+// and met none of our bounds, as most are: it needs no digest. It reports whether c is one.
+func (s *Summary) CountPlain(c *Connection) bool {
+	if len(c.Findings) > 0 || c.Ended == reassembly.EndedEvicted || c.Dropped > 0 || !finding.Unremarkable(c.Conn) {
+		return false
+	}
+	s.connection(c.Outcome, c.Handshake.Outcome, c.Close.Reason)
+	s.closer(c.Close.Closer, c.Close.HasCloser, c.Close.By)
+	for i := range c.Ends {
+		e := &c.Ends[i]
+		s.end(i, e.Packets, e.Bytes, e.Final(), len(e.Timeline) > 0)
+		s.shown.Data += e.Bytes
+	}
+	s.shown.Connections++
+	return true
+}
+
+func (s *Summary) connection(o reassembly.Outcome, h reassembly.HandshakeOutcome, r reassembly.CloseReason) {
+	s.Connections++
+	s.Outcomes[o]++
+	s.Handshakes[h]++
+	s.Reasons[r]++
+}
+
+func (s *Summary) closer(side reassembly.Side, known bool, by string) {
+	switch {
+	case !known:
+		s.Closers.None++
+	case by == "rst":
+		s.Closers.RST[side]++
+	default:
+		s.Closers.FIN[side]++
+	}
+}
+
+func (s *Summary) end(side int, packets, bytes uint64, final reassembly.State, known bool) {
+	s.Packets[side] += packets
+	s.Bytes[side] += bytes
+	if known {
+		s.Census[side][final]++
 	}
 }
 

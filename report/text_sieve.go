@@ -41,14 +41,14 @@ type textKind struct {
 const maxKinds = 256
 
 // Pick implements Sieve.
-func (s *textSieve) Pick(stamp uint64, d *Digest) bool {
+func (s *textSieve) Pick(stamp uint64, c *Connection) bool {
 	s.seen++
-	rank := rankOf(d)
+	rank := rankOf(c.Outcome, c.Findings)
 	if rank == rankRest {
 		// They are listed only where all are.
 		return s.seen <= maxRows
 	}
-	k := s.kind(rank, d)
+	k := s.kind(rank, c)
 	switch {
 	case k == nil:
 		return true
@@ -64,23 +64,23 @@ func (s *textSieve) Pick(stamp uint64, d *Digest) bool {
 }
 
 // kind returns the kind of a connection, nil if there are too many.
-func (s *textSieve) kind(rank rank, d *Digest) *textKind {
+func (s *textSieve) kind(rank rank, c *Connection) *textKind {
 	for i := range s.kinds {
-		if s.kinds[i].of(rank, d) {
+		if s.kinds[i].of(rank, c) {
 			return &s.kinds[i]
 		}
 	}
 	if len(s.kinds) == maxKinds {
 		return nil
 	}
-	k := textKind{rank: rank, reason: uint8(d.Reason)}
-	for i := range d.Findings {
-		k.rules = append(k.rules, d.Findings[i].Rule)
+	k := textKind{rank: rank, reason: uint8(c.Close.Reason)}
+	for i := range c.Findings {
+		k.rules = append(k.rules, c.Findings[i].Rule)
 	}
 	s.kinds = append(s.kinds, k)
 	return &s.kinds[len(s.kinds)-1]
 }
 
-func (k *textKind) of(rank rank, d *Digest) bool {
-	return k.rank == rank && k.reason == uint8(d.Reason) && slices.EqualFunc(k.rules, d.Findings, func(r *finding.Rule, f finding.Finding) bool { return r == f.Rule })
+func (k *textKind) of(rank rank, c *Connection) bool {
+	return k.rank == rank && k.reason == uint8(c.Close.Reason) && slices.EqualFunc(k.rules, c.Findings, func(r *finding.Rule, f finding.Finding) bool { return r == f.Rule })
 }

@@ -39,13 +39,13 @@ func (r *row) before(q *row) bool {
 	return r.id < q.id
 }
 
-func rankOf(d *Digest) rank {
+func rankOf(o reassembly.Outcome, found []finding.Finding) rank {
 	r := rankRest
-	if d.Outcome == reassembly.OutcomeFailure {
+	if o == reassembly.OutcomeFailure {
 		r = rankFailure
 	}
-	for i := range d.Findings {
-		switch d.Findings[i].Severity {
+	for i := range found {
+		switch found[i].Severity {
 		case finding.Error:
 			return rankError
 		case finding.Warning:
@@ -64,7 +64,7 @@ func (r *row) alike(q *row) bool {
 // the first maxRows by rank. A host that resets everything must not hide the one
 // connection that failed for another reason, so only maxAlike of a kind are kept.
 func (f *text) Add(id uint64, d *Digest, b *Buffer) error {
-	r := row{rank: rankOf(d), id: id, d: *d, findings: findingIDs(d.Findings)}
+	r := row{rank: rankOf(d.Outcome, d.Findings), id: id, d: *d, findings: findingIDs(d.Findings)}
 	if n := len(f.peers) + len(f.columns); n > 0 {
 		r.cells = strings.Split(string(b.AppendTo(nil, id)), "\n")[:n]
 	}
