@@ -40,11 +40,13 @@ type examples struct {
 
 // add takes an example if it is one of the earliest.
 func (x *examples) add(frame wire.FrameID, f *facts) {
-	if x.n == maxExamples && frame > x.last {
-		return
+	if x.takes(frame) {
+		x.insert(example{frame, f.uid()})
 	}
-	x.insert(example{frame, f.uid()})
 }
+
+// takes reports whether a frame may be one of the earliest.
+func (x *examples) takes(frame wire.FrameID) bool { return x.n < maxExamples || frame <= x.last }
 
 func (x *examples) insert(e example) {
 	at := int(x.n)

@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
@@ -40,13 +41,22 @@ func (c *chronicle) add(at wire.Time, what kind, most int) {
 func (s *Sums) AddAny(c *reassembly.Conn, found []finding.Finding) {
 	s.connections++
 	s.until = max(s.until, c.Until)
-	s.listeners.relieve()
-	s.pairs.relieve()
 	s.addAny(c, found, nil)
 }
 
 func (s *Sums) AddOrdinary(c *reassembly.Conn, found []finding.Finding) bool {
 	return s.addOrdinary(c, found, nil)
+}
+
+// inOrder returns what a table holds in the order of its keys: places are nobody's business.
+func (t *table[R, P]) inOrder() (keys []key, recs []R, series []chronicle) {
+	for _, i := range t.sorted() {
+		keys, recs = append(keys, t.keys[i]), append(recs, t.recs[i])
+		if t.room > 0 {
+			series = append(series, chronicle{t.series[i].shift, slices.Clone(t.series[i].points)})
+		}
+	}
+	return keys, recs, series
 }
 
 // Differ says what two sums that had the same connections in one order do not have in common.
@@ -58,26 +68,28 @@ func (s *Sums) Differ(o *Sums) string {
 			x.pairs.recs[i].listener, x.pairs.recs[i].client = spot{}, spot{}
 		}
 	}
-	for _, x := range []struct {
+	type held struct {
 		name string
-		a, b any
-	}{
-		{"connections", s.connections, o.connections},
-		{"until", s.until, o.until},
-		{"listeners", s.listeners.keys, o.listeners.keys},
-		{"what listeners counted", s.listeners.recs, o.listeners.recs},
-		{"times of listeners", s.listeners.series, o.listeners.series},
-		{"pairs", s.pairs.keys, o.pairs.keys},
-		{"what pairs counted", s.pairs.recs, o.pairs.recs},
-		{"times of pairs", s.pairs.series, o.pairs.series},
-		{"clients", s.clients.keys, o.clients.keys},
-		{"what clients counted", s.clients.recs, o.clients.recs},
-		{"initial numbers", s.numbers.all, o.numbers.all},
-		{"hosts", s.hosts.recs, o.hosts.recs},
-		{"paths", s.paths.recs, o.paths.recs},
-	} {
-		if !reflect.DeepEqual(x.a, x.b) {
-			return fmt.Sprintf("%s:\n%+v\n%+v", x.name, x.a, x.b)
+		is   any
+	}
+	all := func(s *Sums) []held {
+		lk, lr, ls := s.listeners.inOrder()
+		pk, pr, ps := s.pairs.inOrder()
+		ck, cr, _ := s.clients.inOrder()
+		_, hr, _ := s.hosts.inOrder()
+		_, tr, _ := s.paths.inOrder()
+		return []held{
+			{"connections", s.connections}, {"until", s.until},
+			{"listeners", lk}, {"what listeners counted", lr}, {"times of listeners", ls},
+			{"pairs", pk}, {"what pairs counted", pr}, {"times of pairs", ps},
+			{"clients", ck}, {"what clients counted", cr},
+			{"initial numbers", s.numbers.all}, {"hosts", hr}, {"paths", tr},
+		}
+	}
+	others := all(o)
+	for i, x := range all(s) {
+		if !reflect.DeepEqual(x.is, others[i].is) {
+			return fmt.Sprintf("%s:\n%+v\n%+v", x.name, x.is, others[i].is)
 		}
 	}
 	return ""

@@ -29,11 +29,13 @@ func (x *index) number(k *key) uint32 {
 }
 
 // find returns the place of a key, -1 if it has none.
-func (x *index) find(keys []key, k *key) int32 {
+func (x *index) find(keys []key, k *key) int32 { return x.findBy(keys, k, x.number(k)) }
+
+// findBy is find for those who have the key's number already.
+func (x *index) findBy(keys []key, k *key, number uint32) int32 {
 	if len(x.slots) == 0 {
 		return -1
 	}
-	number := x.number(k)
 	for i := number >> x.shift; ; i++ {
 		s := x.slots[i&uint32(len(x.slots)-1)]
 		if s.at == 0 {
@@ -41,6 +43,28 @@ func (x *index) find(keys []key, k *key) int32 {
 		}
 		if s.number == number && keys[s.at-1].is(k) {
 			return int32(s.at - 1)
+		}
+	}
+}
+
+// approach reads the slot at which the search for a number begins.
+func (x *index) approach(number uint32) uint32 {
+	if len(x.slots) == 0 {
+		return 0
+	}
+	return x.slots[number>>x.shift&uint32(len(x.slots)-1)].at
+}
+
+// guess returns the place of the first key with a number, which mostly is the right one, -1 if
+// there is none: it looks at no key.
+func (x *index) guess(number uint32) int32 {
+	if len(x.slots) == 0 {
+		return -1
+	}
+	for i := number >> x.shift; ; i++ {
+		s := x.slots[i&uint32(len(x.slots)-1)]
+		if s.at == 0 || s.number == number {
+			return int32(s.at) - 1
 		}
 	}
 }

@@ -17,27 +17,30 @@ type listener struct {
 	complete, joined, half, ignored uint32
 	// syns and synacks count the copies of all of them.
 	syns, synacks uint32
+	// mute counts established connections that got an ACK for their data and no octet in
+	// return, unclosed those that nobody ended.
+	mute, unclosed uint32
 	// firstOK and lastOK are the starts of the first and the last that was completed,
 	// heard when the server was last heard on any, spoke when its program was.
 	firstOK, lastOK, heard, spoke wire.Time
-	// packets and repeats count segments, and those that repeat others; resyns those of
-	// them that are SYNs and SYN-ACKs.
-	packets, repeats, resyns uint64
+	// packets counts segments.
+	packets uint64
 	// some and held are examples of all and of those that the server ended.
 	some, held *examples
+	// closed counts ends by kind.
+	closed [kinds]uint32
 	// closing are the server's endpoints.
 	closing standing
-	// closed counts ends by kind; unclosed those that nobody ended.
-	closed   [kinds]uint32
-	unclosed uint32
 
+	// repeats counts segments that repeat others, resyns those of them that are SYNs and
+	// SYN-ACKs.
+	repeats, resyns uint64
 	// aborted counts openings whose ACK the server answered by RST.
 	aborted uint32
 	// untouched counts completed handshakes of which the server took nothing more, since
-	// firstUntouched; mute established connections that got an ACK for their data and
-	// no octet in return.
-	untouched, mute uint32
-	firstUntouched  wire.Time
+	// firstUntouched.
+	untouched      uint32
+	firstUntouched wire.Time
 	// unheeded counts connections whose handshake's ACK the server ignored, at least at
 	// first, rejected those where it answered it by RST; each in any of the ways that it
 	// can be seen.

@@ -1,17 +1,52 @@
 package incident
 
 import (
+	"time"
+
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
+	"github.com/tcplife/tcplife/wire"
 )
 
 // ordinarySeen is all that may happen on an ordinary connection.
 const ordinarySeen = reassembly.SeenSYN | reassembly.SeenSYNACK | reassembly.SeenData | reassembly.SeenFINClient | reassembly.SeenFINServer |
 	reassembly.SeenOpenFIN | reassembly.SeenOneFIN
 
-// addOrdinary counts a connection if it is one of those that show nothing: opened at the first
-// attempt, perhaps closed in order, and whatever else there is to know of it is 0. Nine of ten
-// are such. What it counts is what addAny would.
+// ordinary is what is counted of an ordinary connection: one of those that show nothing, opened
+// at the first attempt, perhaps closed in order, and whatever else there is to know of it is 0.
+// Nine of ten are such.
+type ordinary struct {
+	pair   key
+	number uint32 // of pair, in the index of pairs
+	port   uint16 // of the client
+	// end is the kind of its end if it is over, 0 if it is not.
+	end kind
+	// mute: the client's data got no octet in return, nor a FIN.
+	mute bool
+	// timeWaits, waited and open are those of facts and its waits; lag is how long a side was
+	// in CLOSE_WAIT, heard when it was last heard, spoke when the server's program was.
+	timeWaits, waited, open [2]bool
+	timeWait, heard         [2]wire.Time
+	lag                     [2]time.Duration
+	spoke, start, last      wire.Time
+	over                    wire.Time
+	packets                 uint64
+	first                   wire.FrameID
+	// uid is what the uid is made of, which few are asked for.
+	uid    reassembly.UIDKey
+	layers []string
+	named  reassembly.UID
+	// guess is where the pair seems to be counted.
+	guess int32
+}
+
+// atOneGo is how many ordinary connections wait to be counted: each has a pair, a listener and
+// what hangs on them, some eight lines of the cache that were not looked at for a while. To ask
+// for those of many before any is needed makes one wait of all. They take 8 KiB themselves,
+// with which the first cache still has room for the lines.
+const atOneGo = 32
+
+// addOrdinary counts a connection if it is ordinary. What it counts is what addAny would.
 func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers []string) bool {
 	if !c.Unlogged.Is || len(found) > 0 || c.Seen&^ordinarySeen != 0 {
 		return false
@@ -23,99 +58,202 @@ func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers [
 		return false
 	}
 	f := &s.facts
-	f.c, f.layers, f.named = c, layers, 0
-	f.timeWaits, f.waited = [2]bool{}, [2]bool{}
+	f.c, f.timeWaits, f.waited = c, [2]bool{}, [2]bool{}
 	f.standings()
 	if f.waited[reassembly.Client] && f.waits[reassembly.Client].long() || f.waited[reassembly.Server] && f.waits[reassembly.Server].long() {
 		return false
 	}
-	f.isOver, f.end = cl.HasCloser, softClient
-	if cl.Closer == reassembly.Server {
-		f.end = softServer
+	if cap(s.waiting) == 0 {
+		s.waiting = make([]ordinary, 0, atOneGo)
 	}
-	f.heard, f.spoke = max(0, c.Unlogged.Heard[reassembly.Server]), max(0, c.Unlogged.Spoke[reassembly.Server])
+	s.waiting = s.waiting[:len(s.waiting)+1]
+	x := &s.waiting[len(s.waiting)-1]
+	x.pair, x.port, x.end = pairKey(&c.Tuple), c.Tuple.SrcPort, 0
+	x.number = s.pairs.index.number(&x.pair)
+	s.looked += uint64(s.pairs.index.approach(x.number))
+	if cl.HasCloser {
+		x.over, x.end = cl.At, softClient
+		if cl.Closer == reassembly.Server {
+			x.end = softServer
+		}
+	}
+	client, server := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
+	x.mute = server.Bytes == 0 && client.Bytes > 0 && !server.HasFIN
+	x.packets = client.Packets + server.Packets
+	x.timeWaits, x.waited, x.timeWait = f.timeWaits, f.waited, f.timeWait
+	for side := range x.lag {
+		w := &f.waits[side]
+		x.lag[side], x.open[side] = w.to.Sub(w.from), w.open
+		x.heard[side] = max(0, c.Unlogged.Heard[side])
+	}
+	x.spoke = max(0, c.Unlogged.Spoke[reassembly.Server])
+	x.start, x.last, x.first = c.Start, c.End, c.First
+	x.uid, x.layers, x.named = c.Key, layers, 0
+	if len(s.waiting) == atOneGo {
+		s.countWaiting()
+	}
+	s.numbered(c)
+	return true
+}
+
+// countWaiting counts the ordinary connections that wait for it. First it asks for all that is
+// needed, in as many rounds as one thing says where the next one is; what it finds there may be
+// wrong, because a key came or went, and does not matter.
+func (s *Sums) countWaiting() {
+	all, looked := s.waiting, uint64(0)
+	for i := range all {
+		x := &all[i]
+		if x.guess = s.pairs.index.guess(x.number); x.guess >= 0 {
+			p, k := &s.pairs.recs[x.guess], &s.pairs.keys[x.guess]
+			looked += uint64(p.opened) + uint64(p.first) + uint64(p.some.n) + k[clientHigh] + k[rest]
+		}
+	}
+	for i := range all {
+		x := &all[i]
+		if x.guess < 0 {
+			continue
+		}
+		p := &s.pairs.recs[x.guess]
+		if i := p.listener.at; i >= 0 && int(i) < len(s.listeners.recs) {
+			l := &s.listeners.recs[i]
+			looked += uint64(l.complete) + l.packets + uint64(l.closing.young)
+		}
+		if i := p.client.at; i >= 0 && int(i) < len(s.clients.recs) {
+			looked += uint64(s.clients.recs[i].opened)
+		}
+	}
+	for i := range all {
+		x := &all[i]
+		if x.guess < 0 {
+			continue
+		}
+		i := s.pairs.recs[x.guess].listener.at
+		if i < 0 || int(i) >= len(s.listeners.recs) {
+			continue
+		}
+		l := &s.listeners.recs[i]
+		if l.some != nil {
+			looked += uint64(l.some.n)
+		}
+		if l.held != nil && x.end == softServer {
+			looked += uint64(l.held.n)
+		}
+		if l.closing.lags != nil && x.waited[reassembly.Server] {
+			looked += uint64(l.closing.lags.count)
+		}
+	}
+	s.looked += looked
+	for i := range all {
+		s.count(&all[i])
+	}
+	s.waiting = all[:0]
+	s.relieve()
+}
+
+// count counts an ordinary connection.
+func (s *Sums) count(x *ordinary) {
 	// The pair knows where the others are counted, as long as none of them had to go.
-	k := pairKey(&c.Tuple)
 	listener, client := int32(-1), int32(-1)
-	if i := s.pairs.at(&k); i < 0 {
-		listener, client = s.placesOf(c)
+	if i := s.pairs.atBy(&x.pair, x.number); i < 0 {
+		listener, client = s.placesOf(&x.pair)
 	} else {
 		p := &s.pairs.recs[i]
 		var here, there bool
 		listener, here = s.listeners.recall(p.listener)
 		client, there = s.clients.recall(p.client)
 		if !here || !there {
-			listener, client = s.placesOf(c)
+			listener, client = s.placesOf(&x.pair)
 			p.listener, p.client = s.listeners.spot(listener), s.clients.spot(client)
 		}
-		p.use(f)
-		if f.isOver {
-			p.over(c, f.end)
-		}
-		if f.timeWaits[reassembly.Client] {
-			p.clientWaits++
-		}
-		if f.timeWaits[reassembly.Server] {
-			p.serverWaits++
-		}
-		s.pairs.ordinary(f, i, reassembly.Client)
+		p.addOrdinary(x)
+		s.pairs.ordinary(x, i, reassembly.Client)
 	}
 	if listener >= 0 {
-		s.listeners.recs[listener].addOrdinary(f)
-		s.listeners.ordinary(f, listener, reassembly.Server)
+		s.listeners.recs[listener].addOrdinary(x)
+		s.listeners.ordinary(x, listener, reassembly.Server)
 	}
 	if client >= 0 {
-		x := &s.clients.recs[client]
-		x.opened++
-		x.heard = max(x.heard, c.Unlogged.Heard[reassembly.Client])
-		if f.waited[reassembly.Client] {
-			x.closing.pass(&f.waits[reassembly.Client])
-		}
+		s.clients.recs[client].addOrdinary(x)
 	}
-	s.numbered(c)
-	return true
 }
 
-// placesOf returns where a connection's listener and client are counted, -1 if they are not.
-func (s *Sums) placesOf(c *reassembly.Conn) (listener, client int32) {
-	k := listenerKey(&c.Tuple)
+// placesOf returns where a pair's listener and client are counted, -1 if they are not.
+func (s *Sums) placesOf(pair *key) (listener, client int32) {
+	k := pair.listener()
 	listener = s.listeners.at(&k)
-	k = clientKey(&c.Tuple)
+	k = pair.client()
 	return listener, s.clients.at(&k)
 }
 
 // ordinary counts over time what happens to an ordinary connection.
-func (t *table[R, P]) ordinary(f *facts, i int32, side reassembly.Side) {
-	t.note(i, f.c.Start, opened)
-	if f.isOver {
-		t.note(i, f.c.Close.At, f.end)
+func (t *table[R, P]) ordinary(x *ordinary, i int32, side reassembly.Side) {
+	t.note(i, x.start, opened)
+	if x.end != 0 {
+		t.note(i, x.over, x.end)
 	}
-	if f.timeWaits[side] {
-		t.note(i, f.timeWait[side], timeWait)
+	if x.timeWaits[side] {
+		t.note(i, x.timeWait[side], timeWait)
 	}
 }
 
-func (l *listener) addOrdinary(f *facts) {
-	c := f.c
-	cl, sv := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
+func (p *pair) addOrdinary(x *ordinary) {
+	p.use(x.port, x.start, x.last)
+	x.show(&p.some)
+	if x.end != 0 {
+		p.over(x.end, x.over.Sub(x.start))
+	}
+	if x.timeWaits[reassembly.Client] {
+		p.clientWaits++
+	}
+	if x.timeWaits[reassembly.Server] {
+		p.serverWaits++
+	}
+}
+
+func (l *listener) addOrdinary(x *ordinary) {
 	l.complete++
 	l.syns++
 	l.synacks++
-	l.firstOK, l.lastOK = earliest(l.firstOK, c.Start), max(l.lastOK, c.Start)
-	l.heard, l.spoke = max(l.heard, f.heard), max(l.spoke, f.spoke)
-	l.packets += cl.Packets + sv.Packets
-	show(&l.some, c.First, f)
-	if f.waited[reassembly.Server] {
-		l.closing.pass(&f.waits[reassembly.Server])
+	l.firstOK, l.lastOK = earliest(l.firstOK, x.start), max(l.lastOK, x.start)
+	l.heard, l.spoke = max(l.heard, x.heard[reassembly.Server]), max(l.spoke, x.spoke)
+	l.packets += x.packets
+	if l.some == nil {
+		l.some = new(examples)
 	}
-	if sv.Bytes == 0 && cl.Bytes > 0 && !sv.HasFIN {
+	x.show(l.some)
+	if x.waited[reassembly.Server] {
+		l.closing.pass(x.lag[reassembly.Server], x.open[reassembly.Server])
+	}
+	if x.mute {
 		l.mute++
 	}
-	if !f.isOver {
+	if x.end == 0 {
 		l.unclosed++
 		return
 	}
-	if l.closed[f.end]++; f.end == softServer {
-		show(&l.held, c.First, f)
+	if l.closed[x.end]++; x.end == softServer {
+		if l.held == nil {
+			l.held = new(examples)
+		}
+		x.show(l.held)
 	}
+}
+
+func (c *client) addOrdinary(x *ordinary) {
+	c.opened++
+	c.heard = max(c.heard, x.heard[reassembly.Client])
+	if x.waited[reassembly.Client] {
+		c.closing.pass(x.lag[reassembly.Client], x.open[reassembly.Client])
+	}
+}
+
+// show takes the connection as an example if it is one of the earliest.
+func (x *ordinary) show(to *examples) {
+	if !to.takes(x.first) {
+		return
+	}
+	if x.named == 0 {
+		x.named = x.uid.UID(x.layers)
+	}
+	to.insert(example{x.first, x.named})
 }

@@ -8,12 +8,12 @@ import (
 )
 
 // pair is what is counted of a client and a listener with established connections. What every
-// connection changes stands together, in front.
+// connection changes fills the first two lines of the cache, but for the examples, of which it
+// needs no more than how they begin.
 type pair struct {
 	// opened counts connections, clientWaits and serverWaits the endpoints that came into
 	// TIME_WAIT.
 	opened, clientWaits, serverWaits uint32
-	idles                            uint32
 	// closed counts their ends by kind.
 	closed [forgotten + 1]uint32
 	// listener and client are where those are counted, while that is known.
@@ -23,17 +23,27 @@ type pair struct {
 	lived       uint64
 	first, last wire.Time
 	// low and high are the lowest and the highest of the client's even and odd ports,
-	// with the first time each was used: Linux takes those of one parity first.
-	low, high [2]portUse
-	some      examples
-	// reuses are the times from a connection's last segment to the next one's SYN from
-	// the same port; refused counts those whose ports somebody still remembered.
-	reuses  *spread
-	refused uint32
-	// longest is the longest silence that a connection survived, idles how many
-	// survived one (see reassembly.Idle).
+	// 0 before there is one: Linux takes those of one parity first.
+	low, high [2]uint16
+	// highAt and lowAt are when those ports were used first. Many hosts take one port after
+	// the other, so that most are the highest so far.
+	highAt [2]wire.Time
+	some   examples
+	lowAt  [2]wire.Time
+	// idles is how many connections survived a silence (see reassembly.Idle), refused how
+	// many there were whose ports somebody still remembered.
+	idles, refused uint32
+	// longest is the longest silence that a connection survived.
 	longest time.Duration
+	// reuses are the times from a connection's last segment to the next one's SYN from
+	// the same port.
+	reuses *spread
+	// So that each pair begins where a line does.
+	_ [pairSize - 320]byte
 }
+
+// pairSize is a multiple of a line of the cache.
+const pairSize = 6 * 64
 
 // portUse is a port and when it was used first; the zero value is none.
 type portUse struct {
@@ -57,16 +67,23 @@ func (a portUse) higher(b portUse) portUse {
 	return a
 }
 
+// lowest and highest return the lowest and the highest of the client's even, or odd, ports.
+func (p *pair) lowest(odd int) portUse  { return portUse{p.low[odd], p.lowAt[odd]} }
+func (p *pair) highest(odd int) portUse { return portUse{p.high[odd], p.highAt[odd]} }
+
+func (p *pair) setLowest(odd int, u portUse)  { p.low[odd], p.lowAt[odd] = u.port, u.at }
+func (p *pair) setHighest(odd int, u portUse) { p.high[odd], p.highAt[odd] = u.port, u.at }
+
 // ports returns the lowest and the highest port of the client, and when it had
 // reached both ends of what it uses, with ports of one parity or the other.
 func (p *pair) ports() (low, high uint16, both wire.Time) {
-	l, h := p.low[0].lower(p.low[1]), p.high[0].higher(p.high[1])
+	l, h := p.lowest(0).lower(p.lowest(1)), p.highest(0).higher(p.highest(1))
 	lowAt, highAt := l.at, h.at
 	for odd := range p.low {
-		if x := p.low[odd]; x.port != 0 && x.port-l.port <= 1 {
+		if x := p.lowest(odd); x.port != 0 && x.port-l.port <= 1 {
 			lowAt = min(lowAt, x.at)
 		}
-		if x := p.high[odd]; x.port != 0 && h.port-x.port <= 1 {
+		if x := p.highest(odd); x.port != 0 && h.port-x.port <= 1 {
 			highAt = min(highAt, x.at)
 		}
 	}
@@ -75,7 +92,8 @@ func (p *pair) ports() (low, high uint16, both wire.Time) {
 
 func (p *pair) add(f *facts) {
 	c := f.c
-	p.use(f)
+	p.use(c.Tuple.SrcPort, c.Start, c.End)
+	p.some.add(c.First, f)
 	if f.timeWaits[reassembly.Client] {
 		p.clientWaits++
 	}
@@ -83,7 +101,7 @@ func (p *pair) add(f *facts) {
 		p.serverWaits++
 	}
 	if f.isOver {
-		p.over(c, f.end)
+		p.over(f.end, c.Close.At.Sub(c.Start))
 	}
 	if q := &c.Previous; *q != (reassembly.Incarnation{}) && q.Opener == reassembly.Client {
 		addSpread(&p.reuses, max(c.Start.Sub(q.Last), 0))
@@ -100,29 +118,26 @@ func (p *pair) add(f *facts) {
 	}
 }
 
-// use counts that the client opened a connection.
-func (p *pair) use(f *facts) {
-	c := f.c
-	port := portUse{c.Tuple.SrcPort, c.Start}
-	low, high := &p.low[port.port&1], &p.high[port.port&1]
-	if low.port == 0 || port.port <= low.port {
-		*low = low.lower(port)
+// use counts that the client opened a connection from a port, and when that began and ended.
+func (p *pair) use(port uint16, from, to wire.Time) {
+	odd := int(port & 1)
+	if p.low[odd] == 0 || port <= p.low[odd] {
+		p.setLowest(odd, p.lowest(odd).lower(portUse{port, from}))
 	}
-	if port.port >= high.port {
-		*high = high.higher(port)
+	if port >= p.high[odd] {
+		p.setHighest(odd, p.highest(odd).higher(portUse{port, from}))
 	}
 	if p.opened == 0 {
-		p.first = c.Start
+		p.first = from
 	}
 	p.opened++
-	p.first, p.last = min(p.first, c.Start), max(p.last, c.End)
-	p.some.add(c.First, f)
+	p.first, p.last = min(p.first, from), max(p.last, to)
 }
 
-// over counts its end.
-func (p *pair) over(c *reassembly.Conn, end kind) {
+// over counts an end, and how long the connection had been there.
+func (p *pair) over(end kind, lived time.Duration) {
 	p.closed[end]++
-	p.lived += uint64(max(c.Close.At.Sub(c.Start), 0))
+	p.lived += uint64(max(lived, 0))
 }
 
 func (p *pair) merge(o *pair) {
@@ -131,7 +146,8 @@ func (p *pair) merge(o *pair) {
 			p.first = o.first
 		}
 		for odd := range p.low {
-			p.low[odd], p.high[odd] = p.low[odd].lower(o.low[odd]), p.high[odd].higher(o.high[odd])
+			p.setLowest(odd, p.lowest(odd).lower(o.lowest(odd)))
+			p.setHighest(odd, p.highest(odd).higher(o.highest(odd)))
 		}
 		p.first, p.last = min(p.first, o.first), max(p.last, o.last)
 	}

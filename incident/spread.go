@@ -11,9 +11,10 @@ import (
 // millisecond to twelve days, and the shortest and the longest exactly. A bucket is at
 // most a quarter of what falls into it wide.
 type spread struct {
-	n        [spreadSize]uint32
+	// In front, as the shortest durations are: the commonest change one line of the cache.
 	min, max time.Duration
 	count    uint32
+	n        [spreadSize]uint32
 }
 
 const spreadSize = 4 * 30

@@ -10,12 +10,12 @@ import (
 // standing counts how endpoints of one role answer their peer's close. A half-close on
 // purpose, after which they send on, is not counted.
 type standing struct {
-	// young counts endpoints in CLOSE_WAIT when last seen that had stood there for less
-	// than closeWait; the others are counted over time (see stood).
-	young uint32
 	// lags are the times in CLOSE_WAIT of those that closed: from the peer's FIN to the
 	// own one.
 	lags *spread
+	// young counts endpoints in CLOSE_WAIT when last seen that had stood there for less
+	// than closeWait; the others are counted over time (see stood).
+	young uint32
 	// in are the endpoints that stood in CLOSE_WAIT.
 	in *examples
 	// low and high are the lowest and highest key of their other end: one and the same
@@ -58,7 +58,7 @@ func (w *wait) long() bool { return w.to.Sub(w.from) >= closeWait }
 // add counts an endpoint's time; peer is the other end.
 func (x *standing) add(w *wait, peer *key, f *facts) {
 	if !w.long() {
-		x.pass(w)
+		x.pass(w.to.Sub(w.from), w.open)
 		return
 	}
 	if !w.open {
@@ -76,12 +76,12 @@ func (x *standing) add(w *wait, peer *key, f *facts) {
 	show(&x.in, w.frame, f)
 }
 
-// pass counts the time of one that did not stand there.
-func (x *standing) pass(w *wait) {
-	if w.open {
+// pass counts one that was there for no long time, and whether it still is.
+func (x *standing) pass(d time.Duration, open bool) {
+	if open {
 		x.young++
 	} else {
-		addSpread(&x.lags, w.to.Sub(w.from))
+		addSpread(&x.lags, d)
 	}
 }
 

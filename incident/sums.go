@@ -88,6 +88,10 @@ type Sums struct {
 	// findings stand in told.
 	facts  facts
 	places []uint8
+	// waiting are ordinary connections that are not counted yet, looked is made of what is
+	// read for nothing but to have it at hand.
+	waiting []ordinary
+	looked  uint64
 }
 
 // New returns empty sums.
@@ -118,12 +122,16 @@ func newSums(cfg Config, by int) *Sums {
 func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, layers []string) {
 	s.connections++
 	s.until = max(s.until, c.Until)
-	s.listeners.relieve()
-	s.pairs.relieve()
 	if s.addOrdinary(c, found, layers) {
 		return
 	}
 	s.addAny(c, found, layers)
+}
+
+// relieve puts in order what was noted if that has become much.
+func (s *Sums) relieve() {
+	s.listeners.relieve()
+	s.pairs.relieve()
 }
 
 // addAny counts any connection.
@@ -133,6 +141,7 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 	if len(c.Events) == 0 && !c.Unlogged.Is || c.Sampled() {
 		return
 	}
+	s.relieve()
 	f := &s.facts
 	switch opening := openingOf(c, found); opening {
 	case unclear:
@@ -271,6 +280,8 @@ func (f *facts) reopened(side reassembly.Side) wire.Time {
 
 // Merge adds what o holds, and leaves o to be thrown away.
 func (s *Sums) Merge(o *Sums) {
+	s.countWaiting()
+	o.countWaiting()
 	s.together(
 		func() { s.pairs.merge(&o.pairs) },
 		func() { s.listeners.merge(&o.listeners) },
@@ -287,6 +298,7 @@ func (s *Sums) Merge(o *Sums) {
 
 // settle puts everything in order.
 func (s *Sums) settle() {
+	s.countWaiting()
 	// The rules read, several at once: what they would find out is found out before.
 	s.together(
 		func() { s.pairs.settle(); s.pairs.sorted() },

@@ -120,20 +120,26 @@ func (t *table[R, P]) at(k *key) int32 {
 	if t.lastAt >= 0 && t.last.is(k) {
 		return t.lastAt
 	}
+	i := t.atBy(k, t.index.number(k))
+	if i >= 0 {
+		t.last, t.lastAt = *k, i
+	}
+	return i
+}
+
+// atBy is at for those who have the key's number already.
+func (t *table[R, P]) atBy(k *key, number uint32) int32 {
 	if t.share() > 0 && !t.kept(k) {
 		return -1
 	}
-	i := t.index.find(t.keys, k)
+	i := t.index.findBy(t.keys, k, number)
 	if i < 0 {
 		i = t.enter(k)
 		if len(t.keys) > t.keep {
 			t.settle()
-			if i = t.index.find(t.keys, k); i < 0 {
-				return -1
-			}
+			i = t.index.findBy(t.keys, k, number)
 		}
 	}
-	t.last, t.lastAt = *k, i
 	return i
 }
 
