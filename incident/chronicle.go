@@ -103,6 +103,17 @@ func (c *chronicle) settle(most int) {
 	}
 }
 
+// begin makes points of exact times and in no order its first ones.
+func (c *chronicle) begin(points []point) {
+	if c.shift > 0 {
+		for i := range points {
+			points[i].at >>= c.shift
+		}
+	}
+	sortPoints(points)
+	c.points = unite(points)
+}
+
 // mergeInto puts the points, and further ones of exact times and in no order, at the end of
 // to, and returns how many points of to are left before them. The points may lie in to, before
 // that place or at it.

@@ -19,26 +19,26 @@ type ordinary struct {
 	pair   key
 	number uint32 // of pair, in the index of pairs
 	port   uint16 // of the client
-	// end is the kind of its end if it is over, 0 if it is not.
-	end kind
 	// mute: the client's data got no octet in return, nor a FIN.
 	mute bool
-	// timeWaits, waited and open are those of facts and its waits; lag is how long a side was
-	// in CLOSE_WAIT, heard when it was last heard, spoke when the server's program was.
-	timeWaits, waited, open [2]bool
-	timeWait, heard         [2]wire.Time
-	lag                     [2]time.Duration
-	spoke, start, last      wire.Time
-	over                    wire.Time
-	packets                 uint64
-	first                   wire.FrameID
+	// waited and open are those of facts and its waits; lag is how long a side was in
+	// CLOSE_WAIT, heard when it was last heard, spoke when the server's program was.
+	waited, open [2]bool
+	lag          [2]time.Duration
+	heard        [2]wire.Time
+	spoke, last  wire.Time
+	life         lifetime
+	packets      uint64
+	first        wire.FrameID
 	// uid is what the uid is made of, which few are asked for.
 	uid    reassembly.UIDKey
 	layers []string
 	named  reassembly.UID
-	// guess is where the pair seems to be counted.
-	guess int32
+	// guess is where the pair, and then the listener, seems to be counted, or nobody.
+	guess uint32
 }
+
+const nobody = 1<<32 - 1
 
 // atOneGo is how many ordinary connections wait to be counted: each has a pair, a listener and
 // what hangs on them, some eight lines of the cache that were not looked at for a while. To ask
@@ -60,34 +60,33 @@ func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers [
 	f := &s.facts
 	f.c, f.timeWaits, f.waited = c, [2]bool{}, [2]bool{}
 	f.standings()
-	if f.waited[reassembly.Client] && f.waits[reassembly.Client].long() || f.waited[reassembly.Server] && f.waits[reassembly.Server].long() {
+	if f.waited[reassembly.Client] && f.waits[reassembly.Client].long() || f.waited[reassembly.Server] && f.waits[reassembly.Server].long() ||
+		f.timeWaits[reassembly.Client] && f.timeWaits[reassembly.Server] {
 		return false
+	}
+	f.isOver, f.end = cl.HasCloser, softClient
+	if cl.Closer == reassembly.Server {
+		f.end = softServer
 	}
 	if cap(s.waiting) == 0 {
 		s.waiting = make([]ordinary, 0, atOneGo)
 	}
 	s.waiting = s.waiting[:len(s.waiting)+1]
 	x := &s.waiting[len(s.waiting)-1]
-	x.pair, x.port, x.end = pairKey(&c.Tuple), c.Tuple.SrcPort, 0
+	x.pair, x.port, x.life = pairKey(&c.Tuple), c.Tuple.SrcPort, f.lifetime()
 	x.number = s.pairs.index.number(&x.pair)
 	s.looked += uint64(s.pairs.index.approach(x.number))
-	if cl.HasCloser {
-		x.over, x.end = cl.At, softClient
-		if cl.Closer == reassembly.Server {
-			x.end = softServer
-		}
-	}
 	client, server := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
 	x.mute = server.Bytes == 0 && client.Bytes > 0 && !server.HasFIN
 	x.packets = client.Packets + server.Packets
-	x.timeWaits, x.waited, x.timeWait = f.timeWaits, f.waited, f.timeWait
+	x.waited = f.waited
 	for side := range x.lag {
 		w := &f.waits[side]
 		x.lag[side], x.open[side] = w.to.Sub(w.from), w.open
 		x.heard[side] = max(0, c.Unlogged.Heard[side])
 	}
 	x.spoke = max(0, c.Unlogged.Spoke[reassembly.Server])
-	x.start, x.last, x.first = c.Start, c.End, c.First
+	x.last, x.first = c.End, c.First
 	x.uid, x.layers, x.named = c.Key, layers, 0
 	if len(s.waiting) == atOneGo {
 		s.countWaiting()
@@ -97,45 +96,45 @@ func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers [
 }
 
 // countWaiting counts the ordinary connections that wait for it. First it asks for all that is
-// needed, in as many rounds as one thing says where the next one is; what it finds there may be
-// wrong, because a key came or went, and does not matter.
+// needed, in as many rounds as one thing says where the next one is. What it finds there may be
+// wrong, and does not matter.
 func (s *Sums) countWaiting() {
 	all, looked := s.waiting, uint64(0)
+	pairs, keys, listeners, clients := s.pairs.recs, s.pairs.keys, s.listeners.recs, s.clients.recs
 	for i := range all {
 		x := &all[i]
-		if x.guess = s.pairs.index.guess(x.number); x.guess >= 0 {
-			p, k := &s.pairs.recs[x.guess], &s.pairs.keys[x.guess]
-			looked += uint64(p.opened) + uint64(p.first) + uint64(p.some.n) + k[clientHigh] + k[rest]
+		at := uint(s.pairs.index.guess(x.number))
+		if x.guess = nobody; at < uint(len(pairs)) && at < uint(len(keys)) {
+			p, k := &pairs[at], &keys[at]
+			looked += uint64(p.opened) + uint64(p.first) + k[clientHigh] + k[rest]
+			x.guess = uint32(at)
 		}
 	}
 	for i := range all {
 		x := &all[i]
-		if x.guess < 0 {
+		if x.guess == nobody {
 			continue
 		}
-		p := &s.pairs.recs[x.guess]
-		if i := p.listener.at; i >= 0 && int(i) < len(s.listeners.recs) {
-			l := &s.listeners.recs[i]
+		p := &pairs[x.guess]
+		x.guess = uint32(p.listener.at)
+		if at := uint(x.guess); at < uint(len(listeners)) {
+			l := &listeners[at]
 			looked += uint64(l.complete) + l.packets + uint64(l.closing.young)
 		}
-		if i := p.client.at; i >= 0 && int(i) < len(s.clients.recs) {
-			looked += uint64(s.clients.recs[i].opened)
+		if at := uint(p.client.at); at < uint(len(clients)) {
+			looked += uint64(clients[at].opened)
 		}
 	}
 	for i := range all {
 		x := &all[i]
-		if x.guess < 0 {
+		if uint(x.guess) >= uint(len(listeners)) {
 			continue
 		}
-		i := s.pairs.recs[x.guess].listener.at
-		if i < 0 || int(i) >= len(s.listeners.recs) {
-			continue
-		}
-		l := &s.listeners.recs[i]
+		l := &listeners[x.guess]
 		if l.some != nil {
 			looked += uint64(l.some.n)
 		}
-		if l.held != nil && x.end == softServer {
+		if l.held != nil && x.life.end == softServer {
 			looked += uint64(l.held.n)
 		}
 		if l.closing.lags != nil && x.waited[reassembly.Server] {
@@ -154,10 +153,11 @@ func (s *Sums) countWaiting() {
 func (s *Sums) count(x *ordinary) {
 	// The pair knows where the others are counted, as long as none of them had to go.
 	listener, client := int32(-1), int32(-1)
-	if i := s.pairs.atBy(&x.pair, x.number); i < 0 {
+	pair := s.pairs.atBy(&x.pair, x.number)
+	if pair < 0 {
 		listener, client = s.placesOf(&x.pair)
 	} else {
-		p := &s.pairs.recs[i]
+		p := &s.pairs.recs[pair]
 		var here, there bool
 		listener, here = s.listeners.recall(p.listener)
 		client, there = s.clients.recall(p.client)
@@ -166,15 +166,14 @@ func (s *Sums) count(x *ordinary) {
 			p.listener, p.client = s.listeners.spot(listener), s.clients.spot(client)
 		}
 		p.addOrdinary(x)
-		s.pairs.ordinary(x, i, reassembly.Client)
 	}
 	if listener >= 0 {
 		s.listeners.recs[listener].addOrdinary(x)
-		s.listeners.ordinary(x, listener, reassembly.Server)
 	}
 	if client >= 0 {
 		s.clients.recs[client].addOrdinary(x)
 	}
+	s.lives(&x.life, pair, listener)
 }
 
 // placesOf returns where a pair's listener and client are counted, -1 if they are not.
@@ -185,36 +184,21 @@ func (s *Sums) placesOf(pair *key) (listener, client int32) {
 	return listener, s.clients.at(&k)
 }
 
-// ordinary counts over time what happens to an ordinary connection.
-func (t *table[R, P]) ordinary(x *ordinary, i int32, side reassembly.Side) {
-	t.note(i, x.start, opened)
-	if x.end != 0 {
-		t.note(i, x.over, x.end)
-	}
-	if x.timeWaits[side] {
-		t.note(i, x.timeWait[side], timeWait)
-	}
-}
-
 func (p *pair) addOrdinary(x *ordinary) {
-	p.use(x.port, x.start, x.last)
+	p.use(x.port, x.life.start, x.last)
 	x.show(&p.some)
-	if x.end != 0 {
-		p.over(x.end, x.over.Sub(x.start))
+	if x.life.end != 0 {
+		p.over(x.life.end, x.life.over.Sub(x.life.start))
 	}
-	if x.timeWaits[reassembly.Client] {
-		p.clientWaits++
-	}
-	if x.timeWaits[reassembly.Server] {
-		p.serverWaits++
-	}
+	p.clientWaits += uint32(x.life.waits >> reassembly.Client & 1)
+	p.serverWaits += uint32(x.life.waits >> reassembly.Server & 1)
 }
 
 func (l *listener) addOrdinary(x *ordinary) {
 	l.complete++
 	l.syns++
 	l.synacks++
-	l.firstOK, l.lastOK = earliest(l.firstOK, x.start), max(l.lastOK, x.start)
+	l.firstOK, l.lastOK = earliest(l.firstOK, x.life.start), max(l.lastOK, x.life.start)
 	l.heard, l.spoke = max(l.heard, x.heard[reassembly.Server]), max(l.spoke, x.spoke)
 	l.packets += x.packets
 	if l.some == nil {
@@ -227,11 +211,11 @@ func (l *listener) addOrdinary(x *ordinary) {
 	if x.mute {
 		l.mute++
 	}
-	if x.end == 0 {
+	if x.life.end == 0 {
 		l.unclosed++
 		return
 	}
-	if l.closed[x.end]++; x.end == softServer {
+	if l.closed[x.life.end]++; x.life.end == softServer {
 		if l.held == nil {
 			l.held = new(examples)
 		}

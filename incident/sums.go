@@ -74,6 +74,8 @@ type Sums struct {
 	paths     table[path, *path]
 	hosts     table[host, *host]
 	numbers   sample
+	// log are lifetimes that the listeners or the pairs have not put in order.
+	log lifetimes
 	// Connections counts what was added; until is the latest time that any connection
 	// was watched.
 	connections uint64
@@ -110,6 +112,8 @@ func newSums(cfg Config, by int) *Sums {
 		hosts:     newTable[host](mostHosts/by, 0, 0),
 		numbers:   sample{keep: mostNumbers / by, seed: cfg.Seed},
 	}
+	s.listeners.log, s.listeners.side = &s.log, reassembly.Server
+	s.pairs.log, s.pairs.side = &s.log, reassembly.Client
 	for _, x := range []*index{&s.listeners.index, &s.targets.index, &s.clients.index, &s.pairs.index, &s.attempts.index, &s.paths.index, &s.hosts.index} {
 		x.seed = cfg.Seed
 	}
@@ -128,10 +132,21 @@ func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, layers []string)
 	s.addAny(c, found, layers)
 }
 
-// relieve puts in order what was noted if that has become much.
+// relieve puts in order what was noted if that has become much. Keys may go.
 func (s *Sums) relieve() {
-	s.listeners.relieve()
-	s.pairs.relieve()
+	if s.listeners.full() || s.pairs.full() {
+		s.listeners.settle()
+		s.pairs.settle()
+		s.forget()
+	}
+}
+
+// forget lets lifetimes go that all have put in order, and keeps the room for some.
+func (s *Sums) forget() {
+	if s.listeners.taken == s.log.n && s.pairs.taken == s.log.n {
+		s.log.clear(s.pairs.room / laterOf)
+		s.listeners.taken, s.pairs.taken = 0, 0
+	}
 }
 
 // addAny counts any connection.
@@ -204,9 +219,15 @@ func (s *Sums) talked(f *facts, listener int32) {
 		s.listeners.notes(f, listener, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
 	}
 	k := pairKey(&c.Tuple)
-	if i := s.pairs.at(&k); i >= 0 {
+	i := s.pairs.at(&k)
+	if i >= 0 {
 		s.pairs.recs[i].add(f)
 		s.pairs.notes(f, i, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
+	}
+	x := f.lifetime()
+	s.lives(&x, i, listener)
+	if listener >= 0 && f.timeWaits == [2]bool{true, true} {
+		s.listeners.note(listener, f.timeWait[reassembly.Server], timeWait)
 	}
 	k = clientKey(&c.Tuple)
 	if i := s.clients.at(&k); i >= 0 {
@@ -230,17 +251,20 @@ func (s *Sums) talked(f *facts, listener int32) {
 	}
 }
 
-// notes counts over time what happened to a connection and to the endpoint of one side,
+// lives counts over time what happens to nearly all connections: with the pair and the listener
+// at two places, -1 for one that is not kept.
+func (s *Sums) lives(x *lifetime, pair, listener int32) {
+	if pair >= 0 || listener >= 0 {
+		x.places = [2]uint16{reassembly.Client: placeOf(pair), reassembly.Server: placeOf(listener)}
+		*s.log.next() = *x
+	}
+}
+
+// notes counts over time what else happened to a connection and to the endpoint of one side,
 // for the key at a place.
 func (t *table[R, P]) notes(f *facts, i int32, side reassembly.Side, timeWaits time.Duration) {
 	c := f.c
-	if c.Handshake.Outcome == reassembly.HandshakeUnseen {
-		t.note(i, c.Start, met)
-	} else {
-		t.note(i, c.Start, opened)
-	}
 	if f.isOver {
-		t.note(i, c.Close.At, f.end)
 		if f.too != 0 {
 			t.note(i, f.tooAt, f.too)
 		}
@@ -250,7 +274,6 @@ func (t *table[R, P]) notes(f *facts, i int32, side reassembly.Side, timeWaits t
 	}
 	if f.timeWaits[side] {
 		from := f.timeWait[side]
-		t.note(i, from, timeWait)
 		if next := f.reopened(side); next != 0 && next < from.Add(timeWaits) {
 			t.note(i, next, reused)
 			t.note(i, from.Add(timeWaits), due)
@@ -282,16 +305,28 @@ func (f *facts) reopened(side reassembly.Side) wire.Time {
 func (s *Sums) Merge(o *Sums) {
 	s.countWaiting()
 	o.countWaiting()
+	// Where nothing is in order yet, it comes into order once, when all is there.
+	begun := s.pairs.begun() || s.listeners.begun() || o.pairs.begun() || o.listeners.begun()
+	var pairs, listeners []int32
 	s.together(
-		func() { s.pairs.merge(&o.pairs) },
-		func() { s.listeners.merge(&o.listeners) },
-		func() { s.attempts.merge(&o.attempts) },
+		func() { pairs = s.pairs.merge(&o.pairs, begun) },
+		func() { listeners = s.listeners.merge(&o.listeners, begun) },
+		func() { s.attempts.merge(&o.attempts, false); s.attempts.settle() },
 		func() { s.numbers.merge(&o.numbers) },
-		func() { s.targets.merge(&o.targets) },
-		func() { s.clients.merge(&o.clients) },
-		func() { s.paths.merge(&o.paths) },
-		func() { s.hosts.merge(&o.hosts) },
+		func() { s.targets.merge(&o.targets, false); s.targets.settle() },
+		func() { s.clients.merge(&o.clients, false); s.clients.settle() },
+		func() { s.paths.merge(&o.paths, false); s.paths.settle() },
+		func() { s.hosts.merge(&o.hosts, false); s.hosts.settle() },
 	)
+	if begun {
+		s.forget()
+	} else {
+		s.log.join(&o.log, pairs, listeners)
+	}
+	if s.pairs.full() || s.listeners.full() {
+		s.together(s.pairs.settle, s.listeners.settle)
+		s.forget()
+	}
 	s.connections += o.connections
 	s.until = max(s.until, o.until)
 }
@@ -310,6 +345,8 @@ func (s *Sums) settle() {
 		func() { s.paths.settle(); s.paths.sorted() },
 		func() { s.hosts.settle(); s.hosts.sorted() },
 	)
+	s.forget()
+	s.log.blocks = nil // what comes of them takes enough
 	s.heard = map[key]wire.Time{}
 	for i, k := range s.listeners.keys {
 		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.recs[i].heard)

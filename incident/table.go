@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -38,10 +39,15 @@ type table[R any, P record[R]] struct {
 	keys  []key
 	recs  []R
 	// series are the counts over time, by place. Their points lie in store, one key's behind
-	// the other's; what was noted lately is in fresh, in the order in which it came.
+	// the other's; what was noted lately is in fresh, in the order in which it came, and
+	// lifetimes of connections in log, of which taken are in store.
 	series []chronicle
 	store  []point
 	fresh  []noted
+	log    *lifetimes
+	taken  int
+	// side is that of connections by which lifetimes are counted.
+	side reassembly.Side
 	// byPlace and ends are what sortIn works with.
 	byPlace []point
 	ends    []uint32
@@ -148,11 +154,14 @@ func (t *table[R, P]) note(i int32, at wire.Time, what kind) {
 	t.fresh = append(t.fresh, noted{at, uint32(i), what})
 }
 
-// relieve puts in order what was noted if that has become much. Keys may go.
-func (t *table[R, P]) relieve() {
-	if len(t.fresh) >= max(t.room/freshOf, leastFresh) {
-		t.settle()
+// full reports whether there are too many keys, or so much was noted that it should be put in
+// order.
+func (t *table[R, P]) full() bool {
+	most := t.room / lifetimesOf
+	if t.begun() {
+		most = t.room / laterOf
 	}
+	return len(t.keys) > t.keep || len(t.fresh) >= max(t.room/freshOf, leastFresh) || t.log.len()-t.taken >= max(most, leastFresh)
 }
 
 // enter makes a record for a key that has none.
@@ -189,50 +198,108 @@ func (t *table[R, P]) settle() {
 	t.pack()
 }
 
-// sortIn puts what was noted among the points of its keys.
+// sortIn puts what was noted among the points of its keys: all at once where there are none
+// yet, else some at a time, because that is moved once more.
 func (t *table[R, P]) sortIn() {
-	if len(t.fresh) == 0 {
-		return
+	for {
+		from, to := t.taken, t.log.len()
+		if from == to && len(t.fresh) == 0 {
+			return
+		}
+		if len(t.store) > 0 {
+			to = min(to, from+max(t.room/laterOf, leastFresh))
+		}
+		t.taken = to
+		t.sortPart(from, to)
 	}
+}
+
+// sortPart puts lifetimes among the points of their keys, and all of fresh.
+func (t *table[R, P]) sortPart(from, to int) {
 	// By place: how many, where they begin, and there they go, in the order in which they came.
+	side := t.side & 1
 	t.ends = slices.Grow(t.ends[:0], len(t.keys)+1)
 	ends := t.ends[:len(t.keys)+1]
 	clear(ends)
+	t.log.each(from, to, func(some []lifetime) {
+		for i := range some {
+			if x := &some[i]; x.places[side] != nowhere {
+				ends[x.places[side]+1] += x.points(side)
+			}
+		}
+	})
 	for i := range t.fresh {
 		ends[t.fresh[i].place+1]++
 	}
 	for i := range t.keys {
 		ends[i+1] += ends[i]
 	}
-	if cap(t.byPlace) < len(t.fresh) {
-		t.byPlace = make([]point, cap(t.fresh))
+	many := int(ends[len(t.keys)])
+	first := len(t.store) == 0
+	if first && cap(t.store) < many {
+		t.store = make([]point, 0, many)
+	} else if !first && cap(t.byPlace) < many {
+		t.byPlace = make([]point, many)
 	}
-	sorted := t.byPlace[:len(t.fresh)]
+	sorted := t.byPlace
+	if first {
+		sorted = t.store
+	}
+	sorted = sorted[:many]
+	t.log.each(from, to, func(some []lifetime) {
+		for i := range some {
+			x := &some[i]
+			if x.places[side] == nowhere {
+				continue
+			}
+			at := ends[x.places[side]]
+			sorted[at] = point{at: int64(x.start), n: 1, what: x.first}
+			at++
+			if x.end != 0 {
+				sorted[at] = point{at: int64(x.over), n: 1, what: x.end}
+				at++
+			}
+			if x.waits>>side&1 != 0 {
+				sorted[at] = point{at: int64(x.timeWait), n: 1, what: timeWait}
+				at++
+			}
+			ends[x.places[side]] = at
+		}
+	})
 	for i := range t.fresh {
 		x := &t.fresh[i]
 		sorted[ends[x.place]] = point{at: int64(x.at), n: 1, what: x.what}
 		ends[x.place]++
 	}
+	t.fresh = t.fresh[:0]
+	if first {
+		t.store = sorted
+		begin := uint32(0)
+		for i, end := range ends[:len(t.keys)] {
+			t.series[i].begin(sorted[begin:end:end])
+			begin = end
+		}
+		return
+	}
 	// From the back, where there is room for them now: each key's points and those that are
 	// new in one order.
 	n := len(t.store)
-	if cap(t.store)-n < len(sorted) {
-		store := make([]point, n, n+max(n, len(sorted)))
+	if cap(t.store)-n < many {
+		store := make([]point, n, min(n+max(n, many), max(n, t.room)+many))
 		copy(store, t.store)
 		t.store = store
 	}
-	t.store = t.store[:n+len(sorted)]
-	to := len(t.store)
+	t.store = t.store[:n+many]
+	back := len(t.store)
 	for i := len(t.keys) - 1; i >= 0 && len(sorted) > 0; i-- {
-		from := uint32(0)
+		begin := uint32(0)
 		if i > 0 {
-			from = ends[i-1]
+			begin = ends[i-1]
 		}
 		c := &t.series[i]
-		to = c.mergeInto(t.store[:to], sorted[from:])
-		sorted = sorted[:from]
+		back = c.mergeInto(t.store[:back], sorted[begin:])
+		sorted = sorted[:begin]
 	}
-	t.fresh = t.fresh[:0]
 }
 
 // pack moves the points together, one key's behind the other's.
@@ -281,52 +348,72 @@ func (t *table[R, P]) drop() {
 	t.lastAt = -1
 }
 
-// merge adds what o holds, and leaves o to be thrown away.
-func (t *table[R, P]) merge(o *table[R, P]) {
-	o.sortIn()
-	o.fresh, o.byPlace, o.ends = nil, nil, nil
-	t.sortIn()
+// begun reports whether anything was put in order.
+func (t *table[R, P]) begun() bool { return len(t.store) > 0 || t.taken > 0 }
+
+// merge adds what o holds, and leaves o to be thrown away; those have to settle who call it.
+// Unless everything is to be sorted in, the lifetimes of o are left, and it returns the places
+// of o's keys, -1 for those that are not kept.
+func (t *table[R, P]) merge(o *table[R, P], sortIn bool) []int32 {
+	if sortIn {
+		o.sortIn()
+	}
+	if sortIn || o.level > t.level {
+		t.sortIn()
+	}
 	if o.level > t.level {
 		t.level = o.level
 		t.drop()
 	}
-	// from are the places in o of the keys, plus 1.
-	from := make([]int32, len(t.keys), len(t.keys)+len(o.keys))
+	places := make([]int32, len(o.keys))
 	for i := range o.keys {
 		k := &o.keys[i]
-		if t.share() > 0 && !t.kept(k) {
+		if places[i] = -1; t.share() > 0 && !t.kept(k) {
 			continue
 		}
 		j := t.index.find(t.keys, k)
 		if j < 0 {
 			j = t.enter(k)
-			from = append(from, 0)
 		}
-		from[j] = int32(i + 1)
+		places[i] = j
 		P(&t.recs[j]).merge(&o.recs[i])
 	}
-	if t.room > 0 {
-		both := make([]point, 0, len(t.store)+len(o.store))
-		for j := range t.series {
-			c, n := &t.series[j], len(both)
-			if from[j] == 0 {
-				both = append(both, c.points...)
-			} else {
-				x := &o.series[from[j]-1]
-				for c.shift < x.shift {
-					c.widen()
-				}
-				for x.shift < c.shift {
-					x.widen()
-				}
-				both = appendMerged(both, c.points, x.points)
-				both = both[:n+len(unite(both[n:]))]
-			}
-			c.points = both[n:len(both):len(both)]
+	for _, x := range o.fresh {
+		if j := places[x.place]; j >= 0 {
+			t.fresh = append(t.fresh, noted{x.at, uint32(j), x.what})
 		}
-		t.store, t.fresh, t.byPlace, t.ends = both, nil, nil, nil
 	}
-	t.settle()
+	o.fresh, o.byPlace, o.ends = nil, nil, nil
+	if len(o.store) == 0 {
+		return places
+	}
+	// from are the places in o of the keys, plus 1.
+	from := make([]int32, len(t.keys))
+	for i, j := range places {
+		if j >= 0 {
+			from[j] = int32(i + 1)
+		}
+	}
+	both := make([]point, 0, len(t.store)+len(o.store))
+	for j := range t.series {
+		c, n := &t.series[j], len(both)
+		if from[j] == 0 {
+			both = append(both, c.points...)
+		} else {
+			x := &o.series[from[j]-1]
+			for c.shift < x.shift {
+				c.widen()
+			}
+			for x.shift < c.shift {
+				x.widen()
+			}
+			both = appendMerged(both, c.points, x.points)
+			both = both[:n+len(unite(both[n:]))]
+		}
+		c.points = both[n:len(both):len(both)]
+	}
+	t.store, t.byPlace, t.ends = both, nil, nil
+	return places
 }
 
 // sorted returns the places of all records, in the order of their keys. It is found out
