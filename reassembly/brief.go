@@ -24,7 +24,7 @@ type brief struct {
 	// next is, by side, the number that its next segment must have.
 	next [2]wire.Seq
 	tail uint32 // the last block of entries
-	n    uint8  // segments, the SYN included; 0: the place is free
+	n    uint8  // segments, the SYN included, and repeats (see briefRepeats); 0: the place is free
 	is   briefFlags
 	ttl  [2]uint8
 
@@ -75,10 +75,17 @@ const (
 	// briefMax is how many segments a brief record holds; a connection with more is no
 	// short one, and in a full record most of its segments take no room.
 	briefMax = 25
+	// briefRepeats is above which bits of brief.n there is how many segments it holds that its
+	// ends repeat, briefMaxRepeats at most (see holdEnd). A record that has some takes no others.
+	briefRepeats    = 5
+	briefMaxRepeats = 1<<(8-briefRepeats) - 1
 	// briefFar is how far behind the peer's numbers an acknowledgment may be: more than
 	// briefMax segments hold.
 	briefFar = briefMax << 16
 )
+
+// The count of segments leaves room for that of repeats.
+var _ = [1]int{}[briefMax>>briefRepeats]
 
 // A segment's traits are moved to where they belong, not looked at one by one.
 var _ = [1]int{}[briefTraits<<howTraits^(isHow-howServer-howStamps)]
@@ -274,9 +281,11 @@ func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 	setHow(s, b.how)
 	do(s, Client)
 	list := t.recall(b)
+	last := b.start
 	for i := range list {
 		e := &list[i]
 		from := e.from()
+		last = e.at
 		*s = wire.Segment{
 			Frame: e.frame, At: e.at, Tuple: tuples[from], Seq: e.seq, Ack: e.ack, Flags: e.flags, Window: e.window, Len: e.len,
 			IPID: e.ipid, TTL: b.ttl[from], Carrier: b.carrier, Options: wire.Options{Set: wire.OptionSet(e.options), TSVal: e.tsVal, TSEcr: e.tsEcr, MSS: e.mss},
@@ -288,6 +297,12 @@ func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 		x := t.endingOf(b)
 		x.segment.Tuple = tuples[x.from]
 		do(&x.segment, x.from)
+	}
+	if b.n>>briefRepeats > 0 {
+		t.repeats(b, last, func(x *briefEnd) {
+			x.segment.Tuple = tuples[x.from]
+			do(&x.segment, x.from)
+		})
 	}
 }
 

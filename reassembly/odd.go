@@ -10,26 +10,26 @@ import (
 // by FINs that cross, or with one FIN alone. What account and note would find out is known at
 // the same glance; only the states are not, so the log is read for them as any other is. No
 // full record is needed for that. A RST mostly ends a connection, and what follows it would
-// have to be thought about: so that unfolds the record.
+// have to be thought about: so that unfolds the record. What the ends repeat, when nothing has
+// answered or behind the close, needs a full record to tell, but only for as long as that takes.
 
-// endBrief holds in a brief record the RST that ends its connection, and reports whether it
-// could: the RST's number is the next of its side, or it acknowledges the SYN that nothing
-// else has answered, and there is nothing about it that the record cannot hold.
-func (t *Tracker) endBrief(id uint32, s *wire.Segment, swapped bool) bool {
+// holdEnd holds in a brief record what can come behind the segments that it counts: the RST
+// that ends its connection, or what its ends repeat. It reports whether it could.
+func (t *Tracker) holdEnd(id uint32, s *wire.Segment, swapped bool) bool {
 	b := t.briefs.at(id &^ briefBit)
 	from := b.side(swapped)
 	o := &s.Options
 	frames := uint64(s.Frame - b.first)
-	if s.Flags&^wire.ACK != wire.RST || s.Len != 0 || b.has(briefClosed) || b.has(briefFIN|briefFIN<<1) ||
-		s.At < b.last || frames>>32 != 0 || s.Carrier != b.carrier || s.Traits&^briefTraits != 0 ||
-		o.Set&^wire.OptTimestamps != 0 || o.Set == 0 && o.TSVal|o.TSEcr != 0 {
+	if s.Len != 0 || s.At < b.last || frames>>32 != 0 || s.Carrier != b.carrier || s.Traits&^briefTraits != 0 || o.Set&wire.OptTimestamps == 0 && o.TSVal|o.TSEcr != 0 {
 		return false
 	}
-	if from == Server && !b.has(briefAnswered) {
-		if s.Flags&wire.ACK == 0 || s.Ack != b.next[Client] {
-			return false
-		}
-	} else if s.Seq != b.next[from] {
+	switch {
+	case b.resetBy(s, from):
+		// Without both FINs that says that it was reset.
+		b.is |= briefOpen | briefClosed
+	case b.repeatedBy(s, from) && b.n>>briefRepeats < briefMaxRepeats:
+		b.n += 1 << briefRepeats
+	default:
 		return false
 	}
 	// It gets a block of its own.
@@ -44,20 +44,47 @@ func (t *Tracker) endBrief(id uint32, s *wire.Segment, swapped bool) bool {
 		},
 		{
 			since: uint32(since >> 32), frames: uint16(s.Ack), behind: uint16(s.Ack >> 16), tsVal: uint16(o.TSVal >> 16), tsEcr: uint16(o.TSEcr >> 16),
+			window: o.MSS, ipid: uint16(o.Set),
 		},
+		{since: uint32(frames)},
 	}
 	b.fill = entryBlock
 	b.last, b.lastFrame = s.At, uint32(frames)
-	// Without both FINs that says that it was reset.
-	b.is |= briefOpen | briefClosed
 	t.wheel.file(id, b.deadline(&t.patience), &b.turn)
 	return true
+}
+
+// resetBy reports whether a segment is a RST that ends the connection: its number is the next of
+// its side, or it acknowledges the SYN that nothing else has answered.
+func (b *brief) resetBy(s *wire.Segment, from Side) bool {
+	if s.Flags&^wire.ACK != wire.RST || s.Options.Set&^wire.OptTimestamps != 0 || b.n >= 1<<briefRepeats || b.has(briefClosed) || b.has(briefFIN|briefFIN<<1) {
+		return false
+	}
+	if from == Server && !b.has(briefAnswered) {
+		return s.Flags&wire.ACK != 0 && s.Ack == b.next[Client]
+	}
+	return s.Seq == b.next[from]
+}
+
+// repeatedBy reports whether a segment is of the sort that ends repeat, which changes nothing but
+// when the connection leaves: the SYN that nothing has answered, or something without octets
+// behind the close. What may be a doubled frame does not even do that.
+func (b *brief) repeatedBy(s *wire.Segment, from Side) bool {
+	o := &s.Options
+	switch {
+	case s.At.Sub(b.last) <= sureWindow:
+		return false
+	case b.has(briefClosed):
+		return !b.wasReset() && s.Flags&^briefPlain == 0 && s.Flags&wire.ACK != 0 && o.Set&^wire.OptTimestamps == 0
+	}
+	return !b.has(briefAnswered) && from == Client && s.Flags&^briefWithSYN == wire.SYN && s.Seq == b.isn && s.Ack == 0 &&
+		o.Set&^briefSYN == 0 && o.TSEcr == 0 && o.WindowScale < 16
 }
 
 // wasReset reports whether a brief record ends with a RST; b.n does not count it.
 func (b *brief) wasReset() bool { return b.has(briefClosed) && !b.has(briefFIN|briefFIN<<1) }
 
-// briefEnd is the RST of a brief record.
+// briefEnd is what comes behind the segments that a brief record counts.
 type briefEnd struct {
 	segment wire.Segment // without its tuple
 	from    Side
@@ -67,15 +94,41 @@ type briefEnd struct {
 // endingOf returns the RST that a brief record ends with. It is valid until the next call.
 func (t *Tracker) endingOf(b *brief) *briefEnd {
 	x := &t.retold.ending
-	e := &t.entries.at(b.tail).list
+	x.read(b, t.entries.at(b.tail))
+	x.segment.At = b.last
+	return x
+}
+
+// repeats calls do with what a brief record holds behind its segments, the last of which passed
+// at a time. It is valid until do returns.
+func (t *Tracker) repeats(b *brief, at wire.Time, do func(x *briefEnd)) {
+	n := 0
+	for blk := b.head; blk != 0; blk = t.entries.at(blk).next {
+		n++
+	}
+	x := &t.retold.ending
+	for blk := b.head; blk != 0; blk = t.entries.at(blk).next {
+		if n--; n < int(b.n>>briefRepeats) {
+			x.read(b, t.entries.at(blk))
+			at = at.Add(x.since)
+			x.segment.At = at
+			do(x)
+		}
+	}
+}
+
+// read reads what has a block of its own, but for its time.
+func (x *briefEnd) read(b *brief, blk *entries) {
+	e := &blk.list
 	x.from, x.since = Side(e[0].is&howServer), time.Duration(uint64(e[1].since)<<32|uint64(e[0].since))
 	x.segment = wire.Segment{
-		Frame: b.first + wire.FrameID(b.lastFrame), At: b.last, Seq: wire.Seq(e[0].frames) | wire.Seq(e[0].behind)<<16, Ack: wire.Seq(e[1].frames) | wire.Seq(e[1].behind)<<16,
+		Frame: b.first + wire.FrameID(e[2].since), Seq: wire.Seq(e[0].frames) | wire.Seq(e[0].behind)<<16, Ack: wire.Seq(e[1].frames) | wire.Seq(e[1].behind)<<16,
 		Flags: wire.Flags(e[0].more), Window: e[0].window, IPID: e[0].ipid, TTL: uint8(e[0].len), Carrier: b.carrier,
-		Options: wire.Options{TSVal: uint32(e[0].tsVal) | uint32(e[1].tsVal)<<16, TSEcr: uint32(e[0].tsEcr) | uint32(e[1].tsEcr)<<16},
+		Options: wire.Options{
+			Set: wire.OptionSet(e[1].ipid), MSS: e[1].window, TSVal: uint32(e[0].tsVal) | uint32(e[1].tsVal)<<16, TSEcr: uint32(e[0].tsEcr) | uint32(e[1].tsEcr)<<16,
+		},
 	}
 	setHow(&x.segment, e[0].is)
-	return x
 }
 
 // end takes the RST.

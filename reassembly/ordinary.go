@@ -299,7 +299,7 @@ func (c *course) closing(from Side, now moment, since time.Duration, size, span,
 // is told of a connection that is not ordinary is the same, but for its states.
 func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 	c := &t.course
-	if !c.look(t, b) {
+	if b.n>>briefRepeats > 0 || !c.look(t, b) {
 		return false
 	}
 	if b.wasReset() {

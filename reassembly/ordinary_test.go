@@ -195,6 +195,38 @@ func (k *talker) send(from Side, f wire.Flags, n uint32) {
 	}
 }
 
+// again repeats one of the last segments, and perhaps that again, as timers have it.
+func (k *talker) again(last int) {
+	i := len(k.s) - 1 - k.r.IntN(min(last, len(k.s)))
+	for range 1 + k.r.IntN(3)*k.r.IntN(6) {
+		s := k.s[i]
+		k.at = k.at.Add(time.Duration(k.r.Int64N(int64(3 * time.Second))))
+		if k.r.IntN(20) == 0 {
+			k.at = k.at.Add(time.Duration(k.r.Int64N(int64(120 * time.Second))))
+		}
+		s.At, s.Frame, s.IPID = k.at, wire.NewFrameID(0, uint64(len(k.s)+1)), uint16(len(k.s))
+		if s.Options.Set.Has(wire.OptTimestamps) {
+			s.Options.TSVal += uint32(k.r.IntN(1000))
+		}
+		switch k.r.IntN(12) {
+		case 0:
+			s.Flags ^= wire.ECE
+		case 1:
+			s.Window--
+		case 2:
+			s.TTL--
+		case 3:
+			s.Ack += wire.Seq(k.r.IntN(3)) - 1
+		case 4:
+			s.Seq += wire.Seq(k.r.IntN(3)) - 1
+		}
+		k.s = append(k.s, s)
+		if k.r.IntN(4) == 0 {
+			i = len(k.s) - 1 - k.r.IntN(min(last, len(k.s)))
+		}
+	}
+}
+
 // abort sends a RST, once in so many times, and something behind it once in a while.
 func (k *talker) abort(once int) {
 	r := k.r
@@ -280,6 +312,12 @@ func (k *talker) talk() {
 		k.next[r.IntN(2)] = 0xfffffffd
 	}
 	k.send(Client, wire.SYN, 0)
+	if r.IntN(20) == 0 {
+		k.again(1)
+		if r.IntN(2) == 0 {
+			return
+		}
+	}
 	if r.IntN(8) == 0 {
 		k.abort(3)
 		return
@@ -345,6 +383,9 @@ func (k *talker) talk() {
 		}
 		k.send(closer, wire.ACK, 0)
 	}
+	if r.IntN(8) == 0 {
+		k.again(4)
+	}
 }
 
 // TestBriefRecords holds connections in brief records and in full ones side by side:
@@ -356,6 +397,47 @@ func TestBriefRecords(t *testing.T) {
 	}
 	for i := range n {
 		talkedAbout(i).same(t)
+	}
+}
+
+// TestRepeatsStayBrief has a SYN repeated, and a FIN behind the close: neither makes a full
+// record, for as long as a brief one has room.
+func TestRepeatsStayBrief(t *testing.T) {
+	for _, opened := range []bool{false, true} {
+		k := &talker{r: rand.New(rand.NewPCG(1, 1)), at: scriptStart, stamps: true}
+		k.tuple = [2]wire.Tuple{newScript().tuple, newScript().tuple.Reverse()}
+		k.send(Client, wire.SYN, 0)
+		if opened {
+			k.send(Server, wire.SYN|wire.ACK, 0)
+			k.send(Client, wire.ACK, 0)
+			k.send(Client, wire.FIN|wire.ACK, 0)
+			k.send(Server, wire.FIN|wire.ACK, 0)
+			k.send(Client, wire.ACK, 0)
+		}
+		again := k.s[max(0, len(k.s)-2)]
+		fed := func() *Tracker {
+			tr := listener(&heard{})
+			for i := range k.s {
+				tr.Feed(&k.s[i])
+			}
+			return tr
+		}
+		// A doubled frame does not keep the connection, which is for a full record to know.
+		tr, double := fed(), k.s[len(k.s)-1]
+		double.At = double.At.Add(sureWindow)
+		if tr.Feed(&double); tr.recs.live() != 1 {
+			t.Errorf("opened %v: a doubled frame makes %d full records", opened, tr.recs.live())
+		}
+		tr = fed()
+		for n := 1; n <= briefMaxRepeats+1; n++ {
+			k.at = k.at.Add(time.Second)
+			s := again
+			s.At, s.Frame = k.at, wire.NewFrameID(0, uint64(len(k.s)+n))
+			tr.Feed(&s)
+			if full, want := tr.recs.live() > 0, n > briefMaxRepeats; full != want {
+				t.Errorf("opened %v: a full record with %d repeats: %v, want %v", opened, n, full, want)
+			}
+		}
 	}
 }
 

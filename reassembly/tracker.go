@@ -161,7 +161,7 @@ func (t *Tracker) feed(s *wire.Segment, hash uint64) {
 		if b.overdue(s.At, &t.patience) {
 			t.settleBrief(rec, EndedSettled, s.At)
 			rec = 0
-		} else if t.goOn(rec, b, s) || t.endBrief(rec, s, swapped) {
+		} else if t.goOn(rec, b, s) || t.holdEnd(rec, s, swapped) {
 			if t.cfg.Follow {
 				t.touch(rec)
 			}
