@@ -1,6 +1,7 @@
 package reassembly
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tcplife/tcplife/wire"
@@ -129,21 +130,33 @@ type roll struct {
 	// first is, by side and kind, the first genuine event, -1 if there is none; count is how
 	// many there are.
 	first, count [2][kinds]int16
-	// resets: there are RSTs, genuine or not.
-	resets bool
+	// plain is, by side, the first genuine plain event, rst the first RST of any, genuine or
+	// not; -1 if there is none.
+	plain [2]int16
+	rst   int16
 }
 
 // kinds is how many there are.
 const kinds = int(KindICMP) + 1
 
 func (r *roll) read(c *Conn) {
-	*r = roll{}
+	*r = roll{rst: -1}
 	for i := len(c.Events) - 1; i >= 0; i-- {
 		e := &c.Events[i]
-		r.resets = r.resets || e.Kind == KindRST
+		if e.Kind == KindRST {
+			r.rst = int16(i)
+		}
 		if genuine(e) {
 			r.first[e.From&1][e.Kind%Kind(kinds)] = int16(i)
 			r.count[e.From&1][e.Kind%Kind(kinds)]++
+		}
+	}
+	for side := range r.plain {
+		r.plain[side] = -1
+		for _, k := range [...]Kind{KindACK, KindData, KindFIN} {
+			if n := r.first[side][k]; r.count[side][k] > 0 && (r.plain[side] < 0 || n < r.plain[side]) {
+				r.plain[side] = n
+			}
 		}
 	}
 }
@@ -171,12 +184,7 @@ func (in *inference) all(dst []int, from Side, k Kind) []int {
 // firstPlain returns the first plain event from a side at or after index i; -1 if there is
 // none.
 func (in *inference) firstPlain(from Side, i int) int {
-	first := -1
-	for _, k := range [...]Kind{KindACK, KindData, KindFIN} {
-		if n := in.firstOf(from, k); n >= 0 && (first < 0 || n < first) {
-			first = n
-		}
-	}
+	first := int(in.roll.plain[from&1])
 	if first < i && first >= 0 {
 		return in.first(from, i, plain)
 	}
@@ -293,6 +301,43 @@ func (in *inference) lateEnough(c, own, proof int) bool {
 
 // opening finds how the endpoint came to be connected.
 func (in *inference) opening() {
+	if !in.plainOpening() {
+		in.anyOpening()
+	}
+}
+
+// plainOpening is anyOpening for what nearly all connections begin with: a SYN, a SYN-ACK, and the
+// client's next segment, each the first of its sort and the SYNs alone of theirs. It reports
+// whether that is so.
+func (in *inference) plainOpening() bool {
+	r, c, ev := &in.roll, in.c, in.c.Events
+	if r.count[Client][KindSYN] != 1 || r.count[Client][KindSYNACK] != 0 || r.count[Server][KindSYN] != 0 || r.count[Server][KindSYNACK] != 1 ||
+		r.first[Client][KindSYN] != 0 || r.first[Server][KindSYNACK] != 1 || r.plain[Client] != 2 ||
+		ev[0].Len > 0 || c.RoleBy != RoleBySYN || c.Previous.Frame != 0 {
+		return false
+	}
+	talk := int(r.plain[Server])
+	if talk >= 0 && ev[talk].Kind == KindACK && ev[2].At > ev[talk].At {
+		return false // see provesEstablished
+	}
+	if in.me == Client {
+		in.did(0, sndSYN)
+		in.cands, in.lacks = append(in.cands[:0], 1), in.lacks[:0]
+		in.received(rcvSYNACK, 2)
+		return true
+	}
+	made := len(in.list)
+	in.list = append(in.list, happening{pos: posReceived(0), by: sndSYNACK, at: ev[0].At, frame: ev[0].Frame, proof: ev[1].Frame, evidence: Acked})
+	in.cands, in.lacks = append(in.cands[:0], 2), append(in.lacks[:0], 1)
+	in.received(rcvACKofSYN, talk)
+	if in.maybeStateless(1, talk) {
+		in.list[made].evidence = Passed
+	}
+	return true
+}
+
+// anyOpening is opening for every connection.
+func (in *inference) anyOpening() {
 	me, you := in.me, in.me.Peer()
 	syn := in.firstOf(me, KindSYN)
 	synack := in.firstOf(me, KindSYNACK)
@@ -477,6 +522,7 @@ func (in *inference) apply(p *Profile) {
 	in.synchronizedFirst()
 	in.arrange()
 	e := in.end()
+	e.Timeline = slices.Grow(e.Timeline, len(in.list)+1) // what timers do is one more
 	state := Closed
 	var at wire.Time
 	for i := range in.list {
@@ -541,8 +587,8 @@ func (h *happening) before(g *happening) bool {
 // the missing SYN-ACK had arrived.
 func (in *inference) synchronizedFirst() {
 	at, cause := -1, -1
-	for _, h := range in.list {
-		if (h.by == rcvSYNACK || h.by == rcvACKofSYN) && h.pos > at {
+	for i := range in.list {
+		if h := &in.list[i]; (h.by == rcvSYNACK || h.by == rcvACKofSYN) && h.pos > at {
 			at, cause = h.pos, h.cause
 		}
 	}

@@ -197,8 +197,8 @@ func (in *inference) closing() {
 	n := len(in.list)
 	ack := in.received(rcvACKofFIN, proof)
 	if ack >= 0 && gotFIN >= 0 {
-		for _, g := range in.list[:n] {
-			if h := &in.list[n]; g.by == rcvFIN && h.cause > g.cause {
+		for i := range in.list[:n] {
+			if g, h := &in.list[i], &in.list[n]; g.by == rcvFIN && h.cause > g.cause {
 				h.pos = max(h.pos, g.pos) // sent after the FIN, it arrived after it
 			}
 		}
@@ -213,7 +213,8 @@ func (in *inference) closing() {
 	}
 	// The peer's FIN brought the ACK too, if nothing did before; and if only its
 	// copies did, it was the copy that arrived.
-	for _, g := range in.list[:n] {
+	for i := range in.list[:n] {
+		g := &in.list[i]
 		if g.by != rcvFIN {
 			continue
 		}
@@ -478,7 +479,7 @@ func (in *inference) holeBelow(end wire.Seq) bool {
 func (in *inference) doubt() {
 	// The peer matters for what the own FIN led to, so only up to that.
 	before := len(in.c.Events)
-	if f := in.fins[in.me]; f.shown >= 0 {
+	if f := &in.fins[in.me]; f.shown >= 0 {
 		before = f.shown
 	}
 	me, you := in.mayHaveClosed(in.me, len(in.c.Events)), in.mayHaveClosed(in.me.Peer(), before)
@@ -508,7 +509,7 @@ func (in *inference) doubt() {
 // mayHaveClosed reports whether a side may have sent, before event i, a FIN that
 // the capture does not show.
 func (in *inference) mayHaveClosed(s Side, i int) bool {
-	e, f := &in.c.Ends[s], in.fins[s]
+	e, f := &in.c.Ends[s], &in.fins[s]
 	if in.c.RoleBy == RoleByPort || in.c.RoleBy == RoleByGuess {
 		// New data, or a FIN that continues what it sent before, shows that it had
 		// not closed when the capture began.

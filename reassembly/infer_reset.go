@@ -9,12 +9,13 @@ import (
 
 // resets finds the RSTs that the endpoint sent or accepted.
 func (in *inference) resets() {
-	if !in.roll.resets {
+	if in.roll.rst < 0 {
 		return
 	}
 	me, you := in.me, in.me.Peer()
 	ev := in.c.Events
-	for i := range ev {
+	first := int(in.roll.rst)
+	for i := first; i < len(ev); i++ {
 		// Also one whose number is old: it answers an old segment, and only a host
 		// without the socket answers that with a RST.
 		if e := &ev[i]; e.From == me && e.Kind == KindRST && e.Marks&MarkOther == 0 && e.Flags&wire.ACK == 0 && !in.goesOn(i) {
@@ -43,7 +44,7 @@ func (in *inference) resets() {
 		}
 	}
 	in.cands = in.cands[:0]
-	for i := range ev {
+	for i := first; i < len(ev); i++ {
 		if e := &ev[i]; e.From == you && e.Kind == KindRST && genuine(e) && in.acceptable(i) {
 			in.cands = append(in.cands, i)
 		}
@@ -223,7 +224,7 @@ func (in *inference) neverArrived(i int) {
 // limit says nothing (field guide K13); and a host may give its RSTs another one of the
 // usual values (64, 128, 255) than its other segments.
 func (c *Conn) OtherHops(v *Event) bool {
-	if hops(v.TTL) == hops(c.Ends[v.From].TTL) {
+	if v.TTL == c.Ends[v.From].TTL || hops(v.TTL) == hops(c.Ends[v.From].TTL) {
 		return false
 	}
 	return c.next(0, func(e *Event) bool {
