@@ -106,6 +106,9 @@ func (b *brief) side(swapped bool) Side {
 	return Server
 }
 
+// counted is how many segments there are, those apart that were repeated behind them.
+func (b *brief) counted() uint8 { return b.n & (1<<briefRepeats - 1) }
+
 func (b *brief) has(f briefFlags) bool { return b.is&f == f }
 
 // deadline is when the connection leaves if nothing more comes; 0 is never. It is what
@@ -281,11 +284,9 @@ func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 	setHow(s, b.how)
 	do(s, Client)
 	list := t.recall(b)
-	last := b.start
 	for i := range list {
 		e := &list[i]
 		from := e.from()
-		last = e.at
 		*s = wire.Segment{
 			Frame: e.frame, At: e.at, Tuple: tuples[from], Seq: e.seq, Ack: e.ack, Flags: e.flags, Window: e.window, Len: e.len,
 			IPID: e.ipid, TTL: b.ttl[from], Carrier: b.carrier, Options: wire.Options{Set: wire.OptionSet(e.options), TSVal: e.tsVal, TSEcr: e.tsEcr, MSS: e.mss},
@@ -299,7 +300,7 @@ func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 		do(&x.segment, x.from)
 	}
 	if b.n>>briefRepeats > 0 {
-		t.repeats(b, last, func(x *briefEnd) {
+		t.repeats(b, func(x *briefEnd) {
 			x.segment.Tuple = tuples[x.from]
 			do(&x.segment, x.from)
 		})

@@ -107,7 +107,7 @@ func (e *recalled) from() Side { return Side(e.how & howServer) }
 // recall returns the segments of a brief record behind the SYN. They are valid until
 // the next call.
 func (t *Tracker) recall(b *brief) []recalled {
-	list := t.retold.behind[:b.n&(1<<briefRepeats-1)-1]
+	list := t.retold.behind[:b.counted()-1]
 	if len(list) == 0 {
 		return list
 	}

@@ -11,7 +11,8 @@ import (
 // the same glance; only the states are not, so the log is read for them as any other is. No
 // full record is needed for that. A RST mostly ends a connection, and what follows it would
 // have to be thought about: so that unfolds the record. What the ends repeat, when nothing has
-// answered or behind the close, needs a full record to tell, but only for as long as that takes.
+// answered or behind the close, may need a full record to tell, but only for as long as that
+// takes.
 
 // holdEnd holds in a brief record what can come behind the segments that it counts: the RST
 // that ends its connection, or what its ends repeat. It reports whether it could.
@@ -99,22 +100,59 @@ func (t *Tracker) endingOf(b *brief) *briefEnd {
 	return x
 }
 
-// repeats calls do with what a brief record holds behind its segments, the last of which passed
-// at a time. It is valid until do returns.
-func (t *Tracker) repeats(b *brief, at wire.Time, do func(x *briefEnd)) {
+// repeats calls do with what a brief record holds that was repeated, in order. It is valid until do
+// returns.
+func (t *Tracker) repeats(b *brief, do func(x *briefEnd)) {
+	var blocks [briefMaxRepeats]uint32
+	held, x := int(b.n>>briefRepeats), &t.retold.ending
 	n := 0
 	for blk := b.head; blk != 0; blk = t.entries.at(blk).next {
+		blocks[n%held] = blk // at last, the last ones
 		n++
 	}
-	x := &t.retold.ending
-	for blk := b.head; blk != 0; blk = t.entries.at(blk).next {
-		if n--; n < int(b.n>>briefRepeats) {
-			x.read(b, t.entries.at(blk))
-			at = at.Add(x.since)
-			x.segment.At = at
-			do(x)
-		}
+	at := b.last
+	for i := range held - 1 {
+		x.read(b, t.entries.at(blocks[(n-1-i)%held]))
+		at = at.Add(-x.since)
 	}
+	for i := range held {
+		x.read(b, t.entries.at(blocks[(n-held+i)%held]))
+		if i > 0 {
+			at = at.Add(x.since)
+		}
+		x.segment.At = at
+		do(x)
+	}
+}
+
+// again takes what was repeated behind the close, and reports whether what it notes of that is
+// all that there is to say: a FIN once more, or an ACK, that say what they said before.
+func (c *course) again(x *briefEnd) bool {
+	s, f, p := &x.segment, &c.ends[x.from], &c.ends[x.from.Peer()]
+	seq := f.next
+	if s.Flags&wire.FIN != 0 {
+		seq--
+		c.seen |= SeenRepeatFIN
+		f.repeats++
+	}
+	if s.Seq != seq || s.Ack != p.next || s.Window == 0 || s.TTL != c.b.ttl[x.from] {
+		return false
+	}
+	if s.Options.Set != 0 {
+		if f.hasTime && int32(s.Options.TSVal-f.tsMax) < 0 {
+			return false
+		}
+		f.tsMax, f.hasTime = s.Options.TSVal, true
+	}
+	if s.Flags&wire.FIN == 0 && !f.offers(s.Ack, s.Window) {
+		return false
+	}
+	if x.since >= c.still {
+		c.silence(x.from, moment{s.At, s.Frame}, x.since)
+	}
+	f.packets++
+	c.odd = true
+	return true
 }
 
 // read reads what has a block of its own, but for its time.

@@ -47,6 +47,7 @@ type course struct {
 // courseEnd is one side of it.
 type courseEnd struct {
 	packets   uint32
+	repeats   uint32 // of its FIN
 	isn, next wire.Seq
 	// ack is what it acknowledged last, and the most, as it never goes back; so it is what
 	// it is known to have received of the peer.
@@ -81,15 +82,16 @@ func (c *course) look(t *Tracker, b *brief) bool {
 	client := &c.ends[Client]
 	client.packets, client.isn, client.next, client.log.heard = 1, b.isn, b.isn+1, b.start
 	client.options, client.mss, client.scale, client.hasTime = wire.OptionSet(b.options), b.mss, b.how>>howScale, b.how&howStamps != 0
-	c.odd = b.n == 2 // half open
-	if b.n == 1 {
+	count := b.counted()
+	c.odd = count == 2 // half open
+	if count == 1 {
 		c.seen |= SeenUnanswered
 		client.tsMax = b.stamps[Client]
 		return true
 	}
 	blk, place := t.entries.at(b.head), 0
 	now := moment{b.start, b.first}
-	for n := uint8(1); n < b.n; n++ {
+	for n := uint8(1); n < count; n++ {
 		if place == entryBlock {
 			blk, place = t.entries.at(blk.next), 0
 		}
@@ -137,12 +139,8 @@ func (c *course) look(t *Tracker, b *brief) bool {
 			}
 			f.tsMax, f.hasTime = val, true
 		}
-		if span == 0 {
-			edge := ack + wire.Seq(uint32(e.window)<<(f.shift&15))
-			if f.offered.Sub(edge) > f.slack {
-				return false
-			}
-			f.offered = edge
+		if span == 0 && !f.offers(ack, e.window) {
+			return false
 		}
 		if since >= c.still {
 			c.silence(from, now, since)
@@ -178,6 +176,16 @@ func (c *course) look(t *Tracker, b *brief) bool {
 	for s := range c.ends {
 		c.ends[s].tsMax += b.stamps[s]
 	}
+	return true
+}
+
+// offers takes a window, and reports whether it takes nothing back of the one before.
+func (f *courseEnd) offers(ack wire.Seq, window uint16) bool {
+	edge := ack + wire.Seq(uint32(window)<<(f.shift&15))
+	if f.offered.Sub(edge) > f.slack {
+		return false
+	}
+	f.offered = edge
 	return true
 }
 
@@ -299,11 +307,18 @@ func (c *course) closing(from Side, now moment, since time.Duration, size, span,
 // is told of a connection that is not ordinary is the same, but for its states.
 func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 	c := &t.course
-	if b.n>>briefRepeats > 0 || !c.look(t, b) {
+	repeats := b.n>>briefRepeats > 0
+	if repeats && !b.has(briefClosed) || !c.look(t, b) {
 		return false
 	}
 	if b.wasReset() {
 		c.end(t.endingOf(b))
+	} else if repeats {
+		plain := true
+		t.repeats(b, func(x *briefEnd) { plain = plain && c.again(x) })
+		if !plain {
+			return false
+		}
 	}
 	t.summarize(c)
 	conn := &t.plain
@@ -368,6 +383,10 @@ func (t *Tracker) summarize(c *course) {
 		e.FIN, e.HasFIN = 0, fins[i]
 		if fins[i] {
 			e.FIN = f.next
+		}
+		e.Retransmits, e.Repeated = uint64(f.repeats), e.Repeated[:0]
+		if f.repeats > 0 {
+			e.Repeated = append(e.Repeated, Range{f.next - 1, f.next})
 		}
 		e.Timeline = e.Timeline[:0]
 	}
@@ -455,7 +474,7 @@ func (t *Tracker) closed(c *course, profiles [2]*Profile) {
 func (t *Tracker) retell(c *course) {
 	b, conn := c.b, &t.plain
 	conn.Unlogged = Unlogged{}
-	list := slices.Grow(conn.Events, int(b.n)+1)
+	list := slices.Grow(conn.Events, int(b.counted())+1)
 	list = append(list, Event{
 		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.stamps[Client], Flags: wire.Flags(b.flags),
 		Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], From: Client, Kind: KindSYN, Marks: marksOf(b.how), Traits: traitsOf(b.how),
@@ -523,6 +542,17 @@ func (t *Tracker) retell(c *course) {
 			marks = MarkTimestamp
 		}
 		conn.Events = append(conn.Events, eventOf(&x.segment, x.from, KindRST, marks))
+	} else if b.n>>briefRepeats > 0 {
+		t.repeats(b, func(x *briefEnd) {
+			kind, marks := KindACK, Marks(0)
+			if x.segment.Flags&wire.FIN != 0 {
+				kind, marks = KindFIN, MarkRepeat
+			}
+			if x.segment.Options.Set != 0 {
+				marks |= MarkTimestamp
+			}
+			conn.Events = append(conn.Events, eventOf(&x.segment, x.from, kind, marks))
+		})
 	}
 	if conn.View != 0 {
 		n := 0
