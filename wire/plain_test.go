@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// twoWays are two decoders that are given the same frames.
-type twoWays struct{ fast, slow Decoder }
+// twoWays are decoders that are given the same frames: one by one, in runs, and by the way
+// that is there for all.
+type twoWays struct{ fast, run, slow Decoder }
 
 // check decodes a frame in both ways, which must say the same, and reports whether it is
 // TCP. what is put into words only where they differ.
@@ -20,6 +21,14 @@ func (w *twoWays) check(t *testing.T, f *Frame, what func() string) bool {
 	w.slow.depth = 0
 	if s := w.slow.decode(f, &want); s != skip || skip == SkipNone && got != want || w.fast.depth != w.slow.depth {
 		t.Fatalf("%s:\nDecode %v %+v\ndecode %v %+v\n%x", what(), skip, got, s, want, f.Data)
+	}
+	segments := [1]Segment{dirty()}
+	n, s := w.run.DecodeRun([]Frame{*f}, segments[:])
+	if s != skip || n == 1 != (skip == SkipNone && w.slow.depth == 0) || skip == SkipNone && segments[0] != want || w.run.depth != w.slow.depth {
+		t.Fatalf("%s:\nDecodeRun %v %+v\ndecode %v %+v\n%x", what(), s, segments[0], skip, want, f.Data)
+	}
+	if id := want.Tuple.Encap; skip == SkipNone && id != 0 && (!slices.Equal(w.fast.Encap(id), w.slow.Encap(id)) || !slices.Equal(w.run.Encap(id), w.slow.Encap(id))) {
+		t.Fatalf("%s: Decode %v, DecodeRun %v, decode %v\n%x", what(), w.fast.Encap(id), w.run.Encap(id), w.slow.Encap(id), f.Data)
 	}
 	return skip == SkipNone
 }
@@ -73,6 +82,50 @@ func TestPlain(t *testing.T) {
 		}
 	}
 	if tcp < 100_000 {
+		t.Errorf("only %d segments were compared", tcp)
+	}
+}
+
+// TestPlainTags does the same behind VLAN tags, of which there may be more than are looked
+// behind at once.
+func TestPlainTags(t *testing.T) {
+	tcp := 0
+	for _, merge := range []bool{false, true} {
+		w := twoWays{Decoder{MergeEncap: merge}, Decoder{MergeEncap: merge}, Decoder{MergeEncap: merge}}
+		for _, tags := range []string{"8100 0005", "8100 e000", "88a8 0fff 8100 2005", "9100 0001 8100 0000", "8100 0001 8100 0002 8100 0003"} {
+			for i := range ipVariants[:5] {
+				for k, options := range optionLists[:3] {
+					p := packet{&ipVariants[i], options, 40}
+					ip, optionsAt, _ := p.build()
+					announced := "0800"
+					if p.ip.v6 {
+						announced = "86dd"
+					}
+					b := append(fixture("mac 020000000001 020000000002 "+tags+" "+announced), ip...)
+					check := func(b []byte, length int, how string, n int) {
+						f := Frame{ID: 7, At: 99, Link: LinkEthernet, Data: b, Length: uint32(length)}
+						if w.check(t, &f, func() string { return fmt.Sprintf("%s, %s, options %d, %s %d", tags, p.ip.name, k, how, n) }) {
+							tcp++
+						}
+					}
+					check(b, len(b), "whole", 0)
+					for n := range b {
+						check(b[:n:n], len(b), "cut to", n)
+						check(b[:n:n], n, "ends at", n)
+					}
+					for at := range len(b) - len(ip) + optionsAt {
+						was := b[at]
+						for _, x := range alterations {
+							b[at] = was ^ x
+							check(b, len(b), "altered octet", at)
+						}
+						b[at] = was
+					}
+				}
+			}
+		}
+	}
+	if tcp < 40_000 {
 		t.Errorf("only %d segments were compared", tcp)
 	}
 }
