@@ -50,7 +50,7 @@ func (x *examples) takes(frame wire.FrameID) bool { return x.n < maxExamples || 
 
 func (x *examples) insert(e example) {
 	at := int(x.n)
-	for at > 0 && x.all[at-1].compare(&e) > 0 {
+	for at > 0 && (x.all[at-1].frame > e.frame || x.all[at-1].frame == e.frame && x.all[at-1].compare(&e) > 0) {
 		at--
 	}
 	if at == maxExamples || at > 0 && x.all[at-1] == e {
@@ -63,7 +63,14 @@ func (x *examples) insert(e example) {
 }
 
 func (x *examples) merge(o *examples) {
+	if x.n == 0 {
+		*x = *o
+		return
+	}
 	for _, e := range o.all[:o.n] {
+		if !x.takes(e.frame) {
+			return // those that follow come later still
+		}
 		x.insert(e)
 	}
 }

@@ -34,11 +34,10 @@ type ordinary struct {
 	uid    reassembly.UIDKey
 	layers []string
 	named  reassembly.UID
-	// guess is where the pair, and then the listener, seems to be counted, or nobody.
-	guess uint32
+	// guess is where the pair, and then the listener, seems to be counted, -1 if that is not
+	// known.
+	guess int32
 }
-
-const nobody = 1<<32 - 1
 
 // atOneGo is how many ordinary connections wait to be counted: each has a pair, a listener and
 // what hangs on them, some eight lines of the cache that were not looked at for a while. To ask
@@ -100,37 +99,23 @@ func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers [
 // wrong, and does not matter.
 func (s *Sums) countWaiting() {
 	all, looked := s.waiting, uint64(0)
-	pairs, keys, listeners, clients := s.pairs.recs, s.pairs.keys, s.listeners.recs, s.clients.recs
 	for i := range all {
 		x := &all[i]
-		at := uint(s.pairs.index.guess(x.number))
-		if x.guess = nobody; at < uint(len(pairs)) && at < uint(len(keys)) {
-			p, k := &pairs[at], &keys[at]
-			looked += uint64(p.opened) + uint64(p.first) + k[clientHigh] + k[rest]
-			x.guess = uint32(at)
-		}
+		x.guess = s.pairs.index.guess(x.number)
+		looked += s.lookPair(x.guess)
 	}
 	for i := range all {
 		x := &all[i]
-		if x.guess == nobody {
-			continue
-		}
-		p := &pairs[x.guess]
-		x.guess = uint32(p.listener.at)
-		if at := uint(x.guess); at < uint(len(listeners)) {
-			l := &listeners[at]
-			looked += uint64(l.complete) + l.packets + uint64(l.closing.young)
-		}
-		if at := uint(p.client.at); at < uint(len(clients)) {
-			looked += uint64(clients[at].opened)
-		}
+		var see uint64
+		x.guess, see = s.lookPlaces(x.guess)
+		looked += see
 	}
 	for i := range all {
 		x := &all[i]
-		if uint(x.guess) >= uint(len(listeners)) {
+		if uint(x.guess) >= uint(len(s.listeners.recs)) {
 			continue
 		}
-		l := &listeners[x.guess]
+		l := &s.listeners.recs[x.guess]
 		if l.some != nil {
 			looked += uint64(l.some.n)
 		}
@@ -138,7 +123,7 @@ func (s *Sums) countWaiting() {
 			looked += uint64(l.held.n)
 		}
 		if l.closing.lags != nil && x.waited[reassembly.Server] {
-			looked += uint64(l.closing.lags.count)
+			looked += uint64(l.closing.lags.count) + uint64(l.closing.lags.n[spreadOf(x.lag[reassembly.Server])])
 		}
 	}
 	s.looked += looked
@@ -149,23 +134,38 @@ func (s *Sums) countWaiting() {
 	s.relieve()
 }
 
+// lookPair reads what is counted of the pair at a place, if there is one, and lookPlaces of its
+// listener and client; it returns the listener's place, if there is one.
+func (s *Sums) lookPair(at int32) uint64 {
+	if uint(at) >= uint(len(s.pairs.recs)) || uint(at) >= uint(len(s.pairs.keys)) {
+		return 0
+	}
+	p, k := &s.pairs.recs[at], &s.pairs.keys[at]
+	return uint64(p.opened) + uint64(p.first) + k[clientHigh] + k[rest]
+}
+
+func (s *Sums) lookPlaces(at int32) (listener int32, looked uint64) {
+	if uint(at) >= uint(len(s.pairs.recs)) {
+		return -1, 0
+	}
+	p := &s.pairs.recs[at]
+	listener = p.listener.at
+	if at := uint(listener); at < uint(len(s.listeners.recs)) {
+		l := &s.listeners.recs[at]
+		looked = uint64(l.complete) + l.packets + uint64(l.closing.young)
+	}
+	if at := uint(p.client.at); at < uint(len(s.clients.recs)) {
+		looked += uint64(s.clients.recs[at].opened)
+	}
+	return listener, looked
+}
+
 // count counts an ordinary connection.
 func (s *Sums) count(x *ordinary) {
-	// The pair knows where the others are counted, as long as none of them had to go.
-	listener, client := int32(-1), int32(-1)
 	pair := s.pairs.atBy(&x.pair, x.number)
-	if pair < 0 {
-		listener, client = s.placesOf(&x.pair)
-	} else {
-		p := &s.pairs.recs[pair]
-		var here, there bool
-		listener, here = s.listeners.recall(p.listener)
-		client, there = s.clients.recall(p.client)
-		if !here || !there {
-			listener, client = s.placesOf(&x.pair)
-			p.listener, p.client = s.listeners.spot(listener), s.clients.spot(client)
-		}
-		p.addOrdinary(x)
+	listener, client := s.placesOf(&x.pair, pair)
+	if pair >= 0 {
+		s.pairs.recs[pair].addOrdinary(x)
 	}
 	if listener >= 0 {
 		s.listeners.recs[listener].addOrdinary(x)
@@ -176,12 +176,26 @@ func (s *Sums) count(x *ordinary) {
 	s.lives(&x.life, pair, listener)
 }
 
-// placesOf returns where a pair's listener and client are counted, -1 if they are not.
-func (s *Sums) placesOf(pair *key) (listener, client int32) {
-	k := pair.listener()
-	listener = s.listeners.at(&k)
-	k = pair.client()
-	return listener, s.clients.at(&k)
+// placesOf returns where the listener and the client of a pair, which stands at a place, are
+// counted, -1 if they are not. The pair knows that, as long as none of them had to go.
+func (s *Sums) placesOf(k *key, pair int32) (listener, client int32) {
+	if pair >= 0 {
+		p := &s.pairs.recs[pair]
+		listener, here := s.listeners.recall(p.listener)
+		client, there := s.clients.recall(p.client)
+		if here && there {
+			return listener, client
+		}
+	}
+	of := k.listener()
+	listener = s.listeners.at(&of)
+	of = k.client()
+	client = s.clients.at(&of)
+	if pair >= 0 {
+		p := &s.pairs.recs[pair]
+		p.listener, p.client = s.listeners.spot(listener), s.clients.spot(client)
+	}
+	return listener, client
 }
 
 func (p *pair) addOrdinary(x *ordinary) {

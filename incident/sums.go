@@ -157,6 +157,8 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 		return
 	}
 	s.relieve()
+	var pair key
+	var number uint32
 	f := &s.facts
 	switch opening := openingOf(c, found); opening {
 	case unclear:
@@ -165,7 +167,15 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 		// What there is to know of a connection does not matter: it is none.
 		f.c, f.found, f.layers, f.named, f.opening = c, found, layers, 0, opening
 	default:
+		// While it is found out what the connection was, what it is counted with is on its way.
+		pair = pairKey(&c.Tuple)
+		number = s.pairs.index.number(&pair)
+		s.looked += uint64(s.pairs.index.approach(number))
 		f.look(c, found, layers, opening)
+		guess := s.pairs.index.guess(number)
+		s.looked += s.lookPair(guess)
+		_, looked := s.lookPlaces(guess)
+		s.looked += looked
 	}
 	s.places = placesOf(found, s.places[:0])
 	f.places = s.places
@@ -184,7 +194,7 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 	case probe:
 		s.tried(f)
 	case open:
-		s.talked(f, s.answered(f))
+		s.talked(f, &pair, number)
 		s.numbered(c)
 		return
 	}
@@ -202,36 +212,34 @@ func (s *Sums) tried(f *facts) {
 	}
 }
 
-// answered counts a connection with its listener, and returns the listener's place.
-func (s *Sums) answered(f *facts) int32 {
+// answered counts a connection with its listener.
+func (s *Sums) answered(f *facts) {
 	k := listenerKey(&f.c.Tuple)
-	i := s.listeners.at(&k)
-	if i >= 0 {
+	if i := s.listeners.at(&k); i >= 0 {
 		s.listeners.recs[i].add(f)
 	}
-	return i
 }
 
-// talked counts an established connection over time, and with its client.
-func (s *Sums) talked(f *facts, listener int32) {
+// talked counts an established connection with its pair, listener and client, and over time.
+func (s *Sums) talked(f *facts, k *key, number uint32) {
 	c := f.c
+	pair := s.pairs.atBy(k, number)
+	listener, client := s.placesOf(k, pair)
 	if listener >= 0 {
+		s.listeners.recs[listener].add(f)
 		s.listeners.notes(f, listener, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
 	}
-	k := pairKey(&c.Tuple)
-	i := s.pairs.at(&k)
-	if i >= 0 {
-		s.pairs.recs[i].add(f)
-		s.pairs.notes(f, i, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
+	if pair >= 0 {
+		s.pairs.recs[pair].add(f)
+		s.pairs.notes(f, pair, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
+	}
+	if client >= 0 {
+		s.clients.recs[client].add(f)
 	}
 	x := f.lifetime()
-	s.lives(&x, i, listener)
+	s.lives(&x, pair, listener)
 	if listener >= 0 && f.timeWaits == [2]bool{true, true} {
 		s.listeners.note(listener, f.timeWait[reassembly.Server], timeWait)
-	}
-	k = clientKey(&c.Tuple)
-	if i := s.clients.at(&k); i >= 0 {
-		s.clients.recs[i].add(f)
 	}
 	if f.dead || f.stall.to != 0 {
 		silent := f.stall.silent
