@@ -108,8 +108,8 @@ func TestClosedAllAtOnceExcludesNothingTold(t *testing.T) {
 		}
 		s.settle()
 		var got, want []Incident
-		s.closedAllAtOnce(&joiner{}, func(in Incident) { got = append(got, in) })
-		s.closedAllAtOnce(&joiner{exact: true}, func(in Incident) { want = append(want, in) })
+		s.closedAllAtOnce(false, func(in Incident) { got = append(got, in) })
+		s.closedAllAtOnce(true, func(in Incident) { want = append(want, in) })
 		for j := range want {
 			if len(got) != len(want) || got[j].key != want[j].key || got[j].Message != want[j].Message {
 				t.Fatalf("try %d: told of %d, looked at each second of %d: %s", i, len(got), len(want), want[j].Message)

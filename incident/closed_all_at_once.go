@@ -145,25 +145,39 @@ func (b *burst) all(least uint64) bool {
 	return !b.tooCoarse && old >= least && old*onceShareOf >= b.open*onceShare && b.fresh*onceFresh <= b.n
 }
 
-func checkClosedAllAtOnce(s *Sums, report func(Incident)) { s.closedAllAtOnce(new(joiner), report) }
+func checkClosedAllAtOnce(s *Sums, report func(Incident)) { s.closedAllAtOnce(false, report) }
 
-func (s *Sums) closedAllAtOnce(j *joiner, report func(Incident)) {
+// onceParts is into how many parts hosts are put that are looked at side by side: no other rule
+// reads as much, and at the end of a run all wait for the last one.
+const onceParts = 4
+
+func (s *Sums) closedAllAtOnce(exact bool, report func(Incident)) {
 	// Where both ends close everything, who begins is the cause.
-	var clients, servers []Incident
 	byHost := map[key][]key{}
 	for _, k := range s.listeners.keys {
 		byHost[k.server()] = append(byHost[k.server()], k)
-	}
-	for _, host := range sortedKeys(byHost) {
-		s.serverAtOnce(j, host, byHost[host], func(in Incident) { servers = append(servers, in) })
 	}
 	byClient := map[key][]key{}
 	for _, k := range s.pairs.keys {
 		byClient[k.client()] = append(byClient[k.client()], k)
 	}
-	for _, host := range sortedKeys(byClient) {
-		s.clientAtOnce(j, host, byClient[host], func(in Incident) { clients = append(clients, in) })
+	var parts [2 * onceParts][]Incident
+	var looks []func()
+	look := func(hosts []key, into [][]Incident, at func(j *joiner, host key, report func(Incident))) {
+		for i := range into {
+			some := hosts[len(hosts)*i/len(into) : len(hosts)*(i+1)/len(into)]
+			looks = append(looks, func() {
+				j := &joiner{exact: exact}
+				for _, host := range some {
+					at(j, host, func(in Incident) { into[i] = append(into[i], in) })
+				}
+			})
+		}
 	}
+	look(sortedKeys(byClient), parts[:onceParts], func(j *joiner, host key, report func(Incident)) { s.clientAtOnce(j, host, byClient[host], report) })
+	look(sortedKeys(byHost), parts[onceParts:], func(j *joiner, host key, report func(Incident)) { s.serverAtOnce(j, host, byHost[host], report) })
+	s.together(looks...)
+	clients, servers := slices.Concat(parts[:onceParts]...), slices.Concat(parts[onceParts:]...)
 	for _, in := range servers {
 		report(in)
 	}

@@ -84,9 +84,13 @@ type holding struct {
 	pause time.Duration
 }
 
+// heldAtMost is a bound of what held finds: a connection holds a port while it is open, in
+// TIME_WAIT, and where that was cut short once more until it would have been over.
+func heldAtMost(p *pair) uint64 { return 3 * uint64(p.opened) }
+
 // held finds when a client held the most ports towards a listener. Where time is
 // coarse it is at least so many.
-func (s *Sums) held(k key, p *pair) (h holding) {
+func (s *Sums) held(times *chronicle, k key, p *pair) (h holding) {
 	wait := s.cfg.profile(k.addr(reassembly.Client)).TimeWait
 	type entry struct {
 		at wire.Time
@@ -98,7 +102,7 @@ func (s *Sums) held(k key, p *pair) (h holding) {
 	_, _, bothUsed := p.ports()
 	after := uint64(0)
 	next := wire.Time(-1)
-	s.pairs.times(k).moments(func(from, to wire.Time, n *[kinds]uint32) {
+	times.moments(func(from, to wire.Time, n *[kinds]uint32) {
 		for len(waits) > 0 && waits[0].at <= to.Add(-wait) {
 			waiting -= waits[0].n
 			waits = waits[1:]
@@ -156,7 +160,10 @@ func checkPortExhaustion(s *Sums, report func(Incident)) {
 		if low < profile.Ports[0] || high > profile.Ports[1] {
 			there = max(there, used) // another range than the profile's
 		}
-		h := s.held(k, p)
+		if most := heldAtMost(p); most*portsTold < there && most*portsGoneOf < used*portsGone {
+			continue // as most clients are
+		}
+		h := s.held(&s.pairs.series[i], k, p)
 		whole := h.after*bothEndsKnown >= used && used >= leastPorts
 		gone := whole && h.ports*portsGoneOf >= used*portsGone || h.ports*portsGoneOf >= there*portsGone
 		in := Incident{

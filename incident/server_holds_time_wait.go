@@ -50,23 +50,31 @@ func checkServerHoldsTimeWait(s *Sums, report func(Incident)) {
 			continue
 		}
 		wait := s.cfg.profile(k.addr(reassembly.Server)).TimeWait
-		most, at := waiting(s.listeners.times(k), wait)
-		if most == 0 {
-			continue // its clients never closed: it came no further than FIN_WAIT_2
+		times := &s.listeners.series[i]
+		if !times.waits() {
+			if most, _ := waiting(times, wait); most == 0 {
+				continue // its clients never closed: it came no further than FIN_WAIT_2
+			}
 		}
 		in := Incident{
 			key: k, Catalogue: "W09", Severity: finding.Info, Confidence: finding.Certain, Count: byServer, First: l.firstOK, Last: l.lastOK,
-			Message: fmt.Sprintf("%s closed first in %s of %s connections (%s), so it and not its clients held TIME_WAIT: up to %s at once, at %s.",
-				k.scope(), num(byServer), num(all), percent(byServer, all), num(most), clock(at)),
 			Falsify: "FINs of the clients that came before the server's and are missing from the capture.",
 			Reason:  "both FINs of each connection are in the capture",
 		}
 		if byServer*3 < all*2 {
 			in.Catalogue = "G05"
-			in.Message = fmt.Sprintf("At %s the server closed first in %s of %s connections (%s), and its clients in the others.", k.scope(), num(byServer), num(all), percent(byServer, all))
 		}
 		in.doubted(finding.Likely, l.gaps())
-		in.show(l.held)
+		in.rest = func(in *Incident) {
+			in.show(l.held)
+			if in.Catalogue == "G05" {
+				in.Message = fmt.Sprintf("At %s the server closed first in %s of %s connections (%s), and its clients in the others.", k.scope(), num(byServer), num(all), percent(byServer, all))
+				return
+			}
+			most, at := waiting(times, wait)
+			in.Message = fmt.Sprintf("%s closed first in %s of %s connections (%s), so it and not its clients held TIME_WAIT: up to %s at once, at %s.",
+				k.scope(), num(byServer), num(all), percent(byServer, all), num(most), clock(at))
+		}
 		report(in)
 	}
 }
@@ -82,6 +90,21 @@ func (l *listener) gaps() string {
 		return fmt.Sprintf("the capture lacks segments of %s of %s connections", num(l.lossy), num(all))
 	}
 	return ""
+}
+
+// waits reports whether an endpoint came into TIME_WAIT, and stayed there for an instant; false
+// also where that is not seen at once.
+func (c *chronicle) waits() bool {
+	for i := range c.points {
+		switch c.points[i].what {
+		case reused, due:
+			return false
+		case timeWait:
+			// Of one interval the kinds are in their order.
+			return i+1 == len(c.points) || c.points[i+1].at != c.points[i].at || c.points[i+1].what != reused
+		}
+	}
+	return false
 }
 
 // waiting returns the most endpoints in TIME_WAIT at once, and when; where time is

@@ -64,21 +64,23 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 		var before, while, after uint64
 		lastBefore, firstAfter := wire.Time(0), wire.Time(0)
 		if l != nil {
-			s.listeners.times(k).moments(func(a, b wire.Time, happened *[kinds]uint32) {
-				ok := uint64(happened[opened])
-				switch {
-				case ok == 0:
-				case a < from:
-					before, lastBefore = before+ok, b
-				case a <= to:
+			times := s.listeners.times(k)
+			for _, p := range times.points {
+				if p.what != opened {
+					continue
+				}
+				switch at, ok := times.from(p), uint64(p.n); {
+				case at < from:
+					before, lastBefore = before+ok, times.to(p)
+				case at <= to:
 					while += ok
 				default:
 					if after == 0 {
-						firstAfter = a
+						firstAfter = at
 					}
 					after += ok
 				}
-			})
+			}
 		}
 		in := Incident{
 			key: k, Severity: finding.Warning, Confidence: finding.Likely, Count: n, First: from, Last: to,

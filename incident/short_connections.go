@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tcplife/tcplife/finding"
@@ -47,6 +48,7 @@ const fewConnections = 50
 var keepAlives = [...]time.Duration{5 * time.Second, 15 * time.Second, 60 * time.Second}
 
 func checkShortConnections(s *Sums, report func(Incident)) {
+	var ended []ending // used again and again
 	for _, i := range s.pairs.sorted() {
 		k, p := s.pairs.keys[i], &s.pairs.recs[i]
 		over := uint64(0)
@@ -56,13 +58,9 @@ func checkShortConnections(s *Sums, report func(Incident)) {
 		if p.opened < fewConnections || over == 0 {
 			continue
 		}
-		times := s.pairs.times(k)
-		var remain [len(keepAlives)]uint64
-		for j, n := range takenOver(times, &keepAlives) {
-			remain[j] = uint64(p.opened) - n
-		}
-		if remain[1]*2 > uint64(p.opened) {
-			continue
+		times := &s.pairs.series[i]
+		if half := (uint64(p.opened) + 1) / 2; takenOver(times, keepAlives[1], half, &ended) < half {
+			continue // more than half would remain
 		}
 		in := Incident{
 			key: k, Catalogue: "G02", Severity: finding.Info, Confidence: finding.Likely, Count: uint64(p.opened), First: p.first, Last: p.last,
@@ -70,6 +68,10 @@ func checkShortConnections(s *Sums, report func(Incident)) {
 			Reason:  "counted from the times between each end and the next start, up to the capture's end: what comes then may need more at a time",
 		}
 		in.rest = func(in *Incident) {
+			var remain [len(keepAlives)]uint64
+			for j, keep := range keepAlives {
+				remain[j] = uint64(p.opened) - takenOver(times, keep, math.MaxUint64, &ended)
+			}
 			most, from := busiestSecond(times)
 			in.Message = fmt.Sprintf("%s opened %s connections to %s in %s; with keep-alive of 5, 15 and 60 s, %s, %s and %s of them would have remained.",
 				k.scope().Client, num(p.opened), k.listener().scope(), span(p.last.Sub(p.first)), num(remain[0]), num(remain[1]), num(remain[2]))
@@ -83,28 +85,30 @@ func checkShortConnections(s *Sums, report func(Incident)) {
 	}
 }
 
-// takenOver returns, for each of some times, how many connections need not have been
-// opened, had each that ended in the ordinary way stayed open for so long: the most starts
-// that find an end of their own at most so long before. Oldest first is how to find the
-// most. Within an interval ends count as before starts.
-func takenOver(c *chronicle, keeps *[len(keepAlives)]time.Duration) (n [len(keepAlives)]uint64) {
-	type ending struct {
-		at wire.Time
-		n  uint64
-	}
-	var ended []ending
-	// By time: the first of ended that may still be taken over, and how many of it were.
-	var first [len(keepAlives)]int
-	var gone [len(keepAlives)]uint64
-	for i := 0; i < len(c.points); {
-		from := c.from(c.points[i])
+// ending is how many connections ended in the ordinary way, and when.
+type ending struct {
+	at wire.Time
+	n  uint64
+}
+
+// takenOver returns how many connections need not have been opened, had each that ended in the
+// ordinary way stayed open for so long: the most starts that find an end of their own at most
+// so long before; or any number from enough on, if there are as many. Oldest first is how to
+// find the most. Within an interval ends count as before starts. The memory of ended is used.
+func takenOver(c *chronicle, keep time.Duration, enough uint64, memory *[]ending) (n uint64) {
+	ended := (*memory)[:0]
+	// The first of ended that may still be taken over, and how many of it were.
+	first, gone := 0, uint64(0)
+	points := c.points
+	for i := 0; i < len(points) && n < enough; {
+		from := c.from(points[i])
 		var ends, starts uint64
-		for at := c.points[i].at; i < len(c.points) && c.points[i].at == at; i++ {
-			switch c.points[i].what {
+		for at := points[i].at; i < len(points) && points[i].at == at; i++ {
+			switch points[i].what {
 			case softClient, softServer:
-				ends += uint64(c.points[i].n)
+				ends += uint64(points[i].n)
 			case opened, met:
-				starts += uint64(c.points[i].n)
+				starts += uint64(points[i].n)
 			}
 		}
 		if ends > 0 {
@@ -113,19 +117,18 @@ func takenOver(c *chronicle, keeps *[len(keepAlives)]time.Duration) (n [len(keep
 		if starts == 0 {
 			continue
 		}
-		for j, keep := range keeps {
-			for first[j] < len(ended) && ended[first[j]].at < from.Add(-keep) {
-				first[j], gone[j] = first[j]+1, 0
-			}
-			for starts := starts; starts > 0 && first[j] < len(ended); {
-				taken := min(starts, ended[first[j]].n-gone[j])
-				n[j], starts, gone[j] = n[j]+taken, starts-taken, gone[j]+taken
-				if gone[j] == ended[first[j]].n {
-					first[j], gone[j] = first[j]+1, 0
-				}
+		for first < len(ended) && ended[first].at < from.Add(-keep) {
+			first, gone = first+1, 0
+		}
+		for starts > 0 && first < len(ended) {
+			taken := min(starts, ended[first].n-gone)
+			n, starts, gone = n+taken, starts-taken, gone+taken
+			if gone == ended[first].n {
+				first, gone = first+1, 0
 			}
 		}
 	}
+	*memory = ended
 	return n
 }
 
