@@ -21,7 +21,7 @@ const fold1, fold2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 
 // Hash returns the same value for both directions of a connection. It leaves the
 // encapsulation path out, so that both views of a doubly captured connection fall
-// into one shard.
+// to one worker.
 func (s Seed) Hash(t *wire.Tuple) uint64 {
 	f := s.spread()
 	return f.join(f.fold(t.Src, uint64(t.SrcPort)), f.fold(t.Dst, uint64(t.DstPort)))

@@ -86,7 +86,7 @@ func TestHashHasNoDirection(t *testing.T) {
 		}
 		back.Encap = 3
 		if seed.Hash(&tuple) != seed.Hash(&back) {
-			t.Fatal("the encapsulation changes the shard")
+			t.Fatal("the encapsulation changes the worker")
 		}
 	})
 }

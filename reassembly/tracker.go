@@ -44,7 +44,7 @@ type Config struct {
 	full bool // no brief records, and no takeRun; for tests
 }
 
-// Tracker follows the connections of one capture, or of one shard of it. It is
+// Tracker follows the connections of one capture, or of a part of it. It is
 // not safe for concurrent use.
 type Tracker struct {
 	// What each segment needs comes first: of many trackers no other line is in the cache.

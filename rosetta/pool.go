@@ -8,9 +8,10 @@ type pool[T any] struct {
 	used   uint32
 }
 
-// A chunk is small because there is a pool for each of many shards.
+// A chunk is large enough that the list of chunks stays in the first-level cache; what was
+// never written of one is not in memory.
 const (
-	poolShift = 5
+	poolShift = 9
 	poolChunk = 1 << poolShift
 )
 
