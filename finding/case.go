@@ -20,6 +20,8 @@ type Case struct {
 	rsts      []reset
 	knowsRSTs bool
 
+	shown shown
+
 	// ids is the memory of what frames returns.
 	ids []wire.FrameID
 }

@@ -1,9 +1,6 @@
 package finding
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // Grades is a user's choice: which findings are told, and how grave they are where they
 // were found. The zero value tells all, as grave as their rules say. It changes what is
@@ -41,12 +38,22 @@ func (g *Grades) Apply(found []Finding) []Finding {
 	return found
 }
 
-// sortFindings puts the gravest first, then goes by first frame and ID.
+// sortFindings puts the gravest first, then goes by first frame and ID. It is stable. There are
+// few, and mostly in order already.
 func sortFindings(found []Finding) {
-	slices.SortStableFunc(found, func(a, b Finding) int {
-		if a.Severity != b.Severity {
-			return cmp.Compare(b.Severity, a.Severity)
+	for i := 1; i < len(found); i++ {
+		for j := i; j > 0 && found[j].before(&found[j-1]); j-- {
+			found[j], found[j-1] = found[j-1], found[j]
 		}
-		return cmp.Or(cmp.Compare(a.Frames[0], b.Frames[0]), cmp.Compare(a.Rule.ID, b.Rule.ID))
-	})
+	}
+}
+
+func (f *Finding) before(g *Finding) bool {
+	switch {
+	case f.Severity != g.Severity:
+		return f.Severity > g.Severity
+	case f.Frames[0] != g.Frames[0]:
+		return f.Frames[0] < g.Frames[0]
+	}
+	return f.Rule.ID < g.Rule.ID
 }

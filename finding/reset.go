@@ -235,25 +235,12 @@ func closedBefore(c *Case, i int) bool {
 // unacked returns how many of a side's octets nobody had acknowledged before event
 // i; FIN and SYN are not counted. known is false if the capture does not show.
 func unacked(c *Case, side reassembly.Side, i int) (octets uint32, known bool) {
-	var sent, acked wire.Seq
-	sending, ok, reset := false, false, false
-	for j := range c.Events[:i] {
-		switch e := &c.Events[j]; {
-		case !genuine(e):
-		case e.Kind == reassembly.KindRST:
-			reset = reset || e.From != side
-		case e.From == side:
-			if !sending || e.End.After(sent) {
-				sent, sending = e.End, true
-			}
-		case e.Flags&wire.ACK != 0 && (!ok || e.Ack.After(acked)):
-			acked, ok = e.Ack, true
-		}
-	}
-	if !sending {
+	x := c.shownBefore(i)
+	sent, acked, ok := x.sent[side&1], x.acked[side&1], x.hasAcked[side&1]
+	if !x.hasSent[side&1] {
 		return 0, false
 	}
-	if reset {
+	if x.reset[side&1] {
 		// A host that resets a connection says what it had received.
 		for _, r := range c.resets() {
 			if e := r.event; r.at < i && e.From != side && e.Flags&wire.ACK != 0 && genuine(e) && !e.Ack.After(sent) && (!ok || e.Ack.After(acked)) {
@@ -272,6 +259,42 @@ func unacked(c *Case, side reassembly.Side, i int) (octets uint32, known bool) {
 		n--
 	}
 	return n, true
+}
+
+// shown is what events up to one show of both sides: the number after the highest that they
+// sent, the highest that was acknowledged of that, RSTs apart, and whether they were reset.
+type shown struct {
+	before                   int // event; 0 for nothing
+	sent, acked              [2]wire.Seq
+	hasSent, hasAcked, reset [2]bool
+}
+
+// shownBefore returns what events before i show. Several rules ask, for both sides, and mostly of
+// the same event.
+func (c *Case) shownBefore(i int) *shown {
+	x := &c.shown
+	if x.before == i {
+		return x
+	}
+	*x = shown{before: i}
+	for j := range c.Events[:i] {
+		e := &c.Events[j]
+		if !genuine(e) {
+			continue
+		}
+		me, you := e.From&1, (e.From^1)&1
+		if e.Kind == reassembly.KindRST {
+			x.reset[you] = true
+			continue
+		}
+		if !x.hasSent[me] || e.End.After(x.sent[me]) {
+			x.sent[me], x.hasSent[me] = e.End, true
+		}
+		if e.Flags&wire.ACK != 0 && (!x.hasAcked[you] || e.Ack.After(x.acked[you])) {
+			x.acked[you], x.hasAcked[you] = e.Ack, true
+		}
+	}
+	return x
 }
 
 // group collects the RSTs of one side that show the same thing.

@@ -33,12 +33,12 @@ func checkUnacknowledgedTail(c *Case, report func(Finding)) {
 	rst := next(c, 0, func(e *reassembly.Event) bool { return e.Kind == reassembly.KindRST && genuine(e) })
 	for s := range c.Ends {
 		side := reassembly.Side(s)
-		_, vain := unansweredData(c, side)
-		if rst < 0 && vain == nil || !opened(c) {
+		n, known := unacked(c, side, len(c.Events))
+		if !known || n == 0 || n > 1<<30 || !opened(c) {
 			continue
 		}
-		n, known := unacked(c, side, len(c.Events))
-		if !known || n == 0 || n > 1<<30 {
+		_, vain := unansweredData(c, side)
+		if rst < 0 && vain == nil {
 			continue
 		}
 		sent, _ := sentBefore(c, side, len(c.Events))
