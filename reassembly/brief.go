@@ -17,32 +17,35 @@ import (
 // them is what tells whether the next segment goes on, and when the connection may
 // leave.
 //
-// Every segment needs most of it: both lines of the cache (see Look).
+// It takes three lines of the cache, and a segment needs the first two: there is no other
+// place that it would have to wait for. The third is needed when the connection leaves. What
+// has only sent its SYN takes less (see lone).
 type brief struct {
-	key  tupleKey
+	key  nearKey
 	last wire.Time
 	// next is, by side, the number that its next segment must have.
-	next [2]wire.Seq
-	tail uint32 // the last block of entries
-	n    uint8  // segments, the SYN included, and repeats (see briefRepeats); 0: the place is free
-	is   briefFlags
-	ttl  [2]uint8
+	next      [2]wire.Seq
+	lastFrame wire.FrameID
+	stamps    [2]uint32 // by side, the time stamp of its SYN
+	carrier   uint32
+	stowed    uint32 // the newest of the blocks of entries that are full; 0 none
+	turn      turn
+	n         uint8 // segments, the SYN included, and repeats (see briefRepeats); 0: the place is free
+	is        briefFlags
+	ttl       [2]uint8
+	// That makes a line.
 
-	start   wire.Time
-	stamp   uint64
-	first   wire.FrameID
-	head    uint32 // the first block of entries
-	turn    turn
-	carrier uint32
+	tail entries // the last ones
+
+	far   farKey
+	start wire.Time
+	stamp uint64
+	first wire.FrameID
 	// The SYN, which has no entry.
-	isn          wire.Seq
-	window, ipid uint16
-	mss, options uint16
-	flags, how   uint8
-	fill         uint8     // places taken in the last block of entries
-	lastFrame    uint32    // since the first one
-	stamps       [2]uint32 // by side, the time stamp of its SYN
-	// That makes 128: no record lies in more than two lines of the cache.
+	isn               wire.Seq
+	window, ipid, mss uint16
+	syn               uint8 // its flags, and below them its options; see synOf
+	how               uint8
 }
 
 type briefFlags uint8
@@ -56,6 +59,7 @@ const (
 	briefFINAcked // the client's FIN was acknowledged; the server's is the next bit
 	_
 	briefChanged // see touch
+	briefFINs    = briefFIN | briefFIN<<1
 	briefClosed  = briefFINAcked | briefFINAcked<<1
 )
 
@@ -95,7 +99,9 @@ const (
 	briefTraits  = wire.TraitDF | wire.TraitSnapped
 	briefSYN     = wire.OptMSS | wire.OptWindowScale | wire.OptSACKPerm | wire.OptTimestamps
 	briefWithSYN = wire.ECE | wire.CWR
-	briefPlain   = wire.ACK | wire.PSH | wire.FIN | wire.ECE | wire.CWR
+	briefPlain   = wire.ACK | briefNews
+	// briefNews are the flags that a segment may have beside ACK.
+	briefNews = wire.PSH | wire.FIN | wire.ECE | wire.CWR
 )
 
 // side returns who sent a segment whose tuple was, or was not, swapped by keyOf.
@@ -140,28 +146,29 @@ func (t *Tracker) isBrief(s *wire.Segment, key *tupleKey) bool {
 		s.Traits&^briefTraits == 0 && !key.self() && t.cfg.Observed == nil && !t.cfg.full
 }
 
-// openBrief begins a connection with its SYN.
-func (t *Tracker) openBrief(s *wire.Segment, key *tupleKey, hash uint64, swapped bool) {
-	id := t.briefs.get()
-	b := t.briefs.at(id)
-	o := &s.Options
-	// Field by field: it would be made elsewhere and copied.
-	*b = brief{}
-	b.key, b.last, b.start, b.first, b.carrier = *key, s.At, s.At, s.Frame, s.Carrier
-	b.n, b.fill, b.next[Client], b.ttl[Client], b.stamps[Client] = 1, entryBlock, s.Seq+1, s.TTL, o.TSVal
-	b.isn, b.window, b.ipid, b.mss, b.options, b.flags, b.how = s.Seq, s.Window, s.IPID, o.MSS, uint16(o.Set), uint8(s.Flags), howOf(s, Client)
-	if !swapped {
-		b.is = briefClientIsLow
-	}
-	id |= briefBit
-	t.table.insert(hash, id)
-	t.tag(id, &b.key, hash)
-	b.stamp = t.cfg.Opened()
-	t.wheel.file(id, b.deadline(&t.patience), &b.turn)
-	if t.cfg.Follow {
-		t.touch(id)
-	}
+// synOf returns what brief.syn says of a SYN: the bits that entry.more has of a SYN-ACK's
+// options, and the flags that may come with it, which are the upper two.
+func synOf(s *wire.Segment) uint8 {
+	return uint8(s.Options.Set&entryOptions) | uint8(s.Flags&briefWithSYN)
 }
+
+// synFlags and synOptions are those of the SYN.
+func (b *brief) synFlags() wire.Flags { return wire.SYN | wire.Flags(b.syn)&briefWithSYN }
+
+func (b *brief) synOptions() wire.OptionSet { return synOptions(b.syn, b.how) }
+
+func synOptions(syn, how uint8) wire.OptionSet {
+	set := wire.OptionSet(syn) & entryOptions
+	if how&howStamps != 0 {
+		set |= wire.OptTimestamps
+	}
+	return set
+}
+
+// wholeKey is the key of the record's tuple, which tuple returns from the client to the server.
+func (b *brief) wholeKey() tupleKey { return wholeKey(&b.key, &b.far) }
+
+func (b *brief) tuple() wire.Tuple { return b.key.tuple(&b.far, b.has(briefClientIsLow)) }
 
 // howOf returns what an entry's how says of a segment.
 func howOf(s *wire.Segment, from Side) uint8 {
@@ -181,25 +188,38 @@ func howOf(s *wire.Segment, from Side) uint8 {
 func (t *Tracker) goOn(id uint32, b *brief, s *wire.Segment) bool {
 	// Which way a segment goes cannot be predicted: both are compared, without a branch. No
 	// brief record has a tuple whose ends are the same.
-	k := &b.key
 	ports := uint32(s.Tuple.SrcPort)<<16 | uint32(s.Tuple.DstPort)
-	up := (s.Tuple.Src.Hi ^ k.low.Hi) | (s.Tuple.Src.Lo ^ k.low.Lo) | (s.Tuple.Dst.Hi ^ k.high.Hi) | (s.Tuple.Dst.Lo ^ k.high.Lo) | uint64(ports^k.ports)
-	down := (s.Tuple.Src.Hi ^ k.high.Hi) | (s.Tuple.Src.Lo ^ k.high.Lo) | (s.Tuple.Dst.Hi ^ k.low.Hi) | (s.Tuple.Dst.Lo ^ k.low.Lo) | uint64(bits.RotateLeft32(ports, 16)^k.ports)
-	// Behind the close only what is news to nobody can go on where its side was; whether
-	// it moves the deadline is for a full record to say.
-	if min(up, down) != 0 || s.Tuple.Encap != k.path() || s.Tuple.V6 != k.v6() || b.n-1 >= briefMax-1 || b.has(briefClosed) ||
-		s.At < b.last || s.Carrier != b.carrier || s.Traits&^briefTraits != 0 || !b.has(briefOpen) && b.overdue(s.At, &t.patience) {
+	ends := s.Tuple.Src.Lo<<32 | s.Tuple.Dst.Lo&(1<<32-1)
+	held := uint64(b.key.low)<<32 | uint64(b.key.high)
+	up := (ends ^ held) | uint64(ports^b.key.ports)
+	down := (bits.RotateLeft64(ends, 32) ^ held) | uint64(bits.RotateLeft32(ports, 16)^b.key.ports)
+	encap := s.Tuple.Encap
+	if s.Tuple.V6 {
+		encap |= keyV6
+	}
+	if min(up, down)|uint64(encap^b.key.encap)|uint64(s.Carrier^b.carrier)|uint64(s.Traits&^briefTraits) != 0 || b.n-1 >= briefMax-1 {
 		return false
 	}
-	if b.fill == entryBlock {
-		t.lengthen(b)
+	if encap&keyV6 != 0 && !b.isFar(&s.Tuple, up == 0) {
+		return false
 	}
 	from := Side(b.is&briefClientIsLow) ^ 1 // of what comes from the lower end
 	if up != 0 {
 		from ^= 1
 	}
-	if s.Flags&^briefPlain != 0 || !b.has(briefAnswered) {
-		return t.answer(b, s, from)
+	if !b.has(briefOpen) {
+		if b.overdue(s.At, &t.patience) {
+			return false
+		}
+		if !b.has(briefAnswered) {
+			return t.answer(b, s, from)
+		}
+	} else if b.has(briefClosed) {
+		// Behind the close only what is news to nobody can go on where its side was; whether
+		// it moves the deadline is for a full record to say.
+		return false
+	} else if b.tail.older == entryBlock {
+		t.stow(b)
 	}
 	peer := from ^ 1
 	how := uint8(from)*howServer | uint8(s.Traits)<<howTraits | isOf(s.Flags)
@@ -207,33 +227,59 @@ func (t *Tracker) goOn(id uint32, b *brief, s *wire.Segment) bool {
 	if s.Options.Set == wire.OptTimestamps {
 		how |= howStamps
 		val, ecr = s.Options.TSVal-b.stamps[from&1], s.Options.TSEcr-b.stamps[peer&1]
-	} else if s.Options.Set != 0 || s.Options.TSVal|s.Options.TSEcr != 0 {
+	} else if uint32(s.Options.Set)|s.Options.TSVal|s.Options.TSEcr != 0 {
 		return false
 	}
-	behind, fin := uint32(b.next[peer&1]-s.Ack), uint32(s.Flags&wire.FIN)
-	if s.Flags&wire.ACK == 0 || s.TTL != b.ttl[from&1] || s.Len > 1<<16-1 || s.Seq != b.next[from&1] || behind > briefFar || b.has(briefFIN<<from) && s.Len+fin > 0 {
+	behind := uint32(b.next[peer&1] - s.Ack)
+	if uint32(s.Seq-b.next[from&1])|uint32(s.TTL^b.ttl[from&1])|uint32(s.Flags&^briefNews^wire.ACK)|s.Len>>16 != 0 || behind > briefFar ||
+		b.is&briefFINs != 0 && b.is&(briefFIN<<from) != 0 && s.Len+uint32(s.Flags&wire.FIN) > 0 {
 		return false
 	}
-	since, last := uint64(s.At-b.last), uint64(s.Frame-b.first)
-	frames := last - uint64(b.lastFrame)
-	if since>>32|last>>32|(frames|uint64(behind|val|ecr))>>16 != 0 && !t.widen(b, since, frames, behind, val, ecr) {
-		return false
+	since, frames := uint64(s.At-b.last), uint64(s.Frame-b.lastFrame)
+	if since>>32|(frames|uint64(behind|val|ecr))>>16 != 0 {
+		return t.widen(b, since, frames, behind, val, ecr) && t.enter(id, b, s, from, how, behind, val, ecr)
 	}
-	e := &t.entries.at(b.tail).list[b.fill]
-	e.since, e.frames, e.behind, e.tsVal, e.tsEcr = uint32(since), uint16(frames), uint16(behind), uint16(val), uint16(ecr)
+	return t.enter(id, b, s, from, how, behind, val, ecr)
+}
+
+// enter makes the entry of a segment that goes on, and says so to the record.
+func (t *Tracker) enter(id uint32, b *brief, s *wire.Segment, from Side, how uint8, behind, val, ecr uint32) bool {
+	e := &b.tail.list[b.tail.older:][0] // by a slice: the place is reckoned once, not for each field
+	e.since, e.frames, e.behind, e.tsVal, e.tsEcr = uint32(s.At-b.last), uint16(s.Frame-b.lastFrame), uint16(behind), uint16(val), uint16(ecr)
 	e.window, e.ipid, e.len, e.is, e.more = s.Window, s.IPID, uint16(s.Len), how, 0
-	b.fill++
+	b.tail.older++
 	b.n++
-	b.last, b.lastFrame = s.At, uint32(last)
+	b.last, b.lastFrame = s.At, s.Frame
+	fin := uint32(s.Flags & wire.FIN)
 	b.next[from&1] += wire.Seq(s.Len + fin)
-	b.is |= briefOpen | briefFIN*briefFlags(fin)<<from
-	if behind == 0 && b.is&((briefFIN|briefFINAcked)<<peer) == briefFIN<<peer {
+	b.is |= briefOpen
+	if b.is&briefFINs|briefFlags(fin) != 0 {
+		t.closing(id, b, from, fin != 0, behind == 0)
+	}
+	return true
+}
+
+// closing notes what a segment says of the end of a connection: whether it has a FIN, and
+// whether it acknowledges all that the peer has sent.
+func (t *Tracker) closing(id uint32, b *brief, from Side, fin, all bool) {
+	if fin {
+		b.is |= briefFIN << from
+	}
+	if peer := from.Peer(); all && b.is&((briefFIN|briefFINAcked)<<peer) == briefFIN<<peer {
 		b.is |= briefFINAcked << peer
 		if b.has(briefClosed) {
 			t.wheel.file(id, b.deadline(&t.patience), &b.turn)
 		}
 	}
-	return true
+}
+
+// isFar reports whether the upper parts of a tuple's addresses are the record's.
+func (b *brief) isFar(tuple *wire.Tuple, up bool) bool {
+	low, high := &tuple.Src, &tuple.Dst
+	if !up {
+		low, high = high, low
+	}
+	return b.far == farOf(low, high)
 }
 
 // answer adds the SYN-ACK, if the segment is one, and such as a brief record can hold.
@@ -247,18 +293,18 @@ func (t *Tracker) answer(b *brief, s *wire.Segment, from Side) bool {
 	if how&howStamps != 0 {
 		ecr = o.TSEcr - b.stamps[Client]
 	}
-	since, last := uint64(s.At-b.last), uint64(s.Frame-b.first)
+	since, frames := uint64(s.At-b.last), uint64(s.Frame-b.lastFrame)
 	behind, val := uint32(s.Seq)&(1<<16-1), uint32(s.Seq)>>16
-	if since>>32|(last|uint64(ecr))>>16 != 0 && !t.widen(b, since, last, 0, 0, ecr) {
+	if since>>32|(frames|uint64(ecr))>>16 != 0 && !t.widen(b, since, frames, 0, 0, ecr) {
 		return false
 	}
-	t.entries.at(b.tail).list[b.fill] = entry{
-		since: uint32(since), frames: uint16(last), behind: uint16(behind), tsVal: uint16(val), tsEcr: uint16(ecr), window: s.Window, ipid: s.IPID,
+	b.tail.list[b.tail.older] = entry{
+		since: uint32(since), frames: uint16(frames), behind: uint16(behind), tsVal: uint16(val), tsEcr: uint16(ecr), window: s.Window, ipid: s.IPID,
 		len: o.MSS, is: isOf(s.Flags) | how, more: o.WindowScale<<howScale | uint8(o.Set&entryOptions)<<entryOption,
 	}
-	b.fill++
+	b.tail.older++
 	b.n++
-	b.last, b.lastFrame = s.At, uint32(last)
+	b.last, b.lastFrame = s.At, s.Frame
 	b.stamps[Server] = o.TSVal
 	b.next[Server], b.ttl[Server] = s.Seq+1, s.TTL
 	b.is |= briefAnswered
@@ -276,10 +322,11 @@ func (b *brief) answeredBy(s *wire.Segment, from Side) bool {
 // valid until do returns.
 func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 	s := &t.retold.segment
-	tuples := [2]wire.Tuple{b.key.tuple(b.has(briefClientIsLow)), b.key.tuple(!b.has(briefClientIsLow))}
+	tuple := b.tuple()
+	tuples := [2]wire.Tuple{tuple, tuple.Reverse()}
 	*s = wire.Segment{
-		Frame: b.first, At: b.start, Tuple: tuples[Client], Seq: b.isn, Flags: wire.Flags(b.flags), Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], Carrier: b.carrier,
-		Options: wire.Options{Set: wire.OptionSet(b.options), TSVal: b.stamps[Client], MSS: b.mss},
+		Frame: b.first, At: b.start, Tuple: tuples[Client], Seq: b.isn, Flags: b.synFlags(), Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], Carrier: b.carrier,
+		Options: wire.Options{Set: b.synOptions(), TSVal: b.stamps[Client], MSS: b.mss},
 	}
 	setHow(s, b.how)
 	do(s, Client)
@@ -320,21 +367,23 @@ func traitsOf(how uint8) wire.Traits { return wire.Traits(how>>howTraits) & brie
 
 // unfold puts a full record in the place of a brief one, and returns it.
 func (t *Tracker) unfold(id uint32) uint32 {
-	b := t.briefs.at(id &^ briefBit)
-	hash := t.cfg.Seed.hash(&b.key)
+	b := t.briefOf(id)
+	key := b.wholeKey()
+	hash := t.cfg.Seed.hash(&key)
 	rec := t.full(b, hash)
-	if r := t.recs.at(rec); b.turn == 0 {
-		r.turn = 0
-	} else {
-		r.turn = b.turn
-		t.wheel.put(rec, uint64(b.turn)%wheelSlots)
+	r := t.recs.at(rec)
+	if r.turn = b.turn &^ turnLater; b.turn&turnLater != 0 && r.turn.comesFirst(turnOf(t.wheel.now)) {
+		r.turn = 0 // see wheel.file
+	}
+	if r.turn != 0 {
+		t.wheel.put(rec, uint64(r.turn)%wheelSlots)
 	}
 	if b.has(briefChanged) {
 		t.touch(rec)
 	}
 	t.table.replace(hash, id, rec)
 	t.retag(id, rec)
-	t.dropBrief(id)
+	t.drop(id)
 	return rec
 }
 
@@ -344,7 +393,7 @@ func (t *Tracker) full(b *brief, hash uint64) uint32 {
 	rec := t.recs.get()
 	r := t.recs.at(rec)
 	*r = record{
-		key: b.key, hash: hash, start: b.start, last: b.start, first: b.first, firstSeq: b.isn, carrier: b.carrier, stamp: b.stamp,
+		key: b.wholeKey(), hash: hash, start: b.start, last: b.start, first: b.first, firstSeq: b.isn, carrier: b.carrier, stamp: b.stamp,
 		roleBy: RoleBySYN, clientIsLow: b.has(briefClientIsLow), turn: turnOf(t.wheel.now),
 	}
 	clientSwapped := !r.clientIsLow
@@ -354,92 +403,146 @@ func (t *Tracker) full(b *brief, hash uint64) uint32 {
 
 // whole returns the full record of a connection.
 func (t *Tracker) whole(id uint32) uint32 {
-	if id&briefBit != 0 {
+	if id&shortBits != 0 {
 		return t.unfold(id)
 	}
 	return id
 }
 
-// settleBrief lets a connection leave that has a brief record.
+// settleBrief lets a connection leave that has a brief record, or is a lone SYN.
 func (t *Tracker) settleBrief(id uint32, why Ended, now wire.Time) {
-	b := t.briefs.at(id &^ briefBit)
-	hash := t.cfg.Seed.hash(&b.key)
+	key := t.keyAt(id)
+	hash := t.cfg.Seed.hash(&key)
 	t.unfile(id, hash)
 	t.untag(id)
-	t.emitBrief(b, why, now, true)
-	t.dropBrief(id)
+	if t.tell(id, why, now) {
+		t.buryBrief(id, &key, hash, now)
+	} else {
+		rec := t.full(t.briefOf(id), hash)
+		t.emit(rec, why, now)
+		t.bury(t.recs.at(rec), now)
+		t.release(rec)
+	}
+	t.drop(id)
 }
 
-// emitBrief hands out a connection that has a brief record, and buries it if told so.
-func (t *Tracker) emitBrief(b *brief, why Ended, now wire.Time, bury bool) {
-	if !t.ordinary(b, why, now) {
-		rec := t.full(b, t.cfg.Seed.hash(&b.key))
-		t.emit(rec, why, now)
-		if bury {
-			t.bury(t.recs.at(rec), now)
-		}
-		t.release(rec)
+// emitBrief hands out such a connection at the end of the input.
+func (t *Tracker) emitBrief(id uint32) {
+	if t.tell(id, EndedInput, t.clock) {
 		return
+	}
+	key := t.keyAt(id)
+	rec := t.full(t.briefOf(id), t.cfg.Seed.hash(&key))
+	t.emit(rec, EndedInput, t.clock)
+	t.release(rec)
+}
+
+// tell hands out such a connection if it can be told without a full record, and reports
+// whether it could.
+func (t *Tracker) tell(id uint32, why Ended, now wire.Time) bool {
+	if id&loneBit != 0 {
+		if l := t.lones.at(id &^ loneBit); t.alone(l, why, now) {
+			t.cfg.Settled(&t.plain, l.stamp)
+			return true
+		}
+	}
+	b := t.briefOf(id)
+	if !t.ordinary(b, why, now) {
+		return false
 	}
 	t.cfg.Settled(&t.plain, b.stamp)
-	if !bury {
-		return
-	}
+	return true
+}
+
+// buryBrief leaves a tomb of the connection that was just told.
+func (t *Tracker) buryBrief(id uint32, key *tupleKey, hash uint64, now wire.Time) {
+	b := t.briefOf(id)
 	end := now
 	if d := b.deadline(&t.patience); d != 0 {
 		end = min(end, d)
 	}
-	f := &t.course.ends[Client]
 	life := incarnation{
 		start: b.start, last: b.last, frame: b.first, seq: b.isn, clientIsLow: b.has(briefClientIsLow), openedByLow: b.has(briefClientIsLow),
-		known: true, hasTime: f.hasTime, ttl: b.ttl[Client],
+		known: true, ttl: b.ttl[Client],
 	}
-	if f.hasTime {
-		life.tsMax = f.tsMax
+	if b.how&howStamps != 0 {
+		life.hasTime, life.tsMax = true, b.stamps[Client]
 	}
-	ends := [2]tombEnd{{b.isn, b.next[Client]}, {t.course.ends[Server].isn, b.next[Server]}}
-	t.tombs.bury(&b.key, t.cfg.Seed.hash(&b.key), &life, ends, [2]bool{true, b.has(briefAnswered)}, end)
+	ends := [2]tombEnd{{b.isn, b.next[Client]}}
+	if id&loneBit == 0 {
+		if f := &t.course.ends[Client]; f.hasTime {
+			life.hasTime, life.tsMax = true, f.tsMax
+		}
+		ends[Server] = tombEnd{t.course.ends[Server].isn, b.next[Server]}
+	}
+	t.tombs.bury(key, hash, &life, ends, [2]bool{true, b.has(briefAnswered)}, end)
 }
 
-// dropBrief frees a brief record and its entries.
-func (t *Tracker) dropBrief(id uint32) {
-	b := t.briefs.at(id &^ briefBit)
-	for blk := b.head; blk != 0; {
-		next := t.entries.at(blk).next
-		t.entries.put(blk)
-		blk = next
+// keyAt returns the key of a record of any sort.
+func (t *Tracker) keyAt(id uint32) tupleKey {
+	switch {
+	case id&briefBit != 0:
+		return t.briefs.at(id &^ briefBit).wholeKey()
+	case id&loneBit != 0:
+		return wholeKey(&t.lones.at(id&^loneBit).key, &farIPv4)
 	}
-	b.turn, b.n = 0, 0 // the wheel may still name it
-	t.briefs.put(id &^ briefBit)
+	return t.recs.at(id).key
 }
 
-// keyAt returns the key of a record of either sort.
-func (t *Tracker) keyAt(id uint32) *tupleKey {
-	if id&briefBit != 0 {
-		return &t.briefs.at(id &^ briefBit).key
+// holds reports whether a record of any sort is of a tuple.
+func (t *Tracker) holds(id uint32, key *tupleKey) bool {
+	switch {
+	case id&briefBit != 0:
+		b := t.briefs.at(id &^ briefBit)
+		return b.key == key.near() && (!key.v6() || b.far == key.far())
+	case id&loneBit != 0:
+		return t.lones.at(id&^loneBit).key == key.near()
 	}
-	return &t.recs.at(id).key
+	return t.recs.at(id).key.is(key)
 }
 
-// stampOf returns the stamp of a record of either sort.
+// stampOf returns the stamp of a record of any sort.
 func (t *Tracker) stampOf(id uint32) uint64 {
-	if id&briefBit != 0 {
+	switch {
+	case id&briefBit != 0:
 		return t.briefs.at(id &^ briefBit).stamp
+	case id&loneBit != 0:
+		return t.lones.at(id &^ loneBit).stamp
 	}
 	return t.recs.at(id).stamp
 }
 
-// turnBrief is turn for a brief record.
-func (t *Tracker) turnBrief(id uint32, slot uint64, now wire.Time) {
-	b := t.briefs.at(id &^ briefBit)
-	if !b.turn.in(slot) {
+// drop frees the record of a connection that is no more, or has another record now.
+func (t *Tracker) drop(id uint32) {
+	if id&loneBit != 0 {
+		l := t.lones.at(id &^ loneBit)
+		l.turn, l.is = 0, 0 // the wheel may still name it
+		t.lones.put(id &^ loneBit)
 		return
 	}
-	b.turn = 0
-	switch d := b.deadline(&t.patience); {
+	b := t.briefs.at(id &^ briefBit)
+	for blk := b.stowed; blk != 0; {
+		next := t.entries.at(blk).older
+		t.entries.put(blk)
+		blk = next
+	}
+	b.turn, b.n = 0, 0
+	t.briefs.put(id &^ briefBit)
+}
+
+// turnBrief is turn for a brief record, or a lone SYN.
+func (t *Tracker) turnBrief(id uint32, slot uint64, now wire.Time) {
+	filed := t.turnOf(id)
+	if !filed.in(slot) {
+		return
+	}
+	filed = 0
+	switch d := t.deadlineOf(id); {
 	case d == 0:
+		t.setTurn(id, 0)
 	case d > now:
-		t.wheel.file(id, d, &b.turn)
+		t.wheel.file(id, d, &filed)
+		t.setTurn(id, filed)
 	default:
 		t.settleBrief(id, EndedSettled, now)
 	}

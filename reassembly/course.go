@@ -72,7 +72,7 @@ func (c *course) look(t *Tracker, b *brief) bool {
 	*c = course{b: b, seen: SeenSYN, still: idleMin}
 	client := &c.ends[Client]
 	client.packets, client.isn, client.next, client.log.heard = 1, b.isn, b.isn+1, b.start
-	client.options, client.mss, client.scale, client.hasTime = wire.OptionSet(b.options), b.mss, b.how>>howScale, b.how&howStamps != 0
+	client.options, client.mss, client.scale, client.hasTime = b.synOptions(), b.mss, b.how>>howScale, b.how&howStamps != 0
 	count := b.counted()
 	c.odd = count == 2 // half open
 	if count == 1 {
@@ -80,20 +80,20 @@ func (c *course) look(t *Tracker, b *brief) bool {
 		client.tsMax = b.stamps[Client]
 		return true
 	}
-	blk, place := t.entries.at(b.head), 0
+	blocks, place := t.blocksOf(b), 0
 	now := moment{b.start, b.first}
 	for n := uint8(1); n < count; n++ {
 		if place == entryBlock {
-			blk, place = t.entries.at(blk.next), 0
+			blocks, place = blocks[1:], 0
 		}
-		e := &blk.list[place]
+		e := &blocks[0].list[place]
 		place++
 		wait, frames, behind, val := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal)
 		if e.more&entryWide != 0 {
 			if place == entryBlock {
-				blk, place = t.entries.at(blk.next), 0
+				blocks, place = blocks[1:], 0
 			}
-			e = &blk.list[place]
+			e = &blocks[0].list[place]
 			place++
 			wait, frames, behind, val = wait<<32|uint64(e.since), frames<<16|uint32(e.frames), behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal)
 		}

@@ -34,8 +34,8 @@ const entryBlock = 3
 
 // entries is a block of them.
 type entries struct {
-	list [entryBlock]entry
-	next uint32
+	list  [entryBlock]entry
+	older uint32 // the block before; in a brief record itself, how many places are taken
 }
 
 // isHow are the bits of entry.is that are how; those above are flags, by isOf, isFIN one of
@@ -54,29 +54,43 @@ func flagsOf(is uint8) wire.Flags {
 	return f&(wire.ECE|wire.CWR) | f>>2&wire.PSH | f>>howScale&wire.FIN
 }
 
-// lengthen adds a block of entries to a brief record.
-func (t *Tracker) lengthen(b *brief) {
+// stow moves the entries of a brief record out of it, and so makes room for more. Nobody
+// waits for where they go: that is only written.
+func (t *Tracker) stow(b *brief) {
 	blk := t.entries.get()
-	t.entries.at(blk).next = 0
-	if b.tail == 0 {
-		b.head = blk
-	} else {
-		t.entries.at(b.tail).next = blk
+	e := t.entries.at(blk)
+	e.list, e.older = b.tail.list, b.stowed
+	b.stowed, b.tail.older = blk, 0
+}
+
+// blocksMax is how many blocks a brief record can have: for each entry one that widens it, and
+// a RST or what is repeated.
+const blocksMax = 2*(briefMax-1)/entryBlock + 1 + briefMaxRepeats
+
+// blocksOf returns the blocks of a brief record's entries, the first one first. They are valid
+// until the next call.
+func (t *Tracker) blocksOf(b *brief) []*entries {
+	list := &t.retold.blocks
+	at := len(list) - 1
+	list[at] = &b.tail
+	for blk := b.stowed; blk != 0 && at > 0; blk = list[at].older {
+		at--
+		list[at] = t.entries.at(blk)
 	}
-	b.tail, b.fill = blk, 0
+	return list[at:]
 }
 
 // widen adds what the entry that follows has no room for, and makes room for that; it
 // reports whether this is enough.
 func (t *Tracker) widen(b *brief, since, frames uint64, behind, val, ecr uint32) bool {
-	if since>>48 != 0 || frames>>32 != 0 || (uint64(b.lastFrame)+frames)>>32 != 0 {
+	if since>>48 != 0 || frames>>32 != 0 {
 		return false
 	}
-	t.entries.at(b.tail).list[b.fill] = entry{
+	b.tail.list[b.tail.older] = entry{
 		since: uint32(since >> 32), frames: uint16(frames >> 16), behind: uint16(behind >> 16), tsVal: uint16(val >> 16), tsEcr: uint16(ecr >> 16), more: entryWide,
 	}
-	if b.fill++; b.fill == entryBlock {
-		t.lengthen(b)
+	if b.tail.older++; b.tail.older == entryBlock {
+		t.stow(b)
 	}
 	return true
 }
@@ -99,6 +113,7 @@ type retold struct {
 	segment wire.Segment           // see segments
 	behind  [briefMax - 1]recalled // the SYN
 	ending  briefEnd               // see endingOf
+	blocks  [blocksMax]*entries    // see blocksOf
 }
 
 // from is who sent it.
@@ -114,19 +129,19 @@ func (t *Tracker) recall(b *brief) []recalled {
 	at, frame := b.start, b.first
 	first := b.stamps
 	ahead := [2]wire.Seq{b.isn + 1, 0} // by side, the number of its next segment
-	blk, place := t.entries.at(b.head), 0
+	blocks, place := t.blocksOf(b), 0
 	for i := range list {
 		if place == entryBlock {
-			blk, place = t.entries.at(blk.next), 0
+			blocks, place = blocks[1:], 0
 		}
-		e := &blk.list[place]
+		e := &blocks[0].list[place]
 		place++
 		since, frames, behind, val, ecr := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal), uint32(e.tsEcr)
 		if e.more&entryWide != 0 {
 			if place == entryBlock {
-				blk, place = t.entries.at(blk.next), 0
+				blocks, place = blocks[1:], 0
 			}
-			e = &blk.list[place]
+			e = &blocks[0].list[place]
 			place++
 			since, frames = since<<32|uint64(e.since), frames<<16|uint32(e.frames)
 			behind, val, ecr = behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal), ecr<<16|uint32(e.tsEcr)

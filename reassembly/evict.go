@@ -64,6 +64,11 @@ func (t *Tracker) look() {
 			t.stood = append(t.stood, stood{Standing{b.has(briefOpen), b.last, b.stamp}, id | briefBit})
 		}
 	}
+	for id := uint32(1); id <= t.lones.used; id++ {
+		if l := t.lones.at(id); l.is&loneHeld != 0 {
+			t.stood = append(t.stood, stood{Standing{false, l.start, l.stamp}, id | loneBit})
+		}
+	}
 	for id := uint32(1); id <= t.recs.used; id++ {
 		if r := t.recs.at(id); r.released || r.newer != 0 {
 			continue
@@ -92,8 +97,8 @@ func (t *Tracker) EvictUpTo(highest Standing) {
 // still comes for one that was not closed goes on under its key, as a connection of its own
 // (see Conn.Key).
 func (t *Tracker) evict(id uint32, now wire.Time) {
-	if id&briefBit != 0 {
-		open := !t.briefs.at(id &^ briefBit).has(briefClosed)
+	if id&shortBits != 0 {
+		open := id&loneBit != 0 || !t.briefs.at(id&^briefBit).has(briefClosed)
 		t.settleBrief(id, EndedEvicted, now)
 		if open {
 			t.tombs.evicted(RoleBySYN)
@@ -142,7 +147,7 @@ func octets[T any]() int { return int(reflect.TypeFor[T]().Size()) }
 func (t *Tracker) Held() Held {
 	h := Held{Open: t.Open(), Buried: t.tombs.slab.live()}
 	h.Octets = h.Open*perSlot + h.Buried*TombOctets +
-		t.recs.live()*octets[record]() + t.briefs.live()*octets[brief]() +
+		t.recs.live()*octets[record]() + t.briefs.live()*octets[brief]() + t.lones.live()*octets[lone]() +
 		t.entries.live()*octets[entries]() + t.blocks.live()*octets[block]() +
 		t.helds.live()*octets[heldEvents]() + t.extents.live()*octets[extent]() + t.holeOctets +
 		t.icmps.live()*octets[icmpNote]() + t.origins.live()*octets[origin]() +

@@ -15,6 +15,12 @@ func (t *Tracker) touch(id uint32) {
 			return
 		}
 		b.is |= briefChanged
+	} else if id&loneBit != 0 {
+		l := t.lones.at(id &^ loneBit)
+		if l.is&briefChanged != 0 {
+			return
+		}
+		l.is |= briefChanged
 	} else {
 		r := t.recs.at(id)
 		if r.changed {
@@ -46,6 +52,12 @@ func (t *Tracker) Changed(most int, do func(c *Conn, stamp uint64)) (left int) {
 			} else {
 				b.is &^= briefChanged
 			}
+		} else if id&loneBit != 0 {
+			l := t.lones.at(id &^ loneBit)
+			if l.is&briefChanged == 0 {
+				continue
+			}
+			l.is &^= briefChanged
 		} else if r := t.recs.at(id); !r.changed {
 			continue
 		} else {
@@ -67,7 +79,7 @@ func (t *Tracker) Peek(tuple *wire.Tuple, stamp uint64, do func(c *Conn, stamp u
 			t.peek(id, do)
 			return true
 		}
-		if id&briefBit != 0 {
+		if id&shortBits != 0 {
 			break
 		}
 	}
@@ -77,11 +89,11 @@ func (t *Tracker) Peek(tuple *wire.Tuple, stamp uint64, do func(c *Conn, stamp u
 // peek describes a connection as if the input ended now.
 func (t *Tracker) peek(id uint32, do func(c *Conn, stamp uint64)) {
 	now := max(t.clock, t.fed)
-	if id&briefBit == 0 {
+	if id&shortBits == 0 {
 		t.peekRecord(id, now, do)
 		return
 	}
-	b := t.briefs.at(id &^ briefBit)
+	b := t.briefOf(id)
 	if t.ordinary(b, EndedInput, now) {
 		do(&t.plain, b.stamp)
 		return
@@ -89,7 +101,8 @@ func (t *Tracker) peek(id uint32, do func(c *Conn, stamp uint64)) {
 	// The watcher is not shown what it will see once more.
 	watch := t.cfg.Watch
 	t.cfg.Watch = nil
-	rec := t.full(b, t.cfg.Seed.hash(&b.key))
+	key := b.wholeKey()
+	rec := t.full(b, t.cfg.Seed.hash(&key))
 	t.cfg.Watch = watch
 	t.peekRecord(rec, now, do)
 	t.release(rec)

@@ -102,10 +102,10 @@ func TestLookIsTheEnd(t *testing.T) {
 }
 
 func lastOf(tr *Tracker, id uint32) wire.FrameID {
-	if id&briefBit == 0 {
+	if id&shortBits == 0 {
 		return tr.recs.at(id).lastFrame
 	}
-	b, last := tr.briefs.at(id&^briefBit), wire.FrameID(0)
+	b, last := tr.briefOf(id), wire.FrameID(0)
 	tr.segments(b, func(s *wire.Segment, _ Side) { last = s.Frame })
 	return last
 }

@@ -128,19 +128,26 @@ func FuzzTracker(f *testing.F) {
 func checkMemory(t *testing.T, tr *Tracker) {
 	t.Helper()
 	records, blocks, extents, filed, holeOctets := 0, 0, 0, 0, 0
-	briefs, entries := 0, 0
+	lones, briefs, entries := 0, 0, 0
 	tr.table.each(func(newest uint32) {
 		lives := 0
+		if newest&loneBit != 0 {
+			lones++
+			if tr.lones.at(newest&^loneBit).turn&shortLater == 0 {
+				filed++
+			}
+			return
+		}
 		if newest&briefBit != 0 {
 			b := tr.briefs.at(newest &^ briefBit)
 			briefs++
-			for e := b.head; e != 0; e = tr.entries.at(e).next {
+			for e := b.stowed; e != 0; e = tr.entries.at(e).older {
 				entries++
 			}
 			if b.n > briefMax {
 				t.Fatalf("%d segments in a brief record", b.n)
 			}
-			if b.turn != 0 {
+			if b.turn != 0 && b.turn&turnLater == 0 {
 				filed++
 			}
 			return
@@ -181,6 +188,9 @@ func checkMemory(t *testing.T, tr *Tracker) {
 	if tr.recs.live() != records || tr.blocks.live() != blocks || tr.extents.live() != extents {
 		t.Fatalf("records %d, blocks %d, extents %d are out; %d, %d, %d are held", tr.recs.live(), tr.blocks.live(), tr.extents.live(), records, blocks, extents)
 	}
+	if tr.lones.live() != lones {
+		t.Fatalf("%d lone SYNs are out, %d are held", tr.lones.live(), lones)
+	}
 	if tr.briefs.live() != briefs || tr.entries.live() != entries {
 		t.Fatalf("brief records %d, entries %d are out; %d, %d are held", tr.briefs.live(), tr.entries.live(), briefs, entries)
 	}
@@ -191,7 +201,7 @@ func checkMemory(t *testing.T, tr *Tracker) {
 			chunks++
 			c := tr.wheel.lists.at(list)
 			for _, id := range c.ids[:c.n] {
-				filed := id&briefBit != 0 && tr.briefs.at(id&^briefBit).turn.in(uint64(at)) || id&briefBit == 0 && tr.recs.at(id).turn.in(uint64(at))
+				filed := id&shortBits != 0 && tr.turnOf(id).in(uint64(at)) || id&shortBits == 0 && tr.recs.at(id).turn.in(uint64(at))
 				if filed {
 					inWheel[id] = true
 				}

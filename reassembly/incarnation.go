@@ -299,7 +299,7 @@ func (t *Tracker) findTagged(bare *tupleKey, tuple uint64) uint32 {
 func (t *Tracker) tagAt(bare *tupleKey, tuple uint64) (rec uint32, at place) {
 	rec, at = t.tagged.first(tuple)
 	for rec != 0 {
-		if k := t.keyAt(rec).bare(); k.is(bare) {
+		if k := t.keyAt(rec); k.bare() == *bare {
 			break
 		}
 		rec, at = t.tagged.after(tuple, at)

@@ -1,6 +1,10 @@
 package reassembly
 
-import "github.com/tcplife/tcplife/wire"
+import (
+	"math/bits"
+
+	"github.com/tcplife/tcplife/wire"
+)
 
 // tupleKey is a tuple as tables keep it: the same for both directions, and without
 // holes.
@@ -28,6 +32,45 @@ func keyOf(t *wire.Tuple) (k tupleKey, swapped bool) {
 	}
 	k.low, k.high, k.ports = t.Src, t.Dst, uint32(t.SrcPort)<<16|uint32(t.DstPort)
 	return k, false
+}
+
+// nearKey is what tells tuples of IPv4 apart, farKey the rest: the upper parts of both
+// addresses, which are the same for all of IPv4.
+type nearKey struct {
+	low, high, ports uint32
+	encap            wire.EncapID
+}
+
+type farKey [3]uint64
+
+var farIPv4 = farOf(&wire.Addr{Lo: 0xffff << 32}, &wire.Addr{Lo: 0xffff << 32})
+
+func farOf(low, high *wire.Addr) farKey {
+	return farKey{low.Hi, high.Hi, low.Lo>>32<<32 | high.Lo>>32}
+}
+
+func (k *tupleKey) near() nearKey {
+	return nearKey{uint32(k.low.Lo), uint32(k.high.Lo), k.ports, k.encap}
+}
+
+func (k *tupleKey) far() farKey { return farOf(&k.low, &k.high) }
+
+// wholeKey puts the two together.
+func wholeKey(n *nearKey, f *farKey) tupleKey {
+	return tupleKey{
+		low: wire.Addr{Hi: f[0], Lo: f[2]>>32<<32 | uint64(n.low)}, high: wire.Addr{Hi: f[1], Lo: f[2]<<32 | uint64(n.high)},
+		ports: n.ports, encap: n.encap,
+	}
+}
+
+// tuple is tupleKey.tuple, without the way through a key.
+func (n *nearKey) tuple(f *farKey, fromLow bool) wire.Tuple {
+	low, high := wire.Addr{Hi: f[0], Lo: f[2]>>32<<32 | uint64(n.low)}, wire.Addr{Hi: f[1], Lo: f[2]<<32 | uint64(n.high)}
+	ports := n.ports
+	if !fromLow {
+		low, high, ports = high, low, bits.RotateLeft32(ports, 16)
+	}
+	return wire.Tuple{Src: low, Dst: high, SrcPort: uint16(ports >> 16), DstPort: uint16(ports), Encap: n.encap &^ keyV6, V6: n.encap&keyV6 != 0}
 }
 
 // is reports whether two keys are equal; spelled out, because the compiler would call

@@ -34,15 +34,14 @@ func (t *Tracker) FlushBefore(limit uint64) {
 	for awaited := 0; len(t.rest) > 0; awaited-- {
 		if awaited == 0 {
 			awaited = min(len(t.rest), awaitMost)
-			t.await(t.rest[:awaited], false)
+			t.await(t.rest[:awaited], false, 0)
 		}
 		rec := t.rest[0]
 		if t.stampOf(rec) >= limit {
 			return
 		}
-		if rec&briefBit != 0 {
-			b := t.briefs.at(rec &^ briefBit)
-			t.emitBrief(b, EndedInput, t.clock, false)
+		if rec&shortBits != 0 {
+			t.emitBrief(rec)
 			t.rest = t.rest[1:]
 			continue
 		}
@@ -99,7 +98,7 @@ func (t *Tracker) bury(r *record, now wire.Time) {
 // turn is called by the wheel when a slot's turn has come in which a record was filed,
 // if it still is.
 func (t *Tracker) turn(rec uint32, slot uint64, now wire.Time) {
-	if rec&briefBit != 0 {
+	if rec&shortBits != 0 {
 		t.turnBrief(rec, slot, now)
 		return
 	}

@@ -30,12 +30,10 @@ func (t *Tracker) Look(p Place) uint64 {
 	case id == 0:
 		return 0
 	case id&briefBit != 0:
-		// Both lines of the record, and that of the entries.
 		b := t.briefs.at(id &^ briefBit)
-		if b.tail == 0 {
-			return uint64(b.fill)
-		}
-		return uint64(b.fill) + uint64(t.entries.at(b.tail).next)
+		return uint64(b.n) + uint64(b.tail.older)
+	case id&loneBit != 0:
+		return uint64(t.lones.at(id &^ loneBit).is)
 	default:
 		r := t.recs.at(id)
 		return uint64(r.half[Client].flags) + uint64(r.half[Server].flags) + uint64(r.recentN)
@@ -45,32 +43,38 @@ func (t *Tracker) Look(p Place) uint64 {
 // awaitMost is how many connections are waited for at once when they leave.
 const awaitMost = len(wheelChunk{}.ids)
 
-// await reads what it takes to tell of the connections that brief records hold, awaitMost at
-// most, and to bury them if told so: the records, their places in the tables and, one block
-// of each at a time, their entries. Then none of them is waited for alone.
-func (t *Tracker) await(ids []uint32, bury bool) {
+// await reads what it takes to tell of the connections that have no full records, awaitMost
+// at most, and to bury them if told so: the records, their places in the tables and, one
+// block of each at a time, their entries. Then none of them is waited for alone. due is the
+// slot of the wheel that names them: those are left out that are not in it any more.
+func (t *Tracker) await(ids []uint32, bury bool, due uint64) {
 	var blocks [awaitMost]uint32
 	read := uint64(0)
 	for i, id := range ids[:min(len(ids), awaitMost)] {
 		if id&briefBit != 0 {
 			b := t.briefs.at(id &^ briefBit)
-			read += uint64(b.last)
-			if b.n > 0 {
-				blocks[i] = b.head
+			read += uint64(b.start) + uint64(b.tail.older)
+			if b.n > 0 && (!bury || b.turn.in(due)) {
+				blocks[i] = b.stowed
 			}
+		} else if id&loneBit != 0 {
+			read += uint64(t.lones.at(id &^ loneBit).start)
 		}
 	}
-	for _, id := range ids {
-		if bury && id&briefBit != 0 {
-			hash := t.cfg.Seed.hash(&t.briefs.at(id &^ briefBit).key)
-			read += t.table.approach(hash) + t.tombs.table.approach(hash)
+	if bury {
+		for _, id := range ids {
+			if id&shortBits != 0 && t.turnOf(id).in(due) {
+				key := t.keyAt(id)
+				hash := t.cfg.Seed.hash(&key)
+				read += t.table.approach(hash) + t.tombs.table.approach(hash)
+			}
 		}
 	}
 	for left := true; left; {
 		left = false
 		for i, blk := range blocks {
 			if blk != 0 {
-				blocks[i] = t.entries.at(blk).next
+				blocks[i] = t.entries.at(blk).older
 				left = true
 			}
 		}

@@ -109,3 +109,42 @@ func TestFeedAtOfTwin(t *testing.T) {
 		}
 	}
 }
+
+// TestFeedAtOfFar: the place of a connection of IPv6 is taken for that of another one, whose
+// address differs in its upper parts alone, and which waits for the same segment.
+func TestFeedAtOfFar(t *testing.T) {
+	for _, upper := range []wire.Addr{{Hi: 1}, {Lo: 1 << 32}} {
+		for _, end := range []Side{Client, Server} {
+			far := func(s wire.Segment) wire.Segment {
+				s.Tuple.V6 = true
+				x := &s.Tuple.Src
+				if (s.Flags&wire.ACK == 0) != (end == Client) {
+					x = &s.Tuple.Dst
+				}
+				x.Hi, x.Lo = x.Hi|upper.Hi, x.Lo|upper.Lo<<16
+				return s
+			}
+			segs := newScript().handshake().segs
+			h := &heard{}
+			tr := listener(h)
+			syn, synack := segs[0], segs[1]
+			syn.Tuple.V6, synack.Tuple.V6 = true, true
+			other, answer := far(syn), far(synack)
+			other.Frame, synack.Frame, answer.Frame = 2, 3, 4
+			tr.Feed(&syn)
+			tr.Feed(&other)
+			place := tr.Locate(&syn, tr.cfg.Seed.Hash(&syn.Tuple))
+			tr.FeedAt(&answer, tr.cfg.Seed.Hash(&answer.Tuple), place)
+			tr.Flush()
+			for _, c := range h.told().conns {
+				want := uint64(0)
+				if c.Tuple == other.Tuple {
+					want = 1
+				}
+				if got := c.Ends[Server].Packets; got != want {
+					t.Errorf("%v: the server sent %d segments, want %d", c.Tuple, got, want)
+				}
+			}
+		}
+	}
+}

@@ -34,11 +34,11 @@ func (t *Tracker) holdEnd(id uint32, s *wire.Segment, swapped bool) bool {
 		return false
 	}
 	// It gets a block of its own.
-	if b.fill != 0 || b.tail == 0 {
-		t.lengthen(b)
+	if b.tail.older != 0 {
+		t.stow(b)
 	}
 	since := uint64(s.At - b.last)
-	t.entries.at(b.tail).list = [entryBlock]entry{
+	b.tail.list = [entryBlock]entry{
 		{
 			since: uint32(since), frames: uint16(s.Seq), behind: uint16(s.Seq >> 16), tsVal: uint16(o.TSVal), tsEcr: uint16(o.TSEcr),
 			window: s.Window, ipid: s.IPID, len: uint16(s.TTL), is: howOf(s, from), more: uint8(s.Flags),
@@ -49,8 +49,8 @@ func (t *Tracker) holdEnd(id uint32, s *wire.Segment, swapped bool) bool {
 		},
 		{since: uint32(frames)},
 	}
-	b.fill = entryBlock
-	b.last, b.lastFrame = s.At, uint32(frames)
+	b.tail.older = entryBlock
+	b.last, b.lastFrame = s.At, s.Frame
 	t.wheel.file(id, b.deadline(&t.patience), &b.turn)
 	return true
 }
@@ -95,7 +95,7 @@ type briefEnd struct {
 // endingOf returns the RST that a brief record ends with. It is valid until the next call.
 func (t *Tracker) endingOf(b *brief) *briefEnd {
 	x := &t.retold.ending
-	x.read(b, t.entries.at(b.tail))
+	x.read(b, &b.tail)
 	x.segment.At = b.last
 	return x
 }
@@ -103,20 +103,15 @@ func (t *Tracker) endingOf(b *brief) *briefEnd {
 // repeats calls do with what a brief record holds that was repeated, in order. It is valid until do
 // returns.
 func (t *Tracker) repeats(b *brief, do func(x *briefEnd)) {
-	var blocks [briefMaxRepeats]uint32
-	held, x := int(b.n>>briefRepeats), &t.retold.ending
-	n := 0
-	for blk := b.head; blk != 0; blk = t.entries.at(blk).next {
-		blocks[n%held] = blk // at last, the last ones
-		n++
-	}
+	blocks, x := t.blocksOf(b), &t.retold.ending
+	blocks = blocks[len(blocks)-int(b.n>>briefRepeats):] // each has one of its own
 	at := b.last
-	for i := range held - 1 {
-		x.read(b, t.entries.at(blocks[(n-1-i)%held]))
+	for _, blk := range blocks[1:] {
+		x.read(b, blk)
 		at = at.Add(-x.since)
 	}
-	for i := range held {
-		x.read(b, t.entries.at(blocks[(n-held+i)%held]))
+	for i, blk := range blocks {
+		x.read(b, blk)
 		if i > 0 {
 			at = at.Add(x.since)
 		}

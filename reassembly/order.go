@@ -17,6 +17,11 @@ func (t *Tracker) inOrder() []uint32 {
 			o.add(b.stamp, id|briefBit)
 		}
 	}
+	for id := uint32(1); id <= t.lones.used; id++ {
+		if l := t.lones.at(id); l.is&loneHeld != 0 {
+			o.add(l.stamp, id|loneBit)
+		}
+	}
 	for id := uint32(1); id <= t.recs.used; id++ {
 		if r := t.recs.at(id); !r.released {
 			o.add(r.stamp, id)

@@ -41,7 +41,7 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 		t.odd(c, profiles)
 		return true
 	case b.n == 1:
-		t.attempt(c, profiles)
+		t.attempt(moment{b.start, b.first}, profiles)
 	default:
 		t.opening(c)
 		if c.stage > 0 {
@@ -65,8 +65,8 @@ func (t *Tracker) summarize(c *course) {
 	}
 	// Field by field: a Conn takes a kilobyte, and most of it is never set for an ordinary
 	// connection. What is set for one is set for each.
-	conn.Tuple = b.key.tuple(b.has(briefClientIsLow))
-	conn.First, conn.Last, conn.Start, conn.End = b.first, b.first+wire.FrameID(b.lastFrame), b.start, b.last
+	conn.Tuple = b.tuple()
+	conn.First, conn.Last, conn.Start, conn.End = b.first, b.lastFrame, b.start, b.last
 	conn.Events, conn.Seen, conn.Quiet, conn.Idle = conn.Events[:0], c.seen, c.quiet, c.silences
 	conn.Key.Tuple, conn.Key.Start, conn.Key.ISN = conn.Tuple, b.start, b.isn
 	conn.Outcome, conn.View = OutcomeUnknown, 0
@@ -105,9 +105,8 @@ func (t *Tracker) summarize(c *course) {
 }
 
 // attempt tells the states of a SYN that nothing answered, and what became of it.
-func (t *Tracker) attempt(c *course, profiles [2]*Profile) {
-	b, conn := c.b, &t.plain
-	syn := moment{b.start, b.first}
+func (t *Tracker) attempt(syn moment, profiles [2]*Profile) {
+	conn := &t.plain
 	client := &conn.Ends[Client]
 	client.Timeline = append(client.Timeline, Transition{State: SynSent, At: syn.at, Frame: syn.frame, Evidence: Sent, by: sndSYN})
 	gaveUp := client.expire(profiles[Client].SYNSpan, profiles[Client], conn.Until, timeoutDead)
@@ -188,7 +187,7 @@ func (t *Tracker) retell(c *course) {
 	conn.Unlogged = Unlogged{}
 	list := slices.Grow(conn.Events, int(b.counted())+1)
 	list = append(list, Event{
-		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.stamps[Client], Flags: wire.Flags(b.flags),
+		At: b.start, Frame: b.first, LastAt: b.start, LastFrame: b.first, Count: 1, Seq: b.isn, End: b.isn + 1, TSVal: b.stamps[Client], Flags: b.synFlags(),
 		Window: b.window, IPID: b.ipid, TTL: b.ttl[Client], From: Client, Kind: KindSYN, Marks: marksOf(b.how), Traits: traitsOf(b.how),
 	})
 	var run [2]int // in list, plus one

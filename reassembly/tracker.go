@@ -51,6 +51,7 @@ type Tracker struct {
 	table    table
 	briefs   slab[brief]
 	entries  slab[entries]
+	lones    slab[lone]
 	fed      wire.Time // the largest time of a segment
 	cfg      Config
 	patience Profile // of cfg
@@ -68,6 +69,8 @@ type Tracker struct {
 	clock      wire.Time // the largest time that Advance was given
 	started    bool
 
+	unfiled []uint32 // see fileLater
+
 	rest  []uint32 // records that Flush has still to hand out
 	stood []stood  // see Standings
 	// changed has what was touched since Changed was called; see touch.
@@ -84,6 +87,8 @@ type scratch struct {
 	infer  inference
 	course course // see ordinary
 	retold retold // see segments and recall
+	first  lone   // see openBrief
+	only   brief  // see briefOf
 	// awaited keeps what await reads from being left out.
 	awaited uint64
 }
@@ -112,7 +117,7 @@ func New(cfg Config) *Tracker {
 }
 
 // Open returns how many connections are held.
-func (t *Tracker) Open() int { return t.recs.live() + t.briefs.live() }
+func (t *Tracker) Open() int { return t.recs.live() + t.briefs.live() + t.lones.live() }
 
 // Feed takes the next segment. s is not kept.
 func (t *Tracker) Feed(s *wire.Segment) { t.FeedHashed(s, t.cfg.Seed.Hash(&s.Tuple)) }
@@ -132,6 +137,10 @@ func (t *Tracker) FeedAt(s *wire.Segment, hash uint64, p Place) {
 			if t.cfg.Follow {
 				t.touch(id)
 			}
+			return
+		}
+	} else if id&loneBit != 0 {
+		if t.goOnLone(id, s, hash) {
 			return
 		}
 	} else if id != 0 && t.runAt(id, s) {
@@ -156,9 +165,11 @@ func (t *Tracker) feed(s *wire.Segment, hash uint64) {
 	switch {
 	case rec == 0:
 		rec = t.otherWay(s, &key, tuple, swapped)
-	case rec&briefBit != 0:
-		b := t.briefs.at(rec &^ briefBit)
-		if b.overdue(s.At, &t.patience) {
+	case rec&shortBits != 0:
+		if rec&loneBit != 0 && t.deadlineOf(rec) >= s.At {
+			rec = t.answered(rec, hash)
+		}
+		if b := t.briefOf(rec); b.overdue(s.At, &t.patience) {
 			t.settleBrief(rec, EndedSettled, s.At)
 			rec = 0
 		} else if t.goOn(rec, b, s) || t.holdEnd(rec, s, swapped) {
@@ -217,7 +228,7 @@ func (t *Tracker) feed(s *wire.Segment, hash uint64) {
 // find returns the newest connection of a tuple, 0 if none is held.
 func (t *Tracker) find(key *tupleKey, hash uint64) uint32 {
 	rec, at := t.table.first(hash)
-	for rec != 0 && !t.keyAt(rec).is(key) {
+	for rec != 0 && !t.holds(rec, key) {
 		rec, at = t.table.after(hash, at)
 	}
 	return rec

@@ -30,15 +30,46 @@ const wheelSlots = 256
 // nothing is filed further ahead than the wheel's circumference.
 type turn uint32
 
-const turnFiled = 1 << 31
+const (
+	turnFiled = 1 << 31
+	// turnLater: the record is in no list, as it may well have no deadline when its second is
+	// over; see fileLater.
+	turnLater = 1 << 30
+)
 
-func turnOf(second int64) turn { return turn(uint32(second)) | turnFiled }
+func turnOf(second int64) turn { return turn(uint32(second))&^turnLater | turnFiled }
 
 // in reports whether the turn is one of a slot's.
-func (t turn) in(slot uint64) bool { return t != 0 && uint64(t)%wheelSlots == slot }
+func (t turn) in(slot uint64) bool {
+	return t&(turnFiled|turnLater) == turnFiled && uint64(t)%wheelSlots == slot
+}
 
 // comesFirst reports whether a turn comes no later than another.
-func (t turn) comesFirst(u turn) bool { return int32(t-u)<<1 <= 0 }
+func (t turn) comesFirst(u turn) bool { return int32(t-u)<<2 <= 0 }
+
+// shortTurn is a turn without the upper bits of its second: enough for what has never been
+// past its turn.
+type shortTurn uint16
+
+func (t turn) short() shortTurn { return shortTurn(t>>16)&shortFlags | shortTurn(t)&^shortFlags }
+
+// The upper two bits are those of a turn.
+const (
+	shortLater = turnLater >> 16
+	shortFlags = turnFiled>>16 | shortLater
+)
+
+// long returns the turn that has been made short, which lies in the wheel.
+func (w *wheel) long(s shortTurn) turn {
+	if s == 0 {
+		return 0
+	}
+	ahead := (int64(s&^shortFlags) - w.now) % shortLater
+	if ahead < 0 {
+		ahead += shortLater
+	}
+	return turnOf(w.now+ahead) | turn(s)<<16&turnLater
+}
 
 func second(t wire.Time) int64 {
 	s := int64(t) / 1e9
@@ -53,15 +84,26 @@ func (w *wheel) start(t wire.Time) { w.now = second(t) }
 // file puts a record into the slot of its deadline, unless it is in one whose turn
 // comes no later. filed is where the record keeps its turn.
 func (w *wheel) file(id uint32, deadline wire.Time, filed *turn) {
-	// A slot's turn comes when its second is over.
+	at := w.turnFor(deadline)
+	switch held := *filed &^ turnLater; {
+	case held == 0:
+	case held == *filed:
+		if held.comesFirst(at) {
+			return
+		}
+	case held.comesFirst(turnOf(w.now)): // it had no deadline when that turn came
+	case held.comesFirst(at):
+		at = held
+	}
+	*filed = at
+	w.put(id, uint64(at)%wheelSlots)
+}
+
+// turnFor is the turn of a deadline: a slot's comes when its second is over.
+func (w *wheel) turnFor(deadline wire.Time) turn {
 	at := second(deadline) + 1
 	at = max(at, w.now+1)
-	at = min(at, w.now+wheelSlots-1)
-	if *filed != 0 && filed.comesFirst(turnOf(at)) {
-		return
-	}
-	*filed = turnOf(at)
-	w.put(id, uint64(at)%wheelSlots)
+	return turnOf(min(at, w.now+wheelSlots-1))
 }
 
 // put enters a record into a slot's list.
@@ -83,6 +125,7 @@ func (w *wheel) advance(t *Tracker, now wire.Time) {
 	if to <= w.now {
 		return
 	}
+	t.fileNow()
 	// After wheelSlots steps every slot had its turn. All are taken before the first is
 	// looked at: what is filed again meanwhile is filed as of the end of the way, maybe
 	// into one of them.
@@ -96,7 +139,7 @@ func (w *wheel) advance(t *Tracker, now wire.Time) {
 	for at := from + 1; at <= to; at++ {
 		for list := due[uint64(at)%wheelSlots]; list != 0; {
 			c := w.lists.at(list)
-			t.await(c.ids[:c.n], true)
+			t.await(c.ids[:c.n], true, uint64(at)%wheelSlots)
 			for _, id := range c.ids[:c.n] {
 				t.turn(id, uint64(at)%wheelSlots, now)
 			}

@@ -121,3 +121,20 @@ func TestWheelLeap(t *testing.T) {
 		t.Error("what was filed again on the way sits in a slot whose turn comes late")
 	}
 }
+
+// TestShortTurns: a short turn says as much as the long one, wherever the clock stands.
+func TestShortTurns(t *testing.T) {
+	for _, now := range []int64{-3, 0, 1<<14 - 2, 1<<14 + 1, 1700000000, 1<<30 - 2, 1<<32 - 1} {
+		w := wheel{now: now}
+		for ahead := int64(1); ahead < wheelSlots; ahead++ {
+			for _, want := range []turn{turnOf(now + ahead), turnOf(now+ahead) | turnLater} {
+				if got := w.long(want.short()); got != want {
+					t.Fatalf("at %d, %d ahead: %#x, want %#x", now, ahead, got, want)
+				}
+			}
+		}
+	}
+	if w := (wheel{}); w.long(turn(0).short()) != 0 {
+		t.Error("none is one")
+	}
+}
