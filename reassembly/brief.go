@@ -41,6 +41,8 @@ type brief struct {
 	start wire.Time
 	stamp uint64
 	first wire.FrameID
+	// oldest is the first of the blocks that stowed leads to, if there is one.
+	oldest uint32
 	// The SYN, which has no entry.
 	isn               wire.Seq
 	window, ipid, mss uint16
@@ -212,7 +214,7 @@ func (t *Tracker) goOn(id uint32, b *brief, s *wire.Segment) bool {
 			return false
 		}
 		if !b.has(briefAnswered) {
-			return t.answer(b, s, from)
+			return t.answer(id, b, s, from)
 		}
 	} else if b.has(briefClosed) {
 		// Behind the close only what is news to nobody can go on where its side was; whether
@@ -256,7 +258,16 @@ func (t *Tracker) enter(id uint32, b *brief, s *wire.Segment, from Side, how uin
 	if b.is&briefFINs|briefFlags(fin) != 0 {
 		t.closing(id, b, from, fin != 0, behind == 0)
 	}
+	t.passed(id, s)
 	return true
+}
+
+// passed notes that a connection has one segment more.
+func (t *Tracker) passed(id uint32, s *wire.Segment) {
+	t.fed = max(t.fed, s.At)
+	if t.cfg.Follow {
+		t.touch(id)
+	}
 }
 
 // closing notes what a segment says of the end of a connection: whether it has a FIN, and
@@ -283,7 +294,7 @@ func (b *brief) isFar(tuple *wire.Tuple, up bool) bool {
 }
 
 // answer adds the SYN-ACK, if the segment is one, and such as a brief record can hold.
-func (t *Tracker) answer(b *brief, s *wire.Segment, from Side) bool {
+func (t *Tracker) answer(id uint32, b *brief, s *wire.Segment, from Side) bool {
 	o := &s.Options
 	if !b.answeredBy(s, from) || o.Set&wire.OptTimestamps == 0 && o.TSVal|o.TSEcr != 0 {
 		return false
@@ -308,6 +319,7 @@ func (t *Tracker) answer(b *brief, s *wire.Segment, from Side) bool {
 	b.stamps[Server] = o.TSVal
 	b.next[Server], b.ttl[Server] = s.Seq+1, s.TTL
 	b.is |= briefAnswered
+	t.passed(id, s)
 	return true
 }
 

@@ -58,6 +58,9 @@ func flagsOf(is uint8) wire.Flags {
 // waits for where they go: that is only written.
 func (t *Tracker) stow(b *brief) {
 	blk := t.entries.get()
+	if b.stowed == 0 {
+		b.oldest = blk
+	}
 	e := t.entries.at(blk)
 	e.list, e.older = b.tail.list, b.stowed
 	b.stowed, b.tail.older = blk, 0

@@ -97,14 +97,7 @@ func (t *Tracker) goOnLone(id uint32, s *wire.Segment, hash uint64) bool {
 		return false
 	}
 	id = t.answered(id, slotHash(hash, s.Tuple.Encap))
-	if !t.goOn(id, t.briefs.at(id&^briefBit), s) {
-		return false
-	}
-	t.fed = max(t.fed, s.At)
-	if t.cfg.Follow {
-		t.touch(id)
-	}
-	return true
+	return t.goOn(id, t.briefs.at(id&^briefBit), s)
 }
 
 // alone describes in t.plain a SYN that nothing answered, and reports whether it can: whether

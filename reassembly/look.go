@@ -20,8 +20,7 @@ func (t *Tracker) Approach(s *wire.Segment, hash uint64) uint64 {
 
 // Locate finds where the record of a segment's connection may be.
 func (t *Tracker) Locate(s *wire.Segment, hash uint64) Place {
-	rec, _ := t.table.first(slotHash(hash, s.Tuple.Encap))
-	return Place(rec)
+	return Place(t.table.named(slotHash(hash, s.Tuple.Encap)))
 }
 
 // Look reads what FeedHashed will need of a record that Locate found.
@@ -45,17 +44,19 @@ const awaitMost = len(wheelChunk{}.ids)
 
 // await reads what it takes to tell of the connections that have no full records, awaitMost
 // at most, and to bury them if told so: the records, their places in the tables and, one
-// block of each at a time, their entries. Then none of them is waited for alone. due is the
+// block of each at a time and the first beside the last, their entries. Then none of them is waited for alone. due is the
 // slot of the wheel that names them: those are left out that are not in it any more.
 func (t *Tracker) await(ids []uint32, bury bool, due uint64) {
-	var blocks [awaitMost]uint32
+	var blocks, oldest [awaitMost]uint32
 	read := uint64(0)
 	for i, id := range ids[:min(len(ids), awaitMost)] {
 		if id&briefBit != 0 {
 			b := t.briefs.at(id &^ briefBit)
 			read += uint64(b.start) + uint64(b.tail.older)
 			if b.n > 0 && (!bury || b.turn.in(due)) {
-				blocks[i] = b.stowed
+				if blocks[i] = b.stowed; b.stowed != 0 {
+					oldest[i] = b.oldest
+				}
 			}
 		} else if id&loneBit != 0 {
 			read += uint64(t.lones.at(id &^ loneBit).start)
@@ -68,6 +69,11 @@ func (t *Tracker) await(ids []uint32, bury bool, due uint64) {
 				hash := t.cfg.Seed.hash(&key)
 				read += t.table.approach(hash) + t.tombs.table.approach(hash)
 			}
+		}
+	}
+	for _, blk := range oldest {
+		if blk != 0 {
+			read += uint64(t.entries.at(blk).older)
 		}
 	}
 	for left := true; left; {

@@ -108,6 +108,17 @@ func (t *table) first(hash uint64) (rec uint32, at place) {
 	return rec, place(i<<tableShift | number)
 }
 
+// named is first for those who do not ask where.
+func (t *table) named(hash uint64) (rec uint32) {
+	slots := t.parts[hash>>32%tableParts].slots
+	for at := int(uint32(hash)); len(slots) > 0; at++ {
+		if s := &slots[at&(len(slots)-1)]; s.rec == 0 || s.tag == uint32(hash) {
+			return s.rec
+		}
+	}
+	return 0
+}
+
 // approach reads where first begins, if anything is filed; what it returns says nothing.
 func (t *table) approach(hash uint64) uint64 {
 	p, _ := t.part(hash)

@@ -133,10 +133,6 @@ func (t *Tracker) FeedAt(s *wire.Segment, hash uint64, p Place) {
 	if id := uint32(p); id&briefBit != 0 {
 		// If the connection is there still, no other holds the tuple.
 		if t.goOn(id, t.briefs.at(id&^briefBit), s) {
-			t.fed = max(t.fed, s.At)
-			if t.cfg.Follow {
-				t.touch(id)
-			}
 			return
 		}
 	} else if id&loneBit != 0 {
@@ -172,7 +168,9 @@ func (t *Tracker) feed(s *wire.Segment, hash uint64) {
 		if b := t.briefOf(rec); b.overdue(s.At, &t.patience) {
 			t.settleBrief(rec, EndedSettled, s.At)
 			rec = 0
-		} else if t.goOn(rec, b, s) || t.holdEnd(rec, s, swapped) {
+		} else if t.goOn(rec, b, s) {
+			return
+		} else if t.holdEnd(rec, s, swapped) {
 			if t.cfg.Follow {
 				t.touch(rec)
 			}
