@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"math/bits"
 	"sync"
 
 	"github.com/tcplife/tcplife/incident"
@@ -32,8 +31,10 @@ type batch struct {
 	hashes   [batchSegments]uint64
 	// errors are the ICMP errors among them; rare, so they take room of their own.
 	errors []quoted
-	// shares are the segments by worker.
-	shares []share
+	// shares are the positions of segments by worker, for each of which it has room for all;
+	// dealt is how many there are.
+	shares []uint16
+	dealt  [mostJobs]uint16
 	// number counts batches in the order in which they are sent, from 0.
 	number uint64
 	// until is the number of segments up to the end of this batch.
@@ -65,7 +66,7 @@ type batch struct {
 }
 
 func newBatch(jobs int) *batch {
-	b := &batch{results: make([]result, jobs), shares: make([]share, jobs)}
+	b := &batch{results: make([]result, jobs), shares: make([]uint16, jobs*batchSegments)}
 	for i := range b.results {
 		b.results[i].keep = max(keepSettled/jobs, 64)
 		b.results[i].text.keep = max(keepChunks/jobs, 1)
@@ -82,36 +83,36 @@ func (b *batch) reset() {
 	}
 }
 
-// share is what one worker has to do of a batch: the positions of its segments.
-type share struct {
-	n  int
-	at [batchSegments]uint16
-}
-
-// list returns the positions, in ascending order.
-func (s *share) list() []uint16 { return s.at[:s.n] }
-
 // ownerOf returns which of so many workers has the connections whose tuples have a hash. It
 // goes by the hash's upper bits; trackers file by the lower ones.
 func ownerOf(hash uint64, jobs int) int {
-	owner, _ := bits.Mul64(hash, uint64(jobs))
-	return int(owner)
+	return int(hash >> 32 * uint64(jobs) >> 32)
 }
 
 // deal says whose the batch's segments are.
 func (b *batch) deal() {
-	shares := b.shares
-	if len(shares) == 0 {
+	shares, jobs := b.shares, len(b.results)
+	if jobs == 0 {
 		return
 	}
-	for i := range shares {
-		shares[i].n = 0
+	// An owner's next place, in that row of places which is the owner's.
+	var next [mostJobs]uint32
+	for owner := range next {
+		next[owner] = uint32(owner) * batchSegments
 	}
 	for i, hash := range b.hashes[:b.n] {
-		s := &shares[ownerOf(hash, len(shares))]
-		s.at[s.n%batchSegments] = uint16(i)
-		s.n++
+		n := &next[ownerOf(hash, jobs)%mostJobs]
+		shares[*n] = uint16(i)
+		*n++
 	}
+	for owner := range b.dealt {
+		b.dealt[owner] = uint16(next[owner] - uint32(owner)*batchSegments)
+	}
+}
+
+// share returns the positions of a worker's segments, in ascending order.
+func (b *batch) share(worker int) []uint16 {
+	return b.shares[worker*batchSegments:][:b.dealt[worker]]
 }
 
 // openAtMost returns a bound of the connections open after the given number of

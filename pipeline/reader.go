@@ -148,10 +148,17 @@ func (r *reader) read(ctx context.Context, b *batch) (_ *batch, whole bool) {
 // take enters the segments of frames that are all of one input into the batch, and returns
 // the batch to go on with.
 func (r *reader) take(run []wire.Frame, b *batch) *batch {
-	in := r.count(run)
+	in, latest := r.count(run)
 	for len(run) > 0 {
 		// Most frames hold one segment and nothing else.
 		n, skip := r.dec.DecodeRun(run, b.segments[b.n:])
+		if n == len(run) {
+			r.clock = max(r.clock, latest)
+		} else {
+			for k := range run[:n] {
+				r.clock = max(r.clock, run[k].At)
+			}
+		}
 		r.enter(run[:n], b)
 		in.Segments += uint64(n)
 		run = run[n:]
@@ -175,17 +182,8 @@ func (r *reader) enter(run []wire.Frame, b *batch) {
 	}
 	segments, hashes := b.segments[b.n:b.n+len(run)], b.hashes[b.n:b.n+len(run)]
 	b.n += len(run)
-	clock, most := r.clock, uint64(0)
-	for i := range segments {
-		s := &segments[i]
-		clock = max(clock, s.At)
-		most = max(most, uint64(s.Tuple.Encap))
-	}
 	r.seed.HashEach(segments, hashes)
-	r.clock = clock
-	if most >= uint64(len(r.encaps)) {
-		r.learn(most)
-	}
+	r.learn()
 	if r.contents != nil {
 		r.contents.segments(&r.inputs[run[0].ID.Input()], run, segments)
 	}
@@ -225,9 +223,7 @@ func (r *reader) put(b *batch, in *report.Input, skip wire.Skip) *batch {
 			r.contents.segment(s)
 		}
 		b.hashes[b.n] = r.seed.Hash(&s.Tuple)
-		if id := uint64(s.Tuple.Encap); id >= uint64(len(r.encaps)) {
-			r.learn(id)
-		}
+		r.learn()
 		b.n++
 	case wire.SkipICMP:
 		e := r.dec.ICMP()
@@ -249,8 +245,9 @@ func (r *reader) stopped() bool {
 	}
 }
 
-// count takes from frames what the report says of their input, and returns that.
-func (r *reader) count(run []wire.Frame) *report.Input {
+// count takes from frames what the report says of their input, and returns that, and their
+// latest time.
+func (r *reader) count(run []wire.Frame) (_ *report.Input, latest wire.Time) {
 	first := &run[0]
 	i := first.ID.Input()
 	if i >= len(r.inputs) {
@@ -270,7 +267,8 @@ func (r *reader) count(run []wire.Frame) *report.Input {
 	}
 	r.frames += uint64(len(run))
 	in.Frames += uint64(len(run))
-	last, previous := in.Last, in.Previous
+	latest = first.At
+	previous := in.Previous
 	for k := range run {
 		f := &run[k]
 		if f.At < previous {
@@ -281,15 +279,15 @@ func (r *reader) count(run []wire.Frame) *report.Input {
 			in.First = min(in.First, f.At)
 		}
 		previous = f.At
-		last = max(last, f.At)
+		latest = max(latest, f.At)
 		if uint64(f.Length) > uint64(len(f.Data)) {
 			if in.Snapped++; in.Snapped == 1 {
 				in.SnappedAt = f.ID
 			}
 		}
 	}
-	in.Last, in.Previous = last, previous
-	return in
+	in.Last, in.Previous = max(in.Last, latest), previous
+	return in, latest
 }
 
 // layers returns the layers of an encapsulation path.
@@ -300,11 +298,11 @@ func (r *reader) layers(id wire.EncapID) []string {
 	return otherEncap
 }
 
-// learn keeps the layers of the encapsulation paths up to id where the workers can
+// learn keeps the layers of the encapsulation paths so far where the workers can
 // read them: the decoder's table belongs to the reader alone. The path that all
 // beyond wire.MaxEncaps share has no place here; the workers know its name.
-func (r *reader) learn(id uint64) {
-	for uint64(len(r.encaps)) <= id && len(r.encaps) <= wire.MaxEncaps {
+func (r *reader) learn() {
+	for len(r.encaps) <= r.dec.Encaps() {
 		r.encaps = append(r.encaps, r.dec.Encap(wire.EncapID(len(r.encaps))))
 	}
 }

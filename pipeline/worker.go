@@ -131,20 +131,21 @@ const looksAhead = 32
 // feed hands the worker's segments to its tracker, and the ICMP errors that quote one of its
 // connections, in the order of the capture.
 func (w *worker) feed(b *batch) {
-	t, errors, mine := w.tracker, b.errors, b.shares[w.index].list()
+	t, errors, mine := w.tracker, b.errors, b.share(w.index)
 	for len(mine) > 0 {
 		few := mine[:min(len(mine), looksAhead)]
 		mine = mine[len(few):]
-		seen := w.seen[:len(few)]
+		seen, looked := w.seen[:len(few)], uint64(0)
 		for _, i := range few {
-			w.looked += t.Approach(&b.segments[i%batchSegments], b.hashes[i%batchSegments])
+			looked += t.Approach(&b.segments[i%batchSegments], b.hashes[i%batchSegments])
 		}
 		for k, i := range few {
 			seen[k] = t.Locate(&b.segments[i%batchSegments], b.hashes[i%batchSegments])
 		}
 		for _, p := range seen {
-			w.looked += t.Look(p)
+			looked += t.Look(p)
 		}
+		w.looked = looked
 		for k, i := range few {
 			for len(errors) > 0 && errors[0].before <= int(i) {
 				w.quoted(&errors[0])

@@ -252,6 +252,9 @@ func (d *Decoder) Fragments() Fragments { return d.fragments.count() }
 // change what is returned.
 func (d *Decoder) Encap(id EncapID) []string { return d.paths.layers(id) }
 
+// Encaps returns how many paths there are so far: the highest EncapID with layers of its own.
+func (d *Decoder) Encaps() int { return len(d.paths.entries) }
+
 // short tells why a header's octets are not there: the capture left them out, or
 // the frame never had them.
 func short(f *Frame) Skip {
