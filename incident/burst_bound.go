@@ -2,7 +2,7 @@ package incident
 
 import "math"
 
-// halfSecond is what happened in half a second: how many connections ended in some ways, and hard ones
+// halfSecond is what happened in some half a second: how many connections ended in some ways, and hard ones
 // among these; how many were opened, and how many were over in any way.
 type halfSecond struct{ ended, hard, opened, over uint64 }
 
@@ -22,11 +22,13 @@ func clientBurst(least, most, hard uint64) bool {
 // the best of them, and lies in three. Most hosts show by far too few. That all of them
 // together do not show it says nothing of each alone.
 func (j *joiner) mayBurst(all []*chronicle, of, hard kindSet, told func(least, most, hard uint64) bool) bool {
-	const width = int64(atOnce / 2)
+	// A bit more than half a second, so that one knows without a division in which of them an
+	// instant lies; a second still lies in three.
+	const halfShift = 29
 	low, high, points := int64(math.MaxInt64), int64(math.MinInt64), 0
 	for _, c := range all {
-		if c.width() > atOnce/4 {
-			return true // an interval that lies in two half seconds would not fit into a second
+		if c.shift >= halfShift {
+			return true // its intervals lie in more than one, or may not fit into a second
 		}
 		if n := len(c.points); n > 0 {
 			low, high = min(low, int64(c.from(c.points[0]))), max(high, int64(c.from(c.points[n-1])))
@@ -37,10 +39,10 @@ func (j *joiner) mayBurst(all []*chronicle, of, hard kindSet, told func(least, m
 		return false
 	}
 	// Where little happens in a long time, it is cheaper to look at that.
-	if j.exact || low < 0 || high/width-low/width > 1<<10+int64(points)*4 {
+	if j.exact || low < 0 || high>>halfShift-low>>halfShift > 1<<10+int64(points)*4 {
 		return true
 	}
-	from, n := low/width, int(high/width-low/width)+1
+	from, n := low>>halfShift, int(high>>halfShift-low>>halfShift)+1
 	if cap(j.halves) < n+2 {
 		j.halves = make([]halfSecond, n+2+n/2)
 	}
@@ -62,17 +64,13 @@ func (j *joiner) mayBurst(all []*chronicle, of, hard kindSet, told func(least, m
 	}
 	before := uint64(0) // open before the capture
 	for _, c := range all {
-		var x *halfSecond
-		next := int64(math.MinInt64)
 		for i := range c.points {
 			p := &c.points[i]
 			class, n := classes[p.what], uint64(p.n)
 			if class == 0 {
 				continue
 			}
-			if at := p.at << c.shift; at >= next {
-				x, next = &halves[at/width-from], at/width*width+width
-			}
+			x := &halves[p.at>>(halfShift-c.shift)-from]
 			switch {
 			case class == isOpened:
 				x.opened += n

@@ -156,7 +156,6 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 	if len(c.Events) == 0 && !c.Unlogged.Is || c.Sampled() {
 		return
 	}
-	s.relieve()
 	var pair key
 	var number uint32
 	f := &s.facts
@@ -164,9 +163,11 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 	case unclear:
 		return
 	case refused, unreachable, unanswered, probe:
+		s.relieve()
 		// What there is to know of a connection does not matter: it is none.
 		f.c, f.found, f.layers, f.named, f.opening = c, found, layers, 0, opening
 	default:
+		s.relieve()
 		// While it is found out what the connection was, what it is counted with is on its way.
 		pair = pairKey(&c.Tuple)
 		number = s.pairs.index.number(&pair)
