@@ -174,7 +174,11 @@ func (s *Sums) Incidents(rules []*Rule, layers func(wire.EncapID) []string) []In
 // inOrder returns incidents in their order. What is moved around for that are their places:
 // an incident takes half a kilobyte.
 func inOrder(all []Incident) []Incident {
-	if len(all) < 2 {
+	sorted := true
+	for i := 1; i < len(all) && sorted; i++ {
+		sorted = compareIncidents(&all[i-1], &all[i]) <= 0
+	}
+	if sorted {
 		return all
 	}
 	places := make([]int32, len(all))
@@ -182,11 +186,11 @@ func inOrder(all []Incident) []Incident {
 		places[i] = int32(i)
 	}
 	slices.SortStableFunc(places, func(a, b int32) int { return compareIncidents(&all[a], &all[b]) })
-	sorted := make([]Incident, len(all))
+	moved := make([]Incident, len(all))
 	for i, at := range places {
-		sorted[i] = all[at]
+		moved[i] = all[at]
 	}
-	return sorted
+	return moved
 }
 
 // Grade returns the incidents that are told, as grave as the user has them, and in that

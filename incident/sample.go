@@ -27,8 +27,14 @@ type sample struct {
 }
 
 // sampleOf: so many of the pairs of numbers, and one of so many more, may come before it is
-// looked how many there are. It costs some tens of instructions for each of them.
-const sampleOf = 2
+// looked how many there are, which mostly lets half of them go; where it does not, because
+// connections stand there twice, one of sampleMore of what is there. It costs some tens of
+// instructions for each of them.
+const sampleOf, sampleMore = 8, 4
+
+// sampleLeap: whoever has so many will have them all, and to double their room time and again
+// takes as much memory once more.
+const sampleLeap = 2048
 
 // view is one of the connections that have both initial sequence numbers in common.
 type view struct {
@@ -90,7 +96,11 @@ func (x *sample) next(numbers uint64) *view {
 				return nil
 			}
 		}
-		x.all = slices.Grow(x.all, min(max(64, len(x.all)), x.calm-len(x.all)))
+		more := max(64, len(x.all))
+		if more >= sampleLeap {
+			more = x.calm
+		}
+		x.all = slices.Grow(x.all, min(more, x.calm-len(x.all)))
 	}
 	x.all = x.all[:len(x.all)+1]
 	return &x.all[len(x.all)-1]
@@ -102,7 +112,7 @@ func (x *sample) settle() {
 		x.share++
 		x.drop()
 	}
-	x.calm = max(len(x.all), x.keep) + max(x.keep/sampleOf, 1)
+	x.calm = max(x.keep+x.keep/sampleOf, len(x.all)+len(x.all)/sampleMore) + 1
 }
 
 // drop lets those go that are not kept.
