@@ -18,8 +18,9 @@ type worker struct {
 	cfg     *Config
 	seed    reassembly.Seed
 	tracker *reassembly.Tracker
-	// seen and looked are what feed works with.
-	seen   [looksAhead]reassembly.Place
+	// These are what feed works with.
+	ahead  [looksAhead]ahead
+	errors []quoted // those of the batch that are left
 	looked uint64
 	// standings is what stands works with.
 	standings []reassembly.Standing
@@ -128,35 +129,57 @@ func (w *worker) work(b *batch) {
 // segments are fed, those of a whole batch are not.
 const looksAhead = 32
 
+// ahead is what is known of a segment before it is fed.
+type ahead struct {
+	hash uint64
+	seen reassembly.Place
+	at   uint16 // in the batch
+}
+
 // feed hands the worker's segments to its tracker, and the ICMP errors that quote one of its
 // connections, in the order of the capture.
 func (w *worker) feed(b *batch) {
-	t, errors, mine := w.tracker, b.errors, b.share(w.index)
-	for len(mine) > 0 {
-		few := mine[:min(len(mine), looksAhead)]
+	w.errors = b.errors
+	for mine := b.share(w.index); len(mine) > 0; {
+		few := w.ahead[:min(len(mine), looksAhead)]
+		w.look(b, mine, few)
 		mine = mine[len(few):]
-		seen, looked := w.seen[:len(few)], uint64(0)
-		for _, i := range few {
-			looked += t.Approach(&b.segments[i%batchSegments], b.hashes[i%batchSegments])
-		}
-		for k, i := range few {
-			seen[k] = t.Locate(&b.segments[i%batchSegments], b.hashes[i%batchSegments])
-		}
-		for _, p := range seen {
-			looked += t.Look(p)
-		}
-		w.looked = looked
-		for k, i := range few {
-			for len(errors) > 0 && errors[0].before <= int(i) {
-				w.quoted(&errors[0])
-				errors = errors[1:]
+		for k := range few {
+			a := &few[k]
+			if len(w.errors) > 0 {
+				w.quotedUpTo(int(a.at))
 			}
-			w.at = int(i)
-			t.FeedAt(&b.segments[i%batchSegments], b.hashes[i%batchSegments], seen[k])
+			w.at = int(a.at)
+			w.tracker.FeedAt(&b.segments[a.at%batchSegments], a.hash, a.seen)
 		}
 	}
-	for i := range errors {
-		w.quoted(&errors[i])
+	w.quotedUpTo(batchSegments)
+}
+
+// look looks ahead for the first few of the worker's segments.
+func (w *worker) look(b *batch, mine []uint16, few []ahead) {
+	t, looked := w.tracker, uint64(0)
+	for k, i := range mine[:len(few)] {
+		i %= batchSegments
+		hash := b.hashes[i]
+		few[k].hash, few[k].at = hash, i
+		looked += t.Approach(&b.segments[i], hash)
+	}
+	for k := range few {
+		few[k].seen = t.Locate(&b.segments[few[k].at%batchSegments], few[k].hash)
+	}
+	for k := range few {
+		looked += t.Look(few[k].seen)
+	}
+	w.looked = looked
+}
+
+// quotedUpTo hands those of the ICMP errors that are left to the tracker which came no later
+// than the segment at a position.
+func (w *worker) quotedUpTo(at int) {
+	for len(w.errors) > 0 && w.errors[0].before <= at {
+		w.quoted(&w.errors[0])
+		w.errors = w.errors[1:]
 	}
 }
 
