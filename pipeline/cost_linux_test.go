@@ -37,10 +37,10 @@ func TestInstructionsPerPacket(t *testing.T) {
 		frames func(n int) []wire.Frame
 		most   float64 // per packet
 	}{
-		{"short connections", "text", shortOnes, 2190},
-		{"short connections", "ndjson", shortOnes, 6790},
-		{"long transfers", "text", longOnes, 1380},
-		{"SYNs without answer", "text", attempts, 3480},
+		{"short connections", "text", shortOnes, 1970},
+		{"short connections", "ndjson", shortOnes, 6590},
+		{"long transfers", "text", longOnes, 1320},
+		{"SYNs without answer", "text", attempts, 2730},
 	} {
 		const few, many = 10_000, 30_000
 		per := (count(c.frames(many), c.format) - count(c.frames(few), c.format)) / (many - few)

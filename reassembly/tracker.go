@@ -34,10 +34,6 @@ type Config struct {
 	// Unread has the bits of Seen for which nobody reads Conn.Events: a connection that
 	// shows no others, and no silence (Conn.Idle), may come without; see Conn.Unlogged.
 	Unread Seen
-	// Beside is a tracker that is never in use at the same time, nil if there is none: this
-	// one works where that one does. Who has many trackers needs less memory then, and
-	// waits less for it.
-	Beside *Tracker
 	// Follow has the tracker keep which connections have changed; see Changed.
 	Follow bool
 
@@ -75,7 +71,7 @@ type Tracker struct {
 	stood []stood  // see Standings
 	// changed has what was touched since Changed was called; see touch.
 	changed []uint32
-	*scratch
+	scratch
 }
 
 // scratch is what a tracker works with while it tells of one connection.
@@ -106,11 +102,6 @@ func New(cfg Config) *Tracker {
 		cfg.Late = func(*Late) {}
 	}
 	t := &Tracker{cfg: cfg, patience: cfg.patience()}
-	if cfg.Beside != nil {
-		t.scratch = cfg.Beside.scratch
-	} else {
-		t.scratch = &scratch{}
-	}
 	t.tombs.t = t
 	t.reserve()
 	return t
