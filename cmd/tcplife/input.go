@@ -111,7 +111,6 @@ func (in *inputs) open(ctx context.Context) (capture.Source, func(), error) {
 			return nil, nil, in.none()
 		}
 	}
-	reserveHeap(in.octets())
 	forget := context.AfterFunc(ctx, func() { r.src.Close() })
 	return r.src, func() { forget(); r.src.Close() }, nil
 }
@@ -145,16 +144,6 @@ func (in *inputs) none() error {
 		return errNoCapture
 	}
 	return &exitError{exitOpen, errors.New("no input: the list of files is empty")}
-}
-
-// octets returns how many octets the regular files among the inputs have, compressed or not.
-func (in *inputs) octets() (total int64) {
-	for _, name := range in.names() {
-		if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() {
-			total += st.Size()
-		}
-	}
-	return total
 }
 
 // again opens the same inputs once more, in the same order.
