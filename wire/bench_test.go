@@ -10,7 +10,7 @@ import (
 type benchmarkPacket struct {
 	name  string
 	frame Frame
-	// library: goes through google/gopacket, and so allocates.
+	// library: goes through gopacket, and so allocates.
 	library bool
 	// parser: what DecodingLayerParser starts with; 0 when it cannot read it.
 	parser gopacket.LayerType

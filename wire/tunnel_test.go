@@ -74,7 +74,7 @@ var tunnels = []struct {
 	name    string
 	path    string
 	wrap    []wrapping
-	library bool // goes through google/gopacket, and so allocates
+	library bool // goes through gopacket, and so allocates
 	unread  bool // tshark has no dissector, or not on by itself
 	sampled bool
 }{
