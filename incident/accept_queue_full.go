@@ -121,7 +121,7 @@ func (s *Sums) queueFull(k key, l *listener) *queue {
 
 func checkAcceptQueueFull(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		q := s.queueFull(k, l)
 		if q == nil {
 			continue

@@ -99,10 +99,10 @@ func TestClosedAllAtOnceExcludesNothingTold(t *testing.T) {
 				}
 				note(open, opened)
 				note(end, what)
-				s.pairs.recs[p].opened++
+				s.pairs.rec(p).opened++
 				if what == softServer && rng.IntN(9) == 0 {
 					s.listeners.note(l, end, idled)
-					addSpread(&s.listeners.recs[l].idle[1], 4*time.Second)
+					addSpread(&s.listeners.rec(l).idle[1], 4*time.Second)
 				}
 			}
 		}

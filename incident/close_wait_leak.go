@@ -150,7 +150,7 @@ func (r *recentEvents) add(from, to wire.Time, n uint64, within time.Duration) {
 
 func checkCloseWaitLeak(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		if l.closing.in == nil || s.queueFull(k, l) != nil && uint64(l.mute) >= uint64(l.closing.in.n) {
 			continue // they were never accepted: nobody could close them
 		}

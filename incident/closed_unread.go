@@ -110,7 +110,7 @@ func (f *facts) cutOff() {
 func checkClosedUnread(s *Sums, report func(Incident)) {
 	var pairs byListener
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		ended := uint64(0)
 		for _, e := range ends {
 			ended += uint64(l.closed[e])
@@ -161,7 +161,7 @@ func checkClosedUnread(s *Sums, report func(Incident)) {
 // RST, if there is one alone.
 func (s *Sums) onlyResetter(pairs *byListener, listener key) (only key, alone bool) {
 	for _, i := range pairs.of(s.pairs.keys, listener) {
-		if s.pairs.recs[i].closed[hardClient] == 0 {
+		if s.pairs.rec(i).closed[hardClient] == 0 {
 			continue
 		}
 		if alone {

@@ -51,7 +51,7 @@ func (s *Sums) AddOrdinary(c *reassembly.Conn, found []finding.Finding) bool {
 // inOrder returns what a table holds in the order of its keys: places are nobody's business.
 func (t *table[R, P]) inOrder() (keys []key, recs []R, series []chronicle) {
 	for _, i := range t.sorted() {
-		keys, recs = append(keys, t.keys[i]), append(recs, t.recs[i])
+		keys, recs = append(keys, t.keys[i]), append(recs, *t.rec(i))
 		if t.room > 0 {
 			series = append(series, chronicle{t.series[i].shift, slices.Clone(t.series[i].points)})
 		}
@@ -64,8 +64,8 @@ func (s *Sums) Differ(o *Sums) string {
 	s.settle()
 	o.settle()
 	for _, x := range []*Sums{s, o} {
-		for i := range x.pairs.recs {
-			x.pairs.recs[i].listener, x.pairs.recs[i].client = spot{}, spot{}
+		for i := range x.pairs.keys {
+			x.pairs.rec(int32(i)).listener, x.pairs.rec(int32(i)).client = spot{}, spot{}
 		}
 	}
 	type held struct {

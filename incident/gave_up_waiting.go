@@ -48,7 +48,7 @@ const (
 
 func checkGaveUpWaiting(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		if l.gaveUp == nil || l.gaveUp.count < gaveUpLeast {
 			continue
 		}

@@ -35,7 +35,7 @@ const drainLeast = 10
 
 func checkGracefulDrain(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		t := s.targets.get(k)
 		if t == nil || t.refused == 0 || t.firstRefused <= l.lastOK {
 			continue

@@ -96,7 +96,7 @@ func (x *checks) merge(o *checks) {
 
 func checkHealthChecks(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, x := s.listeners.keys[i], s.listeners.recs[i].checks
+		k, x := s.listeners.keys[i], s.listeners.rec(i).checks
 		if x == nil || x.n < checksLeast {
 			continue
 		}
@@ -112,7 +112,7 @@ func checkHealthChecks(s *Sums, report func(Incident)) {
 			key: k, Catalogue: "H28", Severity: finding.Info, Confidence: finding.Likely, Count: uint64(x.n), First: from, Last: from.Add(lasted),
 			Falsify: "Data on these connections that the capture lacks.",
 			Reason:  "they were opened and ended at once, at a steady pace; what for is not in the capture",
-			tolds:   []*told{s.listeners.recs[i].told},
+			tolds:   []*told{s.listeners.rec(i).told},
 		}
 		who := "Several hosts check"
 		if x.low == x.high {

@@ -57,7 +57,7 @@ const (
 
 func checkHostSilent(s *Sums, report func(Incident)) {
 	for _, i := range s.hosts.sorted() {
-		k, h := s.hosts.keys[i], &s.hosts.recs[i]
+		k, h := s.hosts.keys[i], s.hosts.rec(i)
 		if h.silent < silentLeast && h.never >= silentLeast {
 			s.neverHeard(k, h, report)
 			continue
@@ -154,7 +154,7 @@ func (s *Sums) neverHeard(k key, h *host, report func(Incident)) {
 func (s *Sums) survived(host key) (d time.Duration) {
 	for i, k := range s.pairs.keys {
 		if k.server() == host || k.client().turned() == host {
-			d = max(d, s.pairs.recs[i].longest)
+			d = max(d, s.pairs.rec(int32(i)).longest)
 		}
 	}
 	return d

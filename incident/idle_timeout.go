@@ -64,7 +64,7 @@ type idleDeaths struct {
 func checkIdleTimeout(s *Sums, report func(Incident)) {
 	byServer, byClient := map[key][]key{}, map[key][]key{}
 	for i, k := range s.paths.keys {
-		if p := &s.paths.recs[i]; p.deaths[0] != nil || p.deaths[1] != nil {
+		if p := s.paths.rec(int32(i)); p.deaths[0] != nil || p.deaths[1] != nil {
 			byServer[k.server()] = append(byServer[k.server()], k)
 			byClient[k.client()] = append(byClient[k.client()], k)
 		}
@@ -118,7 +118,7 @@ func (s *Sums) idleDied(scope key, paths []key, done map[key]bool, report func(I
 		if !among[k.path()] {
 			continue
 		}
-		p := &s.pairs.recs[i]
+		p := s.pairs.rec(int32(i))
 		d.survivors += uint64(p.idles)
 		d.beyond = max(d.beyond, p.longest)
 		if p.longest < d.all.min {

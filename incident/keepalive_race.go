@@ -55,7 +55,7 @@ const (
 
 func checkKeepaliveRace(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		for side := range l.races {
 			races, stales := l.races[side], l.stales[side]
 			if (races == nil || races.count < raceLeast) && (stales == nil || stales.count < staleLeast) {

@@ -48,7 +48,7 @@ const (
 func checkLossyPath(s *Sums, report func(Incident)) {
 	closes := map[key]uint64{}
 	for i, k := range s.pairs.keys {
-		p := &s.pairs.recs[i]
+		p := s.pairs.rec(int32(i))
 		closes[k.path()] += uint64(p.closed[softClient]) + uint64(p.closed[softServer])
 	}
 	for side := range 2 {
@@ -59,7 +59,7 @@ func checkLossyPath(s *Sums, report func(Incident)) {
 		}
 		var all []loss
 		for i, k := range s.paths.keys {
-			p := &s.paths.recs[i]
+			p := s.paths.rec(int32(i))
 			x := loss{k: k, lost: uint64(p.lostTo[side]), unseen: uint64(p.unseen[side]), closes: closes[k]}
 			if x.lossOf = max(x.lost, x.unseen); x.lossOf > 0 {
 				all = append(all, x)
@@ -150,7 +150,7 @@ func (s *Sums) spanOf(k key) (first, last wire.Time) {
 		if k.hasClient() && q.client() != k.client() || k.hasServer() && q.server() != k.server() {
 			continue
 		}
-		p := &s.pairs.recs[i]
+		p := s.pairs.rec(int32(i))
 		first, last = earliest(first, p.first), max(last, p.last)
 	}
 	return first, last

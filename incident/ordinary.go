@@ -112,10 +112,10 @@ func (s *Sums) countWaiting() {
 	}
 	for i := range all {
 		x := &all[i]
-		if uint(x.guess) >= uint(len(s.listeners.recs)) {
+		if uint(x.guess) >= uint(s.listeners.recs.n) {
 			continue
 		}
-		l := &s.listeners.recs[x.guess]
+		l := s.listeners.rec(x.guess)
 		if l.some != nil {
 			looked += uint64(l.some.n)
 		}
@@ -137,25 +137,25 @@ func (s *Sums) countWaiting() {
 // lookPair reads what is counted of the pair at a place, if there is one, and lookPlaces of its
 // listener and client; it returns the listener's place, if there is one.
 func (s *Sums) lookPair(at int32) uint64 {
-	if uint(at) >= uint(len(s.pairs.recs)) || uint(at) >= uint(len(s.pairs.keys)) {
+	if uint(at) >= uint(len(s.pairs.keys)) {
 		return 0
 	}
-	p, k := &s.pairs.recs[at], &s.pairs.keys[at]
+	p, k := s.pairs.rec(at), &s.pairs.keys[at]
 	return uint64(p.opened) + uint64(p.first) + k[clientHigh] + k[rest]
 }
 
 func (s *Sums) lookPlaces(at int32) (listener int32, looked uint64) {
-	if uint(at) >= uint(len(s.pairs.recs)) {
+	if uint(at) >= uint(s.pairs.recs.n) {
 		return -1, 0
 	}
-	p := &s.pairs.recs[at]
+	p := s.pairs.rec(at)
 	listener = p.listener.at
-	if at := uint(listener); at < uint(len(s.listeners.recs)) {
-		l := &s.listeners.recs[at]
+	if at := listener; uint(at) < uint(s.listeners.recs.n) {
+		l := s.listeners.rec(at)
 		looked = uint64(l.complete) + l.packets + uint64(l.closing.young)
 	}
-	if at := uint(p.client.at); at < uint(len(s.clients.recs)) {
-		looked += uint64(s.clients.recs[at].opened)
+	if at := p.client.at; uint(at) < uint(s.clients.recs.n) {
+		looked += uint64(s.clients.rec(at).opened)
 	}
 	return listener, looked
 }
@@ -165,13 +165,13 @@ func (s *Sums) count(x *ordinary) {
 	pair := s.pairs.atBy(&x.pair, x.number)
 	listener, client := s.placesOf(&x.pair, pair)
 	if pair >= 0 {
-		s.pairs.recs[pair].addOrdinary(x)
+		s.pairs.rec(pair).addOrdinary(x)
 	}
 	if listener >= 0 {
-		s.listeners.recs[listener].addOrdinary(x)
+		s.listeners.rec(listener).addOrdinary(x)
 	}
 	if client >= 0 {
-		s.clients.recs[client].addOrdinary(x)
+		s.clients.rec(client).addOrdinary(x)
 	}
 	s.lives(&x.life, pair, listener)
 }
@@ -180,7 +180,7 @@ func (s *Sums) count(x *ordinary) {
 // counted, -1 if they are not. The pair knows that, as long as none of them had to go.
 func (s *Sums) placesOf(k *key, pair int32) (listener, client int32) {
 	if pair >= 0 {
-		p := &s.pairs.recs[pair]
+		p := s.pairs.rec(pair)
 		listener, here := s.listeners.recall(p.listener)
 		client, there := s.clients.recall(p.client)
 		if here && there {
@@ -192,7 +192,7 @@ func (s *Sums) placesOf(k *key, pair int32) (listener, client int32) {
 	of = k.client()
 	client = s.clients.at(&of)
 	if pair >= 0 {
-		p := &s.pairs.recs[pair]
+		p := s.pairs.rec(pair)
 		p.listener, p.client = s.listeners.spot(listener), s.clients.spot(client)
 	}
 	return listener, client

@@ -137,7 +137,7 @@ func (x *outages) merge(o *outages) {
 
 func checkPathOutage(s *Sums, report func(Incident)) {
 	for _, i := range s.hosts.sorted() {
-		k, x := s.hosts.keys[i], s.hosts.recs[i].outages
+		k, x := s.hosts.keys[i], s.hosts.rec(i).outages
 		if x == nil {
 			continue
 		}

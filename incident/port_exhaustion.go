@@ -149,7 +149,7 @@ func (h *holding) stalled() bool {
 
 func checkPortExhaustion(s *Sums, report func(Incident)) {
 	for _, i := range s.pairs.sorted() {
-		k, p := s.pairs.keys[i], &s.pairs.recs[i]
+		k, p := s.pairs.keys[i], s.pairs.rec(i)
 		if p.opened < leastPorts {
 			continue
 		}

@@ -43,7 +43,7 @@ const (
 
 func checkResetFlood(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		for side, n := range l.resets {
 			if n < resetFlood || n < resetsEach*uint64(l.resetters[side]) {
 				continue

@@ -44,7 +44,7 @@ const (
 func checkResetShare(s *Sums, report func(Incident)) {
 	var pairs byListener
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		ended, reset := uint64(0), uint64(0)
 		for _, e := range ends {
 			ended += uint64(l.closed[e])

@@ -31,7 +31,7 @@ type tried struct {
 func (s *Sums) targetsOf(group func(k key) key) map[key]*tried {
 	by := map[key]*tried{}
 	for i, k := range s.attempts.keys {
-		a := &s.attempts.recs[i]
+		a := s.attempts.rec(int32(i))
 		// An open port of a half-open scan is one that it reached.
 		reached := s.pairs.get(k) != nil || a.half > 0
 		g := by[group(k)]
@@ -50,7 +50,7 @@ func (s *Sums) targetsOf(group func(k key) key) map[key]*tried {
 	for i, k := range s.pairs.keys {
 		if g := by[group(k)]; g != nil && s.attempts.get(k) == nil {
 			g.reached = append(g.reached, k)
-			if p := &s.pairs.recs[i]; p.some.n > 0 {
+			if p := s.pairs.rec(int32(i)); p.some.n > 0 {
 				g.attempts.first, g.attempts.last = earliest(g.attempts.first, p.first), max(g.attempts.last, p.first)
 			}
 		}

@@ -43,7 +43,7 @@ const leastCloses = 100
 
 func checkServerHoldsTimeWait(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		byClient, byServer := uint64(l.closed[softClient]), uint64(l.closed[softServer])
 		all := byClient + byServer
 		if all < leastCloses || byServer*3 < all {

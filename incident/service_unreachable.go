@@ -53,7 +53,7 @@ const (
 func checkServiceUnreachable(s *Sums, report func(Incident)) {
 	var attempts byListener
 	for _, i := range s.targets.sorted() {
-		k, t := s.targets.keys[i], &s.targets.recs[i]
+		k, t := s.targets.keys[i], s.targets.rec(i)
 		n := t.attempts()
 		if n < downLeast {
 			continue
@@ -173,7 +173,7 @@ func (s *Sums) triedTwice(attempts *byListener, listener key) (inner, outer neti
 		}
 		k := s.attempts.keys[i].client()
 		clients = append(clients, k)
-		counts[k] = s.attempts.recs[i].failed()
+		counts[k] = s.attempts.rec(i).failed()
 	}
 	if len(clients) != 2 || counts[clients[0]] != counts[clients[1]] || s.attempts.share() > 0 {
 		return inner, outer, false

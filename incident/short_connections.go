@@ -50,7 +50,7 @@ var keepAlives = [...]time.Duration{5 * time.Second, 15 * time.Second, 60 * time
 func checkShortConnections(s *Sums, report func(Incident)) {
 	var ended []ending // used again and again
 	for _, i := range s.pairs.sorted() {
-		k, p := s.pairs.keys[i], &s.pairs.recs[i]
+		k, p := s.pairs.keys[i], s.pairs.rec(i)
 		over := uint64(0)
 		for _, n := range p.closed {
 			over += uint64(n)

@@ -39,7 +39,7 @@ const holesLeast = 2
 
 func checkSizeBlackHole(s *Sums, report func(Incident)) {
 	for _, i := range s.paths.sorted() {
-		k, p := s.paths.keys[i], &s.paths.recs[i]
+		k, p := s.paths.keys[i], s.paths.rec(i)
 		for side := range p.holes {
 			seen, unseen := p.holes[side], p.gone[side]
 			n := seen + unseen

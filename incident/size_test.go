@@ -16,6 +16,12 @@ func TestLines(t *testing.T) {
 	if n := reflect.TypeFor[pair]().Size(); n != pairSize || n%line != 0 {
 		t.Errorf("a pair takes %d octets, not %d", n, pairSize)
 	}
+	var all slab[pair]
+	for i := range int32(3 * slabChunk) {
+		if all.add(); reflect.ValueOf(all.at(i)).Pointer()%line != 0 {
+			t.Fatalf("pair %d does not begin where a line does", i)
+		}
+	}
 	if n := behind(pair{}, "some"); n > 2*line {
 		t.Errorf("how a pair's examples begin ends at %d", n)
 	}

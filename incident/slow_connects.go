@@ -45,7 +45,7 @@ const (
 
 func checkSlowConnects(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		slow := uint64(0)
 		for _, n := range l.steps {
 			slow += uint64(n)

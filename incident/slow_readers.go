@@ -37,7 +37,7 @@ const readersLeast = 3
 
 func checkSlowReaders(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		for side := range l.zero {
 			stalled, dead := uint64(l.zero[side]), uint64(l.dead[side])
 			if stalled+dead < readersLeast {

@@ -39,7 +39,7 @@ const (
 
 func checkSlowToClose(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		x := l.closing.lags
 		if x == nil || x.count < slowCloseLeast || x.percentile(50) < slowCloseFrom {
 			continue

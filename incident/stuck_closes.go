@@ -53,7 +53,7 @@ const (
 
 func checkStuckCloses(s *Sums, report func(Incident)) {
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		for side := range l.stuck {
 			n := &l.stuck[side]
 			if n.total() < stuckLeast {

@@ -184,7 +184,7 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 	case refused, unreachable, unanswered:
 		k := listenerKey(&c.Tuple)
 		if i := s.targets.at(&k); i >= 0 {
-			s.targets.recs[i].add(f)
+			s.targets.rec(i).add(f)
 		}
 		s.tried(f)
 	case half:
@@ -201,7 +201,7 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 	}
 	k := clientKey(&c.Tuple)
 	if i := s.clients.at(&k); i >= 0 {
-		s.clients.recs[i].add(f)
+		s.clients.rec(i).add(f)
 	}
 }
 
@@ -209,7 +209,7 @@ func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []stri
 func (s *Sums) tried(f *facts) {
 	k := pairKey(&f.c.Tuple)
 	if i := s.attempts.at(&k); i >= 0 {
-		s.attempts.recs[i].add(f)
+		s.attempts.rec(i).add(f)
 	}
 }
 
@@ -217,7 +217,7 @@ func (s *Sums) tried(f *facts) {
 func (s *Sums) answered(f *facts) {
 	k := listenerKey(&f.c.Tuple)
 	if i := s.listeners.at(&k); i >= 0 {
-		s.listeners.recs[i].add(f)
+		s.listeners.rec(i).add(f)
 	}
 }
 
@@ -227,15 +227,15 @@ func (s *Sums) talked(f *facts, k *key, number uint32) {
 	pair := s.pairs.atBy(k, number)
 	listener, client := s.placesOf(k, pair)
 	if listener >= 0 {
-		s.listeners.recs[listener].add(f)
+		s.listeners.rec(listener).add(f)
 		s.listeners.notes(f, listener, reassembly.Server, s.cfg.profile(c.Tuple.Dst, c.Tuple.V6).TimeWait)
 	}
 	if pair >= 0 {
-		s.pairs.recs[pair].add(f)
+		s.pairs.rec(pair).add(f)
 		s.pairs.notes(f, pair, reassembly.Client, s.cfg.profile(c.Tuple.Src, c.Tuple.V6).TimeWait)
 	}
 	if client >= 0 {
-		s.clients.recs[client].add(f)
+		s.clients.rec(client).add(f)
 	}
 	x := f.lifetime()
 	s.lives(&x, pair, listener)
@@ -249,13 +249,13 @@ func (s *Sums) talked(f *facts, k *key, number uint32) {
 		}
 		k := hostKey(&c.Tuple, silent)
 		if i := s.hosts.at(&k); i >= 0 {
-			s.hosts.recs[i].add(f)
+			s.hosts.rec(i).add(f)
 		}
 	}
 	if f.concernsPath() {
 		k := pathKey(&c.Tuple)
 		if i := s.paths.at(&k); i >= 0 {
-			s.paths.recs[i].add(f)
+			s.paths.rec(i).add(f)
 		}
 	}
 }
@@ -358,10 +358,10 @@ func (s *Sums) settle() {
 	s.log.blocks = nil // what comes of them takes enough
 	s.heard = map[key]wire.Time{}
 	for i, k := range s.listeners.keys {
-		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.recs[i].heard)
+		s.heard[k.server()] = max(s.heard[k.server()], s.listeners.rec(int32(i)).heard)
 	}
 	for i, k := range s.clients.keys {
-		s.heard[k.turned()] = max(s.heard[k.turned()], s.clients.recs[i].heard)
+		s.heard[k.turned()] = max(s.heard[k.turned()], s.clients.rec(int32(i)).heard)
 	}
 }
 

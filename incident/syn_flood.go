@@ -52,7 +52,7 @@ func checkSYNFlood(s *Sums, report func(Incident)) {
 	sources := s.sources()
 	seen := map[key]bool{}
 	for _, i := range s.listeners.sorted() {
-		k, l := s.listeners.keys[i], &s.listeners.recs[i]
+		k, l := s.listeners.keys[i], s.listeners.rec(i)
 		if l.halves == nil {
 			continue
 		}
@@ -93,7 +93,7 @@ func checkSYNFlood(s *Sums, report func(Incident)) {
 	}
 	// A listener that answers nothing at all, or whose answers are not captured.
 	for _, i := range s.targets.sorted() {
-		k, t := s.targets.keys[i], &s.targets.recs[i]
+		k, t := s.targets.keys[i], s.targets.rec(i)
 		most, from, during := t.tries.busiest(floodSpan)
 		if seen[k] || most < floodLeast || !t.once() || t.unanswered*2 < uint32(t.attempts()) {
 			continue

@@ -37,7 +37,7 @@ type table[R any, P record[R]] struct {
 	level int
 	index index
 	keys  []key
-	recs  []R
+	recs  slab[R]
 	// series are the counts over time, by place. Their points lie in store, one key's behind
 	// the other's; what was noted lately is in fresh, in the order in which it came, and
 	// lifetimes of connections in log, of which taken are in store.
@@ -120,6 +120,9 @@ func (t *table[R, P]) kept(k *key) bool {
 	return false // too many of one hash: somebody made them so
 }
 
+// rec returns the record at a place. It stays where it is until keys go.
+func (t *table[R, P]) rec(i int32) *R { return t.recs.at(i) }
+
 // at returns the place of a key's record, -1 if the key is not kept. Places change
 // with every key that is added.
 func (t *table[R, P]) at(k *key) int32 {
@@ -167,8 +170,7 @@ func (t *table[R, P]) full() bool {
 // enter makes a record for a key that has none.
 func (t *table[R, P]) enter(k *key) int32 {
 	t.keys, t.order = append(t.keys, *k), nil
-	var none R
-	t.recs = append(t.recs, none)
+	t.recs.add()
 	if t.room > 0 {
 		t.series = append(t.series, chronicle{})
 	}
@@ -331,15 +333,15 @@ func (t *table[R, P]) drop() {
 			continue
 		}
 		if n != i {
-			t.keys[n], t.recs[n] = k, t.recs[i]
+			t.keys[n], *t.rec(int32(n)) = k, *t.rec(int32(i))
 			if t.room > 0 {
 				t.series[n], t.series[i] = t.series[i], chronicle{}
 			}
 		}
 		n++
 	}
-	clear(t.recs[n:])
-	t.keys, t.recs = t.keys[:n], t.recs[:n]
+	t.recs.cut(n)
+	t.keys = t.keys[:n]
 	if t.room > 0 {
 		clear(t.series[n:])
 		t.series = t.series[:n]
@@ -376,7 +378,7 @@ func (t *table[R, P]) merge(o *table[R, P], sortIn bool) []int32 {
 			j = t.enter(k)
 		}
 		places[i] = j
-		P(&t.recs[j]).merge(&o.recs[i])
+		P(t.rec(j)).merge(o.rec(int32(i)))
 	}
 	for _, x := range o.fresh {
 		if j := places[x.place]; j >= 0 {
@@ -434,7 +436,7 @@ func (t *table[R, P]) sorted() []int32 {
 // get returns the record of a key, nil if there is none.
 func (t *table[R, P]) get(k key) *R {
 	if i := t.index.find(t.keys, &k); i >= 0 {
-		return &t.recs[i]
+		return t.rec(i)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func counted(all []happening, keep, room, least int) *table[tally, *tally] {
 		}
 		k := key{h.key}
 		if i := t.at(&k); i >= 0 {
-			t.recs[i].n++
+			t.rec(i).n++
 			if room > 0 {
 				t.note(i, h.at, h.what)
 			}
@@ -60,7 +60,7 @@ func dump(t *table[tally, *tally]) (s string) {
 	t.settle()
 	s = fmt.Sprintf("level %d\n", t.level)
 	for _, i := range t.sorted() {
-		s += fmt.Sprintf("%v %d", t.keys[i], t.recs[i].n)
+		s += fmt.Sprintf("%v %d", t.keys[i], t.rec(i).n)
 		if t.room > 0 {
 			s += fmt.Sprintf(" %v %v", t.series[i].shift, t.series[i].points)
 		}
@@ -157,7 +157,7 @@ func TestTableKeepsWholeKeys(t *testing.T) {
 		have[n]++
 		if k := (key{n}); true {
 			if i := tab.at(&k); i >= 0 {
-				tab.recs[i].n++
+				tab.rec(i).n++
 			}
 		}
 	}
@@ -165,8 +165,8 @@ func TestTableKeepsWholeKeys(t *testing.T) {
 		t.Errorf("%d of %d keys are kept, one of %d", len(tab.keys), keys, 1<<tab.share())
 	}
 	for i, k := range tab.keys {
-		if tab.recs[i].n != have[k[0]] {
-			t.Errorf("key %d: %d counted, %d happened", k[0], tab.recs[i].n, have[k[0]])
+		if tab.rec(int32(i)).n != have[k[0]] {
+			t.Errorf("key %d: %d counted, %d happened", k[0], tab.rec(int32(i)).n, have[k[0]])
 		}
 	}
 	odd := 0
@@ -183,7 +183,7 @@ func TestTableSurvivesEqualHashes(t *testing.T) {
 	tab := newTable[tally](2, 0, 0)
 	for i := range uint64(5) {
 		tab.keys = append(tab.keys, key{i})
-		tab.recs = append(tab.recs, tally{})
+		tab.recs.add()
 		tab.index.add(tab.keys)
 	}
 	tab.level = 64 // as far as hashes can part them
