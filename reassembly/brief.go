@@ -487,7 +487,7 @@ func (t *Tracker) buryBrief(id uint32, key *tupleKey, hash uint64, now wire.Time
 		}
 		ends[Server] = tombEnd{t.course.ends[Server].isn, b.next[Server]}
 	}
-	t.tombs.bury(key, hash, &life, ends, [2]bool{true, b.has(briefAnswered)}, end)
+	t.tombs.bury(key, hash, &life, RoleBySYN, ends, [2]bool{true, b.has(briefAnswered)}, end)
 }
 
 // keyAt returns the key of a record of any sort.

@@ -101,7 +101,7 @@ func (t *Tracker) evict(id uint32, now wire.Time) {
 		open := id&loneBit != 0 || !t.briefs.at(id&^briefBit).has(briefClosed)
 		t.settleBrief(id, EndedEvicted, now)
 		if open {
-			t.tombs.evicted(RoleBySYN)
+			t.tombs.evicted()
 		}
 		return
 	}
@@ -109,13 +109,13 @@ func (t *Tracker) evict(id uint32, now wire.Time) {
 	if r.released {
 		return
 	}
-	why, open, by := EndedEvicted, r.newer == 0 && (r.state == stateAttempt || r.state == stateOpen), r.roleBy
+	why, open := EndedEvicted, r.newer == 0 && (r.state == stateAttempt || r.state == stateOpen)
 	if r.replaced {
 		why = EndedReused
 	}
 	t.settle(id, why, now)
 	if open {
-		t.tombs.evicted(by)
+		t.tombs.evicted()
 	}
 }
 
@@ -133,10 +133,11 @@ func (h *Held) Add(o Held) {
 }
 
 // perSlot is what a connection takes of a table that is between a third and three quarters
-// full, and of lists that name it.
-var perSlot = 2*octets[slot]() + 2*4
+// full, perName what it takes of lists that name it.
+var perSlot, perName = 2 * octets[slot](), 2 * 4
 
-// TombOctets is what is counted in Held for a connection that is only remembered.
+// TombOctets is what is counted in Held for a connection that is only remembered, but for
+// what few of them need.
 var TombOctets = octets[tomb]() + perSlot
 
 // octets is the size of a value.
@@ -145,13 +146,13 @@ func octets[T any]() int { return int(reflect.TypeFor[T]().Size()) }
 // Held returns what the tracker holds. It goes by what is in use, so that it is the same
 // however the connections are spread over trackers.
 func (t *Tracker) Held() Held {
-	h := Held{Open: t.Open(), Buried: t.tombs.slab.live()}
-	h.Octets = h.Open*perSlot + h.Buried*TombOctets +
+	h := Held{Open: t.Open(), Buried: t.tombs.queue.count}
+	h.Octets = h.Open*(perSlot+perName) + h.Buried*TombOctets +
 		t.recs.live()*octets[record]() + t.briefs.live()*octets[brief]() + t.lones.live()*octets[lone]() +
 		t.entries.live()*octets[entries]() + t.blocks.live()*octets[block]() +
 		t.helds.live()*octets[heldEvents]() + t.extents.live()*octets[extent]() + t.holeOctets +
 		t.icmps.live()*octets[icmpNote]() + t.origins.live()*octets[origin]() +
-		t.tombs.lates.live()*octets[Late]()
+		t.tombs.mores.live()*octets[tombMore]() + t.tombs.lates.live()*octets[Late]()
 	return h
 }
 
@@ -164,49 +165,28 @@ type Graves struct {
 // Graves appends how many connections that have left are remembered until when, the first
 // first. Advance must have been told the time since they left.
 func (t *Tracker) Graves(list []Graves) []Graves {
-	ts := &t.tombs
-	for _, i := range ts.queue[ts.head:] {
-		until := ts.slab.at(i).gone
-		if n := len(list); n > 0 && list[n-1].Until == until {
-			list[n-1].N++
-		} else {
-			list = append(list, Graves{until, 1})
-		}
+	q := &t.tombs.graves
+	for n, i := q.count, q.oldest; n > 0; n, i = n-1, q.after(i) {
+		list = append(list, *q.at(i))
 	}
 	return list
 }
 
 // Forget forgets all connections that would be remembered no longer than until. What comes
 // for them is no more told apart from what comes for others. It returns how many.
-func (t *Tracker) Forget(until wire.Time) (n int) {
-	ts := &t.tombs
-	for ; ts.head < ts.fresh; ts.head++ {
-		i := ts.queue[ts.head]
-		b := ts.slab.at(i)
-		if b.gone > until {
-			break
-		}
-		ts.drop(i, b)
-		n++
-	}
-	return n
-}
+func (t *Tracker) Forget(until wire.Time) (n int) { return t.tombs.forget(until) }
 
-// evicted remembers of the connection buried last that it had not come to its end, and how
-// its roles were known.
-func (ts *tombs) evicted(by RoleBy) {
-	b := ts.slab.at(ts.queue[len(ts.queue)-1])
-	b.flags |= tombEvicted
-	b.roleBy = by
-}
+// evicted remembers of the connection buried last that it had not come to its end.
+func (ts *tombs) evicted() { ts.queue.at(ts.queue.newest).flags |= tombEvicted }
 
 // goesOn reports whether a segment of a tuple continues the connection that had to leave
 // it early: everything does but the SYN of another one.
-func (b *tomb) goesOn(s *wire.Segment, swapped bool) bool {
-	if !b.has(tombEvicted) || s.At > b.expires {
+func (ts *tombs) goesOn(i uint32, s *wire.Segment, swapped bool) bool {
+	b := ts.queue.at(i)
+	if !b.has(tombEvicted) || s.At > ts.expires(b) {
 		return false
 	}
-	return s.Flags&(wire.SYN|wire.ACK|wire.RST) != wire.SYN || b.side(swapped) == Client && s.Seq == b.firstSeq && b.roleBy == RoleBySYN
+	return s.Flags&(wire.SYN|wire.ACK|wire.RST) != wire.SYN || b.side(swapped) == Client && s.Seq == ts.rest(b).firstSeq && b.roleBy() == RoleBySYN
 }
 
 // origin is what a connection is named by that goes on after it was evicted.
@@ -217,16 +197,16 @@ type origin struct {
 
 // resume begins the rest of a connection that had to leave early.
 func (t *Tracker) resume(i uint32, s *wire.Segment, key *tupleKey, hash uint64) uint32 {
-	b := t.tombs.slab.at(i)
+	b := t.tombs.queue.at(i)
 	rec := t.recs.get()
 	r := t.recs.at(rec)
 	*r = record{key: *key, hash: hash, start: s.At, last: s.At, first: s.Frame, firstSeq: s.Seq, carrier: s.Carrier}
-	r.roleBy, r.clientIsLow = b.roleBy, b.has(tombClientIsLow)
+	r.roleBy, r.clientIsLow = b.roleBy(), b.has(tombClientIsLow)
 	if s.Flags&wire.SYN == 0 {
 		r.state = stateOpen
 	}
 	r.origin = t.origins.get()
-	*t.origins.at(r.origin) = origin{b.start, b.firstSeq}
+	*t.origins.at(r.origin) = origin{b.start, t.tombs.rest(b).firstSeq}
 	t.table.insert(hash, rec)
 	t.tag(rec, key, hash)
 	r.stamp = t.cfg.Opened()

@@ -92,7 +92,7 @@ func (t *Tracker) bury(r *record, now wire.Time) {
 		ends[side], known[side] = tombEnd{from, h.next}, h.has(hasNext)
 	}
 	life := t.neighbour(r)
-	t.tombs.bury(&r.key, r.hash, &life, ends, known, now)
+	t.tombs.bury(&r.key, r.hash, &life, r.roleBy, ends, known, now)
 }
 
 // turn is called by the wheel when a slot's turn has come in which a record was filed,

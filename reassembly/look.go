@@ -87,12 +87,3 @@ func (t *Tracker) await(ids []uint32, bury bool, due uint64) {
 	}
 	t.awaited = read
 }
-
-// await reads what it takes to forget some tombs, awaitMost at most.
-func (ts *tombs) await(ids []uint32) {
-	read := uint64(0)
-	for _, i := range ids {
-		read += ts.table.approach(ts.t.cfg.Seed.hash(&ts.slab.at(i).key))
-	}
-	ts.t.awaited = read
-}

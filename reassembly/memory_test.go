@@ -55,7 +55,7 @@ func TestLinesOfTheCache(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		is, bound int
-	}{{"a lone SYN", octets[lone](), 64}, {"a brief record", octets[brief](), 3 * 64}, {"a block of entries", octets[entries](), 64}} {
+	}{{"a lone SYN", octets[lone](), 64}, {"a brief record", octets[brief](), 3 * 64}, {"a block of entries", octets[entries](), 64}, {"a tomb", octets[tomb](), 64}} {
 		if c.is > c.bound || c.is < c.bound-8 { // where words have 32 bits, some end sooner
 			t.Errorf("%s takes %d octets, want %d", c.name, c.is, c.bound)
 		}

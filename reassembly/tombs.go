@@ -6,31 +6,44 @@ import "github.com/tcplife/tcplife/wire"
 // (a FIN repeated long after, a RST) is told apart from a new connection.
 type tombs struct {
 	t     *Tracker
-	slab  slab[tomb]
+	queue fifo[tomb] // they are forgotten in the order in which they were buried
+	mores slab[tombMore]
 	lates slab[Late]
 	table table
-	// queue holds tombs in the order in which they are forgotten, which is that of
-	// burying; those from fresh on were buried since the clock was last told.
-	queue       []uint32
-	head, fresh int
+	// graves says when the tombs of the queue are forgotten, but for the fresh ones: those
+	// buried since the clock was last told.
+	graves fifo[Graves]
+	fresh  int
 }
 
-// tomb is what is kept of a connection, in few octets: a flood leaves as many as it
-// sends SYNs.
+// tomb is what is kept of a connection, in a line of the cache: a flood leaves as many as
+// it sends SYNs. What most connections do not need of it, and what does not fit, is in a
+// tombMore.
 type tomb struct {
-	key      tupleKey
-	expires  wire.Time // what comes later is not late any more
-	gone     wire.Time // when the tomb is forgotten: no sooner
-	start    wire.Time
-	last     wire.Time
-	frame    wire.FrameID
-	ends     [2]tombEnd
-	firstSeq wire.Seq
-	tsMax    uint32
-	late     uint32 // 0: nothing came
-	ttl      uint8
-	flags    tombFlags
-	roleBy   RoleBy // if tombEvicted
+	low, high, ports uint32 // of the key; see nearKey
+	more             uint32 // 0: none
+	start            wire.Time
+	// The first frame; how long it was from the first segment to the last; and from there to
+	// the end, which may have been noticed later. The upper parts are behind.
+	frame, lasted, rested  uint32
+	frameHigh              uint16
+	lastedHigh, restedHigh uint8
+	ends                   [2]tombEnd
+	tsMax                  uint32
+	encap                  uint16
+	ttl                    uint8
+	flags                  tombFlags
+}
+
+// tombMore is the rest of a tomb, if there is one: of IPv6, of a connection that lasted for
+// more than 18 minutes (2^40 ns), or of one for which something came late.
+type tombMore struct {
+	far                  farKey
+	encap                wire.EncapID
+	firstSeq             wire.Seq
+	late                 uint32 // 0: nothing came
+	lastedTop, restedTop uint32
+	frameTop             uint16
 }
 
 // tombEnd is the part of a side's sequence space by which its segments are known.
@@ -42,56 +55,133 @@ const (
 	tombKnown       tombFlags = 1 << iota // from and next of the client are known, of the server shifted by one
 	_                                     // the server's
 	tombClientIsLow                       // the client is the key's lower end
-	tombOpenedByLow                       // so is who began
 	tombHasTime                           // tsMax is set
 	tombReplaced                          // a newer connection of the tuple was buried since
 	tombEvicted                           // it had to go early, and may go on
+	tombRoleBy      = 6                   // shift: how its roles were known
 )
 
+// All ways to know them have room there.
+var _ = [1]int{}[RoleByGuess>>(8-tombRoleBy)]
+
 func (b *tomb) has(f tombFlags) bool { return b.flags&f != 0 }
+
+func (b *tomb) roleBy() RoleBy { return RoleBy(b.flags >> tombRoleBy) }
+
+// mostly is what of a tomb would be in a tombMore, if it has none: the first number is that
+// of who began.
+func (b *tomb) mostly() tombMore {
+	return tombMore{far: farIPv4, encap: wire.EncapID(b.encap), firstSeq: b.ends[beganBy(b.roleBy())].from}
+}
+
+func beganBy(by RoleBy) Side {
+	if by == RoleBySYNACK {
+		return Server
+	}
+	return Client
+}
+
+// rest returns what a tombMore says of a tomb, or would say.
+func (ts *tombs) rest(b *tomb) tombMore {
+	if b.more != 0 {
+		return *ts.mores.at(b.more)
+	}
+	return b.mostly()
+}
+
+// key returns the tuple of a tomb.
+func (ts *tombs) key(b *tomb) tupleKey {
+	near, far := nearKey{b.low, b.high, b.ports, wire.EncapID(b.encap)}, &farIPv4
+	if b.more != 0 {
+		m := ts.mores.at(b.more)
+		near.encap, far = m.encap, &m.far
+	}
+	return wholeKey(&near, far)
+}
+
+// is reports whether a tomb is of a tuple.
+func (ts *tombs) is(b *tomb, key *tupleKey) bool {
+	if b.low != uint32(key.low.Lo) || b.high != uint32(key.high.Lo) || b.ports != key.ports {
+		return false
+	}
+	if b.more == 0 {
+		return key.encap == wire.EncapID(b.encap)
+	}
+	m := ts.mores.at(b.more)
+	return m.encap == key.encap && (!key.v6() || m.far == key.far())
+}
+
+// lastAt is when the last segment came.
+func (b *tomb) lastAt(m *tombMore) wire.Time {
+	return b.start + wire.Time(uint64(b.lasted)|uint64(b.lastedHigh)<<32|uint64(m.lastedTop)<<40)
+}
+
+// expires is when what comes is not late any more. It goes by the connection's own end,
+// not by when somebody noticed it.
+func (ts *tombs) expires(b *tomb) wire.Time {
+	m := ts.rest(b)
+	end := b.lastAt(&m) + wire.Time(uint64(b.rested)|uint64(b.restedHigh)<<32|uint64(m.restedTop)<<40)
+	return end.Add(ts.t.patience.FINRetrySpan)
+}
 
 // find returns the tomb of a tuple, and its slot.
 func (ts *tombs) find(key *tupleKey, hash uint64) (uint32, place) {
 	i, at := ts.table.first(hash)
-	for i != 0 && !ts.slab.at(i).key.is(key) {
+	for i != 0 && !ts.is(ts.queue.at(i), key) {
 		i, at = ts.table.after(hash, at)
 	}
 	return i, at
 }
 
-// bury remembers a connection that leaves, as its neighbours would know it. The newest
-// of a tuple counts. What is late goes by the connection's own end, not by when
-// somebody noticed it.
-func (ts *tombs) bury(key *tupleKey, hash uint64, life *incarnation, ends [2]tombEnd, known [2]bool, end wire.Time) {
+// bury remembers a connection that leaves, as its neighbours would know it, and how its
+// roles were known. The newest of a tuple counts.
+func (ts *tombs) bury(key *tupleKey, hash uint64, life *incarnation, by RoleBy, ends [2]tombEnd, known [2]bool, end wire.Time) {
+	old, at := uint32(0), place(0)
 	if ts.table.count != 0 {
-		if old, at := ts.find(key, hash); old != 0 {
-			ts.slab.at(old).flags |= tombReplaced
-			ts.table.remove(at)
-		}
+		old, at = ts.find(key, hash)
 	}
-	i := ts.slab.get()
-	b := ts.slab.at(i)
-	*b = tomb{
-		key: *key, expires: end.Add(ts.t.patience.FINRetrySpan), start: life.start, last: life.last, frame: life.frame,
-		ends: ends, firstSeq: life.seq, tsMax: life.tsMax, ttl: life.ttl,
+	i := ts.queue.push()
+	if old != 0 {
+		ts.queue.at(old).flags |= tombReplaced
+		ts.table.at(at).rec = i
+	} else {
+		ts.table.insert(hash, i)
 	}
+	ts.fresh++
+	lasted, rested := uint64(life.last-life.start), uint64(end-life.last)
+	flags := tombFlags(by) << tombRoleBy
 	for _, f := range [...]struct {
 		flag tombFlags
 		set  bool
-	}{{tombKnown, known[Client]}, {tombKnown << 1, known[Server]}, {tombClientIsLow, life.clientIsLow}, {tombOpenedByLow, life.openedByLow}, {tombHasTime, life.hasTime}} {
+	}{{tombKnown, known[Client]}, {tombKnown << 1, known[Server]}, {tombClientIsLow, life.clientIsLow}, {tombHasTime, life.hasTime}} {
 		if f.set {
-			b.flags |= f.flag
+			flags |= f.flag
 		}
 	}
-	ts.table.insert(hash, i)
-	ts.queue = append(ts.queue, i)
+	b := ts.queue.at(i)
+	*b = tomb{
+		low: uint32(key.low.Lo), high: uint32(key.high.Lo), ports: key.ports, start: life.start,
+		frame: uint32(life.frame), lasted: uint32(lasted), rested: uint32(rested),
+		frameHigh: uint16(life.frame >> 32), lastedHigh: uint8(lasted >> 32), restedHigh: uint8(rested >> 32),
+		ends: ends, tsMax: life.tsMax, encap: uint16(key.encap), ttl: life.ttl, flags: flags,
+	}
+	if (lasted|rested)>>40|uint64(life.frame)>>48|uint64(key.encap)>>16 != 0 || life.seq != ends[beganBy(by)].from {
+		b.more = ts.mores.get()
+		*ts.mores.at(b.more) = tombMore{
+			far: key.far(), encap: key.encap, firstSeq: life.seq,
+			lastedTop: uint32(lasted >> 40), restedTop: uint32(rested >> 40), frameTop: uint16(life.frame >> 48),
+		}
+	}
 }
 
-// life describes the buried connection to its successor.
-func (b *tomb) life() incarnation {
+// life describes a buried connection to its successor.
+func (ts *tombs) life(i uint32) incarnation {
+	b := ts.queue.at(i)
+	m := ts.rest(b)
+	low := b.has(tombClientIsLow)
 	return incarnation{
-		start: b.start, last: b.last, frame: b.frame, seq: b.firstSeq, clientIsLow: b.has(tombClientIsLow), openedByLow: b.has(tombOpenedByLow),
-		known: true, hasTime: b.has(tombHasTime), ttl: b.ttl, tsMax: b.tsMax,
+		start: b.start, last: b.lastAt(&m), frame: wire.FrameID(b.frame) | wire.FrameID(b.frameHigh)<<32 | wire.FrameID(m.frameTop)<<48,
+		seq: m.firstSeq, clientIsLow: low, openedByLow: low == (b.roleBy() == RoleBySYN), known: true, hasTime: b.has(tombHasTime), ttl: b.ttl, tsMax: b.tsMax,
 	}
 }
 
@@ -99,47 +189,73 @@ func (b *tomb) life() incarnation {
 // time counts from the clock, which is the same for all trackers: when its group is
 // told must not depend on whose tombs stand before it.
 func (ts *tombs) expire(now wire.Time) {
-	for ; ts.fresh < len(ts.queue); ts.fresh++ {
-		ts.slab.at(ts.queue[ts.fresh]).gone = now.Add(ts.t.patience.FINRetrySpan)
+	if ts.fresh > 0 {
+		until := now.Add(ts.t.patience.FINRetrySpan)
+		if ts.graves.count == 0 || ts.graves.at(ts.graves.newest).Until != until {
+			*ts.graves.at(ts.graves.push()) = Graves{Until: until}
+		}
+		ts.graves.at(ts.graves.newest).N += ts.fresh
+		ts.fresh = 0
 	}
-	for awaited := 0; ts.head < len(ts.queue); awaited-- {
-		i := ts.queue[ts.head]
-		b := ts.slab.at(i)
-		if b.gone > now {
+	ts.forget(now)
+}
+
+// forget forgets the tombs of all graves up to a time, and returns how many.
+func (ts *tombs) forget(until wire.Time) (n int) {
+	for ts.graves.count > 0 {
+		g := ts.graves.at(ts.graves.oldest)
+		if g.Until > until {
 			break
 		}
-		if awaited == 0 {
-			awaited = min(len(ts.queue)-ts.head, awaitMost)
-			ts.await(ts.queue[ts.head : ts.head+awaited])
+		for left := g.N; left > 0; left -= awaitMost {
+			ts.drop(min(left, awaitMost))
 		}
-		ts.drop(i, b)
-		ts.head++
+		n += g.N
+		ts.graves.pop()
 	}
-	// The queue is a window that moves through its array: moved to the front when
-	// half of the array is behind it, a constant cost per tomb.
-	if ts.head > 1024 && ts.head*2 > len(ts.queue) {
-		ts.queue = append(ts.queue[:0], ts.queue[ts.head:]...)
-		ts.fresh -= ts.head
-		ts.head = 0
+	return n
+}
+
+// drop forgets the oldest tombs, awaitMost at most, whose places in the table are waited for
+// together.
+func (ts *tombs) drop(n int) {
+	var hashes [awaitMost]uint64
+	read := uint64(0)
+	for j, i := 0, ts.queue.oldest; j < n; j, i = j+1, ts.queue.after(i) {
+		key := ts.key(ts.queue.at(i))
+		hashes[j] = ts.t.cfg.Seed.hash(&key)
+		read += ts.table.approach(hashes[j])
+	}
+	ts.t.awaited = read
+	for _, hash := range hashes[:n] {
+		b := ts.queue.at(ts.queue.oldest)
+		if !b.has(tombReplaced) {
+			ts.table.remove(ts.table.slot(hash, ts.queue.oldest))
+		}
+		if b.more != 0 {
+			ts.tell(b)
+			ts.mores.put(b.more)
+		}
+		ts.queue.pop()
 	}
 }
 
-func (ts *tombs) drop(i uint32, b *tomb) {
-	if b.late != 0 {
-		ts.t.cfg.Late(ts.lates.at(b.late))
-		ts.lates.put(b.late)
+// tell tells what came late, if something did.
+func (ts *tombs) tell(b *tomb) {
+	if m := ts.mores.at(b.more); m.late != 0 {
+		ts.t.cfg.Late(ts.lates.at(m.late))
+		ts.lates.put(m.late)
 	}
-	if !b.has(tombReplaced) {
-		ts.table.remove(ts.table.slot(ts.t.cfg.Seed.hash(&b.key), i))
-	}
-	ts.slab.put(i)
 }
 
+// flush tells all that came late: the input has ended.
 func (ts *tombs) flush() {
-	for _, i := range ts.queue[ts.head:] {
-		ts.drop(i, ts.slab.at(i))
+	for i := ts.queue.oldest; ts.lates.live() > 0; i = ts.queue.after(i) {
+		if b := ts.queue.at(i); b.more != 0 {
+			ts.tell(b)
+		}
 	}
-	ts.queue, ts.head, ts.fresh = nil, 0, 0
+	*ts = tombs{t: ts.t}
 }
 
 // owns reports whether a segment's numbers lie in the buried connection.
@@ -164,17 +280,17 @@ func inside(s, from, to wire.Seq) bool { return !s.Before(from) && !s.After(to) 
 // that is buried as i: a SYN only with the very same number, anything else if its
 // numbers fit.
 func (ts *tombs) claim(i uint32, s *wire.Segment, swapped bool) bool {
-	b := ts.slab.at(i)
+	b := ts.queue.at(i)
 	from := b.side(swapped)
-	if s.At > b.expires || s.Flags&wire.SYN != 0 && s.Seq != b.ends[from].from || !b.owns(s, from) {
+	if s.Flags&wire.SYN != 0 && s.Seq != b.ends[from].from || !b.owns(s, from) || s.At > ts.expires(b) {
 		return false
 	}
-	if b.late == 0 {
-		b.late = ts.lates.get()
-		key := UIDKey{Tuple: b.key.tuple(b.has(tombClientIsLow)), Start: b.start, ISN: b.firstSeq}
-		*ts.lates.at(b.late) = Late{Key: key, Tuple: key.Tuple, Start: s.At, First: s.Frame}
+	l := ts.lateOf(b)
+	if l.Packets == [2]uint64{} {
+		whole := ts.key(b)
+		key := UIDKey{Tuple: whole.tuple(b.has(tombClientIsLow)), Start: b.start, ISN: ts.mores.at(b.more).firstSeq}
+		*l = Late{Key: key, Tuple: key.Tuple, Start: s.At, First: s.Frame}
 	}
-	l := ts.lates.at(b.late)
 	l.End, l.Last = max(l.End, s.At), s.Frame
 	l.Packets[from]++
 	l.Bytes[from] += uint64(s.Len)
@@ -188,6 +304,20 @@ func (ts *tombs) claim(i uint32, s *wire.Segment, swapped bool) bool {
 		l.RSTs++
 	}
 	return true
+}
+
+// lateOf returns the late group of a tomb; one without packets if nothing came yet.
+func (ts *tombs) lateOf(b *tomb) *Late {
+	if b.more == 0 {
+		b.more = ts.mores.get()
+		*ts.mores.at(b.more) = b.mostly()
+	}
+	m := ts.mores.at(b.more)
+	if m.late == 0 {
+		m.late = ts.lates.get()
+		*ts.lates.at(m.late) = Late{}
+	}
+	return ts.lates.at(m.late)
 }
 
 // of returns the tomb of a tuple, 0 if there is none.
@@ -206,6 +336,6 @@ func (ts *tombs) isOld(s *wire.Segment, key *tupleKey, hash uint64, swapped bool
 	if i == 0 {
 		return false
 	}
-	b := ts.slab.at(i)
+	b := ts.queue.at(i)
 	return b.owns(s, b.side(swapped))
 }

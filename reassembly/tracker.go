@@ -180,7 +180,7 @@ func (t *Tracker) feed(s *wire.Segment, hash uint64) {
 	}
 	if rec == 0 {
 		tomb := t.tombs.of(&key, hash)
-		goesOn := tomb != 0 && t.tombs.slab.at(tomb).goesOn(s, swapped)
+		goesOn := tomb != 0 && t.tombs.goesOn(tomb, s, swapped)
 		if tomb != 0 && !goesOn && t.tombs.claim(tomb, s, swapped) {
 			return
 		}
@@ -324,7 +324,7 @@ func (t *Tracker) open(s *wire.Segment, key *tupleKey, hash uint64, swapped bool
 		r.state = stateOpen
 	}
 	if i := t.tombs.of(key, hash); i != 0 {
-		r.previous = t.tombs.slab.at(i).life()
+		r.previous = t.tombs.life(i)
 	}
 	t.table.insert(hash, rec)
 	t.tag(rec, key, hash)
