@@ -35,18 +35,28 @@ What passed on one side and not on the other died in the device: compare the two
 rule (masquerade, snat, dnat). FreeBSD: pfctl -s state. Windows: Get-NetNatSession.`,
 })
 
-// numbered counts an established connection by its initial sequence numbers.
-func (s *Sums) numbered(c *reassembly.Conn) {
+// numbersOf returns both initial sequence numbers of an established connection, the client's
+// first; 0 if they say nothing.
+func numbersOf(c *reassembly.Conn) uint64 {
 	cl, sv := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
 	// Programs that make packets up begin at 0 or 1; hosts by chance once in 2^64.
 	if !cl.HasISN || !sv.HasISN || cl.ISN <= 1 || sv.ISN <= 1 {
+		return 0
+	}
+	return uint64(cl.ISN)<<32 | uint64(sv.ISN)
+}
+
+// add counts an established connection by its initial sequence numbers.
+func (x *sample) add(c *reassembly.Conn) {
+	numbers := numbersOf(c)
+	if numbers == 0 {
 		return
 	}
-	numbers := uint64(cl.ISN)<<32 | uint64(sv.ISN)
-	v := s.numbers.next(numbers)
+	v := x.next(numbers)
 	if v == nil {
 		return
 	}
+	cl, sv := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
 	*v = view{
 		numbers: numbers, tuple: c.Tuple, frame: c.First, start: c.Start, last: c.End,
 		octets: [2]uint64{cl.UniqueBytes, sv.UniqueBytes}, missing: [2]uint64{cl.MissingBytes, sv.MissingBytes}, ttl: [2]uint8{cl.TTL, sv.TTL},

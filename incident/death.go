@@ -8,6 +8,17 @@ import (
 	"github.com/tcplife/tcplife/wire"
 )
 
+// heardOf returns when a side was last heard, but for a RST, 0 if it was not.
+func heardOf(c *reassembly.Conn, side reassembly.Side) (at wire.Time) {
+	if c.Unlogged.Is {
+		at = max(at, c.Unlogged.Heard[side])
+	}
+	if i := lastOf(c, side, len(c.Events)); i >= 0 {
+		at = max(at, c.Events[i].LastAt)
+	}
+	return at
+}
+
 // lastOf returns the last event before i that a side sent, but for a RST, -1 if there
 // is none: a RST may come from anybody, also from a host that was away.
 func lastOf(c *reassembly.Conn, side reassembly.Side, i int) int {
@@ -36,15 +47,15 @@ type died struct {
 
 // death returns how a connection died whose peer fell silent or had lost it; ok is
 // false for other ends.
-func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
-	for i := range found {
-		f := &found[i]
-		switch f.Catalogue {
+func death(c *reassembly.Conn, signs []sign) (d died, ok bool) {
+	for i := range signs {
+		x := &signs[i]
+		switch x.number {
 		case "D01", "D06", "D07", "C06":
-			if f.Endpoint == finding.Both {
+			if x.endpoint == finding.Both {
 				continue
 			}
-			d.silent, ok = reassembly.Side(f.Endpoint).Peer(), true
+			d.silent, ok = reassembly.Side(x.endpoint).Peer(), true
 		case "D08", "D10", "C19":
 			// Who answered by RST; a device may have done so in its name.
 			switch {
@@ -60,7 +71,7 @@ func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
 		default:
 			continue
 		}
-		d.frame = f.Frames[0]
+		d.frame = x.frame
 		break
 	}
 	if !ok {
@@ -81,7 +92,7 @@ func death(c *reassembly.Conn, found []finding.Finding) (d died, ok bool) {
 		// direction only. And FINs to clients that have left are everyday, above all to those
 		// on a radio.
 		d.asked = c.Start
-		return d, d.back == 0 && c.Handshake.Outcome == reassembly.HandshakeUnseen && has(found, "C06", finding.Both) == nil
+		return d, d.back == 0 && c.Handshake.Outcome == reassembly.HandshakeUnseen && has(signs, "C06") == nil
 	}
 	d.heard = c.Events[at].LastAt
 	d.idle = c.Idle.Pending(d.silent.Peer())

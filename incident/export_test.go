@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -39,13 +40,14 @@ func (c *chronicle) add(at wire.Time, what kind, most int) {
 // AddAny is Add for those who do not look whether a connection is ordinary, and AddOrdinary
 // counts only those that are.
 func (s *Sums) AddAny(c *reassembly.Conn, found []finding.Finding) {
-	s.connections++
-	s.until = max(s.until, c.Until)
-	s.addAny(c, found, nil)
+	s.own.connections++
+	s.own.until = max(s.own.until, c.Until)
+	s.own.addAny(c, found, nil)
+	s.own.Count()
 }
 
 func (s *Sums) AddOrdinary(c *reassembly.Conn, found []finding.Finding) bool {
-	return s.addOrdinary(c, found, nil)
+	return s.own.addOrdinary(c, found, nil)
 }
 
 // inOrder returns what a table holds in the order of its keys: places are nobody's business.
@@ -57,6 +59,16 @@ func (t *table[R, P]) inOrder() (keys []key, recs []R, series []chronicle) {
 		}
 	}
 	return keys, recs, series
+}
+
+// inOrder returns the views in the order of their numbers and frames.
+func (x *sample) inOrder() []view {
+	all := slices.Clone(x.all)
+	for i := range all {
+		all[i].second = 0 // a place
+	}
+	slices.SortFunc(all, func(a, b view) int { return cmp.Or(cmp.Compare(a.numbers, b.numbers), a.compare(&b)) })
+	return all
 }
 
 // Differ says what two sums that had the same connections in one order do not have in common.
@@ -83,7 +95,7 @@ func (s *Sums) Differ(o *Sums) string {
 			{"listeners", lk}, {"what listeners counted", lr}, {"times of listeners", ls},
 			{"pairs", pk}, {"what pairs counted", pr}, {"times of pairs", ps},
 			{"clients", ck}, {"what clients counted", cr},
-			{"initial numbers", s.numbers.all}, {"hosts", hr}, {"paths", tr},
+			{"initial numbers", s.numbers.inOrder()}, {"hosts", hr}, {"paths", tr},
 		}
 	}
 	others := all(o)

@@ -32,11 +32,13 @@ const (
 	open
 )
 
-// facts are what is found out about one connection before it is counted.
+// facts are what is found out about one connection before it is counted. They stay valid when
+// the connection's log is gone (see keep).
 type facts struct {
+	// c is the connection. Once the facts are kept, it has no log, ICMP errors and timelines.
 	c      *reassembly.Conn
-	found  []finding.Finding
-	places []uint8 // of found, in told
+	signs  []sign  // what was found
+	places []uint8 // of signs, in told
 	// layers are those of its encapsulation path; named is its uid once that has been asked
 	// for, 0 before: few are.
 	layers []string
@@ -80,6 +82,27 @@ type facts struct {
 	timeWait          [2]wire.Time
 	waits             [2]wait
 	timeWaits, waited [2]bool
+	// clientHeard is when the client was last heard, answered when it first sent anything
+	// that is neither a SYN nor a RST, on a connection that needed more than one SYN or SYN-ACK.
+	clientHeard, answered wire.Time
+	// resets are the RSTs of each side; deaf: it answered nothing of what it was sent at the
+	// end.
+	resets [2]uint64
+	deaf   [2]bool
+	// report is the first ICMP error which says that a dead connection's segments do not get
+	// there.
+	report icmpSort
+}
+
+// keep lets go of the tracker's connection: what is needed of it besides facts is copied.
+func (f *facts) keep(to *reassembly.Conn) {
+	*to = *f.c
+	to.Events, to.ICMP = nil, nil
+	for i := range to.Ends {
+		e := &to.Ends[i]
+		e.Missing, e.Repeated, e.Timeline = nil, nil, nil
+	}
+	f.c = to
 }
 
 // patience is how long an answer may be awaited before it counts as missing, although
@@ -96,11 +119,11 @@ func (f *facts) uid() reassembly.UID {
 }
 
 // look finds out about a connection that got an answer.
-func (f *facts) look(c *reassembly.Conn, found []finding.Finding, layers []string, how opening) {
-	*f = facts{c: c, found: found, layers: layers, opening: how}
+func (f *facts) look(c *reassembly.Conn, signs []sign, layers []string, how opening) {
+	*f = facts{c: c, signs: signs, layers: layers, opening: how}
 	if f.opening == open {
-		if len(found) > 0 {
-			f.death, f.dead = death(c, found)
+		if len(signs) > 0 {
+			f.death, f.dead = death(c, signs)
 		}
 		f.raced()
 		f.impatient()
@@ -112,7 +135,7 @@ func (f *facts) look(c *reassembly.Conn, found []finding.Finding, layers []strin
 		if c.Seen&reassembly.SeenRepeatData != 0 {
 			f.stalled = stalledStart(c)
 			// A receiver without room, and a queue that is full, are matters of their own.
-			if f.stalled == 0 && !f.dead && has(found, "D02", finding.Both) == nil && has(found, "D03", finding.Both) == nil {
+			if f.stalled == 0 && !f.dead && has(signs, "D02") == nil && has(signs, "D03") == nil {
 				f.stall = stalledIn(c)
 			}
 		}
@@ -130,7 +153,42 @@ func (f *facts) look(c *reassembly.Conn, found []finding.Finding, layers []strin
 			f.spoke = max(f.spoke, e.LastAt)
 		}
 	}
+	f.clientHeard = heardOf(c, reassembly.Client)
+	f.read()
 	f.standings()
+}
+
+// read finds out what else is counted of the log.
+func (f *facts) read() {
+	c := f.c
+	if c.Seen&reassembly.SeenRST != 0 {
+		for i := range c.Events {
+			if e := &c.Events[i]; e.Kind == reassembly.KindRST {
+				f.resets[e.From] += uint64(e.Count)
+			}
+		}
+	}
+	if c.Handshake.SYNs > 1 || c.Handshake.SYNACKs > 1 {
+		for i := range c.Events {
+			if e := &c.Events[i]; e.From == reassembly.Client && e.Kind != reassembly.KindSYN && e.Kind != reassembly.KindRST {
+				f.answered = e.At
+				break
+			}
+		}
+	}
+	for i := range f.signs {
+		if x := &f.signs[i]; x.number == "D03" && x.endpoint != finding.Both {
+			f.deaf[x.endpoint] = deaf(c, reassembly.Side(x.endpoint))
+		}
+	}
+	if f.dead {
+		for i := range c.ICMP {
+			if e := &c.ICMP[i]; e.Unreachable {
+				f.report = icmpSort{e.Reporter, e.Type, e.Code, true}
+				break
+			}
+		}
+	}
 }
 
 // standings finds out when the sides came into TIME_WAIT and CLOSE_WAIT.
@@ -154,7 +212,7 @@ func (f *facts) standings() {
 	}
 }
 
-func openingOf(c *reassembly.Conn, found []finding.Finding) opening {
+func openingOf(c *reassembly.Conn, signs []sign) opening {
 	h := &c.Handshake
 	server := c.Ends[reassembly.Server].Packets > 0
 	switch h.Outcome {
@@ -174,7 +232,7 @@ func openingOf(c *reassembly.Conn, found []finding.Finding) opening {
 		return unanswered
 	case reassembly.HandshakeUnseen:
 		switch {
-		case has(found, "H14", finding.Both) != nil:
+		case has(signs, "H14") != nil:
 			return probe
 		case c.RoleBy == reassembly.RoleByGuess || c.Seen&reassembly.SeenData == 0 && c.Seen&reassembly.SeenUnsolicited != 0:
 			return unclear
@@ -393,6 +451,6 @@ func finOf(c *reassembly.Conn, side reassembly.Side) int {
 // what a listener sends too that waits for data before it accepts (TCP_DEFER_ACCEPT),
 // and what one lost ACK does.
 func (f *facts) unheeded() bool {
-	found := has(f.found, "H06", finding.Both)
-	return found != nil && found.Confidence > finding.Possible
+	x := has(f.signs, "H06")
+	return x != nil && x.confidence > finding.Possible
 }

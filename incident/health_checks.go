@@ -51,7 +51,7 @@ func (f *facts) isCheck() bool {
 	case half:
 		return c.Seen&reassembly.SeenRSTClient != 0
 	case open:
-		return has(f.found, "H28", finding.Both) != nil && c.Close.HasCloser && c.Close.Closer == reassembly.Client && c.Close.At.Sub(c.Start) < time.Second
+		return has(f.signs, "H28") != nil && c.Close.HasCloser && c.Close.Closer == reassembly.Client && c.Close.At.Sub(c.Start) < time.Second
 	}
 	return false
 }

@@ -223,7 +223,7 @@ func (l *listener) add(f *facts) {
 	}
 	aborted := f.opening == ignored && c.Seen&reassembly.SeenRSTServer != 0
 	switch {
-	case aborted, has(f.found, "H07", finding.Both) != nil:
+	case aborted, has(f.signs, "H07") != nil:
 		l.rejected++
 	case f.opening == ignored, f.opening == untouched, f.unheeded():
 		l.unheeded++
@@ -239,7 +239,7 @@ func (l *listener) add(f *facts) {
 		l.packets += c.Ends[i].Packets - c.Ends[i].Duplicates
 		l.repeats += c.Ends[i].Retransmits
 	}
-	if len(f.found) > 0 {
+	if len(f.signs) > 0 {
 		l.noted(f)
 	}
 }
@@ -321,13 +321,7 @@ func (l *listener) established(f *facts) {
 // wasReset counts the RSTs of a connection that is over.
 func (l *listener) wasReset(f *facts) {
 	c := f.c
-	var sent [2]uint64
-	for i := range c.Events {
-		if e := &c.Events[i]; e.Kind == reassembly.KindRST {
-			sent[e.From] += uint64(e.Count)
-		}
-	}
-	for side, n := range sent {
+	for side, n := range f.resets {
 		if l.resets[side] += n; n > 0 {
 			l.resetters[side]++
 		}
@@ -351,15 +345,7 @@ func (l *listener) wasReset(f *facts) {
 // retried counts a connection that needed more than one SYN or SYN-ACK.
 func (l *listener) retried(f *facts) {
 	c := f.c
-	// The first segment of the client that is none of its SYNs: it has the answer.
-	var at wire.Time
-	for i := range c.Events {
-		if e := &c.Events[i]; e.From == reassembly.Client && e.Kind != reassembly.KindSYN && e.Kind != reassembly.KindRST {
-			at = e.At
-			break
-		}
-	}
-	if at == 0 {
+	if f.answered == 0 {
 		return
 	}
 	if c.Handshake.SYNs > 1 && c.Handshake.SYNACKs == 1 {
@@ -367,7 +353,7 @@ func (l *listener) retried(f *facts) {
 	}
 	// The steps lie where the timers put them, at 1, 3 and 7 s and a round trip;
 	// between them nothing happens.
-	switch took := at.Sub(c.Start); {
+	switch took := f.answered.Sub(c.Start); {
 	case took < 800*time.Millisecond:
 		return
 	case took < 2*time.Second:
@@ -384,38 +370,38 @@ func (l *listener) retried(f *facts) {
 
 // noted counts what the findings on a connection say.
 func (l *listener) noted(f *facts) {
-	for i := range f.found {
-		x := &f.found[i]
-		side := x.Endpoint
-		switch x.Catalogue {
+	for i := range f.signs {
+		x := &f.signs[i]
+		side := x.endpoint
+		switch x.number {
 		case "H06", "H07":
-			show(&l.queued, x.Frames[0], f)
+			show(&l.queued, x.frame, f)
 		case "D02", "D03":
-			if side == finding.Both || x.Severity == finding.Info {
+			if side == finding.Both || x.severity == finding.Info {
 				continue
 			}
-			if x.Catalogue == "D03" {
+			if x.number == "D03" {
 				l.dead[side]++
-				if deaf(f.c, reassembly.Side(side)) {
+				if f.deaf[side] {
 					l.lost[side]++
 				}
 			} else {
 				l.zero[side]++
 			}
-			show(&l.stalled, x.Frames[0], f)
+			show(&l.stalled, x.frame, f)
 		}
 		if side == finding.Both {
 			continue
 		}
-		switch x.Catalogue {
+		switch x.number {
 		case "C06", "C09", "C10":
-			l.stuck[side].count(x.Catalogue)
+			l.stuck[side].count(x.number)
 			if f.c.Ends[side].Unacked() == 0 {
 				l.stuck[side].acked++
 			}
 		case "C07":
 			// Data meets a RST also where the closed socket is still there.
-			if x.Confidence > finding.Possible {
+			if x.confidence > finding.Possible {
 				l.stuck[side].orphaned++
 			} else {
 				l.stuck[side].late++

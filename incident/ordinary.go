@@ -30,6 +30,11 @@ type ordinary struct {
 	life         lifetime
 	packets      uint64
 	first        wire.FrameID
+	// numbers are both initial sequence numbers, the client's first; octets and ttl are those
+	// of a view.
+	numbers uint64
+	octets  [2]uint64
+	ttl     [2]uint8
 	// uid is what the uid is made of, which few are asked for.
 	uid    reassembly.UIDKey
 	layers []string
@@ -39,14 +44,9 @@ type ordinary struct {
 	guess int32
 }
 
-// atOneGo is how many ordinary connections wait to be counted: each has a pair, a listener and
-// what hangs on them, some eight lines of the cache that were not looked at for a while. To ask
-// for those of many before any is needed makes one wait of all. They take 8 KiB themselves,
-// with which the first cache still has room for the lines.
-const atOneGo = 32
-
-// addOrdinary counts a connection if it is ordinary. What it counts is what addAny would.
-func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers []string) bool {
+// addOrdinary has a connection wait if it is ordinary. What is counted of it is what would be by
+// addAny.
+func (x *Counter) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers []string) bool {
 	if !c.Unlogged.Is || len(found) > 0 || c.Seen&^ordinarySeen != 0 {
 		return false
 	}
@@ -56,7 +56,7 @@ func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers [
 		c.Previous.Frame|c.Next.Frame != 0 || c.Ends[0].MissingBytes|c.Ends[1].MissingBytes != 0 {
 		return false
 	}
-	f := &s.facts
+	f := &x.facts
 	f.c, f.timeWaits, f.waited = c, [2]bool{}, [2]bool{}
 	f.standings()
 	if f.waited[reassembly.Client] && f.waits[reassembly.Client].long() || f.waited[reassembly.Server] && f.waits[reassembly.Server].long() ||
@@ -67,70 +67,66 @@ func (s *Sums) addOrdinary(c *reassembly.Conn, found []finding.Finding, layers [
 	if cl.Closer == reassembly.Server {
 		f.end = softServer
 	}
-	if cap(s.waiting) == 0 {
-		s.waiting = make([]ordinary, 0, atOneGo)
-	}
-	s.waiting = s.waiting[:len(s.waiting)+1]
-	x := &s.waiting[len(s.waiting)-1]
-	x.pair, x.port, x.life = pairKey(&c.Tuple), c.Tuple.SrcPort, f.lifetime()
-	x.number = s.pairs.index.number(&x.pair)
-	s.looked += uint64(s.pairs.index.approach(x.number))
+	x.ordinary = x.ordinary[:len(x.ordinary)+1]
+	o := &x.ordinary[len(x.ordinary)-1]
+	o.pair, o.port, o.life = pairKey(&c.Tuple), c.Tuple.SrcPort, f.lifetime()
+	o.number = x.sums.pairs.index.number(&o.pair)
 	client, server := &c.Ends[reassembly.Client], &c.Ends[reassembly.Server]
-	x.mute = server.Bytes == 0 && client.Bytes > 0 && !server.HasFIN
-	x.packets = client.Packets + server.Packets
-	x.waited = f.waited
-	for side := range x.lag {
+	o.mute = server.Bytes == 0 && client.Bytes > 0 && !server.HasFIN
+	o.packets = client.Packets + server.Packets
+	o.waited = f.waited
+	for side := range o.lag {
 		w := &f.waits[side]
-		x.lag[side], x.open[side] = w.to.Sub(w.from), w.open
-		x.heard[side] = max(0, c.Unlogged.Heard[side])
+		o.lag[side], o.open[side] = w.to.Sub(w.from), w.open
+		o.heard[side] = max(0, c.Unlogged.Heard[side])
 	}
-	x.spoke = max(0, c.Unlogged.Spoke[reassembly.Server])
-	x.last, x.first = c.End, c.First
-	x.uid, x.layers, x.named = c.Key, layers, 0
-	if len(s.waiting) == atOneGo {
-		s.countWaiting()
-	}
-	s.numbered(c)
+	o.spoke = max(0, c.Unlogged.Spoke[reassembly.Server])
+	o.last, o.first = c.End, c.First
+	o.numbers, o.octets, o.ttl = numbersOf(c), [2]uint64{client.UniqueBytes, server.UniqueBytes}, [2]uint8{client.TTL, server.TTL}
+	o.uid, o.layers, o.named = c.Key, layers, 0
 	return true
 }
 
-// countWaiting counts the ordinary connections that wait for it. First it asks for all that is
+// countOrdinary counts the ordinary connections that wait. First it asks for all that is
 // needed, in as many rounds as one thing says where the next one is. What it finds there may be
 // wrong, and does not matter.
-func (s *Sums) countWaiting() {
-	all, looked := s.waiting, uint64(0)
+func (x *Counter) countOrdinary() {
+	s, all, looked := x.sums, x.ordinary, uint64(0)
 	for i := range all {
-		x := &all[i]
-		x.guess = s.pairs.index.guess(x.number)
-		looked += s.lookPair(x.guess)
+		looked += uint64(s.pairs.index.approach(all[i].number))
 	}
 	for i := range all {
-		x := &all[i]
+		o := &all[i]
+		o.guess = s.pairs.index.guess(o.number)
+		looked += s.lookPair(o.guess)
+	}
+	for i := range all {
+		o := &all[i]
 		var see uint64
-		x.guess, see = s.lookPlaces(x.guess)
+		o.guess, see = s.lookPlaces(o.guess)
 		looked += see
 	}
 	for i := range all {
-		x := &all[i]
-		if uint(x.guess) >= uint(s.listeners.recs.n) {
+		o := &all[i]
+		if uint(o.guess) >= uint(s.listeners.recs.n) {
 			continue
 		}
-		l := s.listeners.rec(x.guess)
+		l := s.listeners.rec(o.guess)
 		if l.some != nil {
 			looked += uint64(l.some.n)
 		}
-		if l.held != nil && x.life.end == softServer {
+		if l.held != nil && o.life.end == softServer {
 			looked += uint64(l.held.n)
 		}
-		if l.closing.lags != nil && x.waited[reassembly.Server] {
-			looked += uint64(l.closing.lags.count) + uint64(l.closing.lags.n[spreadOf(x.lag[reassembly.Server])])
+		if l.closing.lags != nil && o.waited[reassembly.Server] {
+			looked += uint64(l.closing.lags.count) + uint64(l.closing.lags.n[spreadOf(o.lag[reassembly.Server])])
 		}
 	}
-	s.looked += looked
+	x.looked = looked
 	for i := range all {
-		s.count(&all[i])
+		s.countOrdinary(&all[i])
 	}
-	s.waiting = all[:0]
+	x.ordinary = all[:0]
 	s.relieve()
 }
 
@@ -160,8 +156,8 @@ func (s *Sums) lookPlaces(at int32) (listener int32, looked uint64) {
 	return listener, looked
 }
 
-// count counts an ordinary connection.
-func (s *Sums) count(x *ordinary) {
+// countOrdinary counts an ordinary connection.
+func (s *Sums) countOrdinary(x *ordinary) {
 	pair := s.pairs.atBy(&x.pair, x.number)
 	listener, client := s.placesOf(&x.pair, pair)
 	if pair >= 0 {
@@ -174,6 +170,14 @@ func (s *Sums) count(x *ordinary) {
 		s.clients.rec(client).addOrdinary(x)
 	}
 	s.lives(&x.life, pair, listener)
+	if x.numbers == 0 {
+		return
+	}
+	if v := s.numbers.next(x.numbers); v != nil {
+		*v = view{
+			numbers: x.numbers, tuple: x.uid.Tuple, frame: x.first, start: x.life.start, last: x.last, octets: x.octets, ttl: x.ttl, isn: x.uid.ISN, began: x.uid.Start,
+		}
+	}
 }
 
 // placesOf returns where the listener and the client of a pair, which stands at a place, are

@@ -106,8 +106,8 @@ func (p *pair) add(f *facts) {
 	if q := &c.Previous; *q != (reassembly.Incarnation{}) && q.Opener == reassembly.Client {
 		addSpread(&p.reuses, max(c.Start.Sub(q.Last), 0))
 	}
-	for i := range f.found {
-		switch f.found[i].Catalogue {
+	for i := range f.signs {
+		switch f.signs[i].number {
 		case "W02", "W03", "W08", "W10", "W12", "H20":
 			p.refused++
 		}
@@ -174,24 +174,21 @@ type client struct {
 	told    *told
 }
 
+// add counts a connection that came about, fail an attempt that did not.
 func (x *client) add(f *facts) {
-	c := f.c
-	if f.opening == open {
-		x.opened++
-		if f.waited[reassembly.Client] {
-			server := listenerKey(&c.Tuple)
-			x.closing.add(&f.waits[reassembly.Client], &server, f)
-		}
-	} else {
-		x.failed++
+	x.opened++
+	if f.waited[reassembly.Client] {
+		server := listenerKey(&f.c.Tuple)
+		x.closing.add(&f.waits[reassembly.Client], &server, f)
 	}
-	if c.Unlogged.Is {
-		x.heard = max(x.heard, c.Unlogged.Heard[reassembly.Client])
-	}
-	if at := lastOf(c, reassembly.Client, len(c.Events)); at >= 0 {
-		x.heard = max(x.heard, c.Events[at].LastAt)
-	}
+	x.heard = max(x.heard, f.clientHeard)
 	tell(&x.told, f.places)
+}
+
+func (x *client) fail(v *vain) {
+	x.failed++
+	x.heard = max(x.heard, v.heard)
+	tell(&x.told, v.places)
 }
 
 func (x *client) merge(o *client) {

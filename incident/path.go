@@ -42,37 +42,39 @@ func (f *facts) concernsPath() bool {
 	if f.dead && f.death.idle >= deadIdle || f.lacks[0] > 0 || f.lacks[1] > 0 {
 		return true
 	}
-	for i := range f.found {
-		switch f.found[i].Catalogue {
+	for i := range f.signs {
+		switch f.signs[i].number {
 		case "C05a", "C05b", "H23":
-			return f.found[i].Endpoint != finding.Both
+			return f.signs[i].endpoint != finding.Both
 		}
 	}
 	return false
 }
 
 func (p *path) add(f *facts) {
-	for i := range f.found {
-		x := &f.found[i]
-		if x.Endpoint == finding.Both {
+	holed := [2]bool{}
+	for i := range f.signs {
+		x := &f.signs[i]
+		if x.endpoint == finding.Both {
 			continue
 		}
-		switch x.Catalogue {
+		switch x.number {
 		case "C05b":
-			p.lostTo[x.Endpoint]++
-			show(&p.lost, x.Frames[0], f)
+			p.lostTo[x.endpoint]++
+			show(&p.lost, x.frame, f)
 		case "C05a":
-			p.unseen[x.Endpoint]++
-			show(&p.lost, x.Frames[0], f)
+			p.unseen[x.endpoint]++
+			show(&p.lost, x.frame, f)
 		case "H23":
-			p.holes[x.Endpoint]++
-			show(&p.hole, x.Frames[0], f)
+			holed[x.endpoint] = true
+			p.holes[x.endpoint]++
+			show(&p.hole, x.frame, f)
 		}
 	}
 	for side, n := range f.lacks {
 		switch {
 		case n > 0 && !f.unseen[side]:
-			if has(f.found, "H23", finding.Endpoint(side)) == nil {
+			if !holed[side] {
 				p.holes[side]++
 				show(&p.hole, f.c.First, f)
 			}
@@ -90,12 +92,9 @@ func (p *path) add(f *facts) {
 		addSpread(&p.deaths[byReset], d.idle)
 		p.lastHeard = max(p.lastHeard, d.heard)
 		p.firstAsked, p.lastAsked = earliest(p.firstAsked, d.asked), max(p.lastAsked, d.asked)
-		for i := range f.c.ICMP {
-			if e := &f.c.ICMP[i]; e.Unreachable {
-				p.reported++
-				p.report.merge(icmpSort{e.Reporter, e.Type, e.Code, true})
-				break
-			}
+		if f.report.some {
+			p.reported++
+			p.report.merge(f.report)
 		}
 		show(&p.dead, d.frame, f)
 	}

@@ -62,10 +62,12 @@ const (
 	leastInstants = 1 << 9
 )
 
-// Sums is what many connections show together. Adding connections in another order,
-// or in parts that are merged, gives the same. It is not safe for concurrent use.
+// Sums is what many connections show together. Adding connections in another order, by
+// several counters, or in parts that are merged, gives the same. It is not safe for concurrent
+// use.
 type Sums struct {
 	cfg       Config
+	own       *Counter // for those who have none
 	listeners table[listener, *listener]
 	targets   table[target, *target]
 	clients   table[client, *client]
@@ -86,14 +88,6 @@ type Sums struct {
 	seenTwice []int32
 	// layers names an encapsulation path, while the rules run.
 	layers func(wire.EncapID) []string
-	// facts are those of the connection that is being counted, and places is where its
-	// findings stand in told.
-	facts  facts
-	places []uint8
-	// waiting are ordinary connections that are not counted yet, looked is made of what is
-	// read for nothing but to have it at hand.
-	waiting []ordinary
-	looked  uint64
 }
 
 // New returns empty sums.
@@ -117,19 +111,15 @@ func newSums(cfg Config, by int) *Sums {
 	for _, x := range []*index{&s.listeners.index, &s.targets.index, &s.clients.index, &s.pairs.index, &s.attempts.index, &s.paths.index, &s.hosts.index} {
 		x.seed = cfg.Seed
 	}
+	s.own = s.Counter()
 	return s
 }
 
-// Add counts a connection that has settled, with the findings on it. The log of one without
-// findings, silences, repeats and RSTs need not be there (Conn.Unlogged). It keeps nothing of
-// c. layers are those of its encapsulation path.
+// Add is Counter.Add for those who are alone.
 func (s *Sums) Add(c *reassembly.Conn, found []finding.Finding, layers []string) {
-	s.connections++
-	s.until = max(s.until, c.Until)
-	if s.addOrdinary(c, found, layers) {
-		return
+	if s.own.Add(c, found, layers); s.own.Due() {
+		s.own.Count()
 	}
-	s.addAny(c, found, layers)
 }
 
 // relieve puts in order what was noted if that has become much. Keys may go.
@@ -146,70 +136,6 @@ func (s *Sums) forget() {
 	if s.listeners.taken == s.log.n && s.pairs.taken == s.log.n {
 		s.log.clear(s.pairs.room / laterOf)
 		s.listeners.taken, s.pairs.taken = 0, 0
-	}
-}
-
-// addAny counts any connection.
-func (s *Sums) addAny(c *reassembly.Conn, found []finding.Finding, layers []string) {
-	// Of sampled connections nearly everything is missing, and what did not come is what
-	// is counted here. Samples come from a switch, all or none of a connection.
-	if len(c.Events) == 0 && !c.Unlogged.Is || c.Sampled() {
-		return
-	}
-	var pair key
-	var number uint32
-	f := &s.facts
-	switch opening := openingOf(c, found); opening {
-	case unclear:
-		return
-	case refused, unreachable, unanswered, probe:
-		s.relieve()
-		// What there is to know of a connection does not matter: it is none.
-		f.c, f.found, f.layers, f.named, f.opening = c, found, layers, 0, opening
-	default:
-		s.relieve()
-		// While it is found out what the connection was, what it is counted with is on its way.
-		pair = pairKey(&c.Tuple)
-		number = s.pairs.index.number(&pair)
-		s.looked += uint64(s.pairs.index.approach(number))
-		f.look(c, found, layers, opening)
-		guess := s.pairs.index.guess(number)
-		s.looked += s.lookPair(guess)
-		_, looked := s.lookPlaces(guess)
-		s.looked += looked
-	}
-	s.places = placesOf(found, s.places[:0])
-	f.places = s.places
-	switch f.opening {
-	case refused, unreachable, unanswered:
-		k := listenerKey(&c.Tuple)
-		if i := s.targets.at(&k); i >= 0 {
-			s.targets.rec(i).add(f)
-		}
-		s.tried(f)
-	case half:
-		s.answered(f)
-		s.tried(f)
-	case ignored, untouched:
-		s.answered(f)
-	case probe:
-		s.tried(f)
-	case open:
-		s.talked(f, &pair, number)
-		s.numbered(c)
-		return
-	}
-	k := clientKey(&c.Tuple)
-	if i := s.clients.at(&k); i >= 0 {
-		s.clients.rec(i).add(f)
-	}
-}
-
-// tried counts an attempt that came to nothing.
-func (s *Sums) tried(f *facts) {
-	k := pairKey(&f.c.Tuple)
-	if i := s.attempts.at(&k); i >= 0 {
-		s.attempts.rec(i).add(f)
 	}
 }
 
@@ -312,8 +238,8 @@ func (f *facts) reopened(side reassembly.Side) wire.Time {
 
 // Merge adds what o holds, and leaves o to be thrown away.
 func (s *Sums) Merge(o *Sums) {
-	s.countWaiting()
-	o.countWaiting()
+	s.own.Count()
+	o.own.Count()
 	// Where nothing is in order yet, it comes into order once, when all is there.
 	begun := s.pairs.begun() || s.listeners.begun() || o.pairs.begun() || o.listeners.begun()
 	var pairs, listeners []int32
@@ -342,7 +268,7 @@ func (s *Sums) Merge(o *Sums) {
 
 // settle puts everything in order.
 func (s *Sums) settle() {
-	s.countWaiting()
+	s.own.Count()
 	// The rules read, several at once: what they would find out is found out before.
 	s.together(
 		func() { s.pairs.settle(); s.pairs.sorted() },

@@ -67,9 +67,9 @@ func told(s *incident.Sums) string {
 	return b.String()
 }
 
-// Neither the order in which connections come, nor how they are shared out, nor the
-// order in which the shares are merged changes anything, however tight the bounds are;
-// and the bounds hold at all times.
+// Neither the order in which connections come, nor how they are shared out, among sums and among
+// counters of one that work at the same time, nor the order in which the shares are merged
+// changes anything, however tight the bounds are; and the bounds hold at all times.
 func TestSumsAreSums(t *testing.T) {
 	traffic := allTraffic()
 	rapid.Check(t, func(t *rapid.T) {
@@ -99,9 +99,31 @@ func TestSumsAreSums(t *testing.T) {
 			for i := range shares {
 				shares[i] = sums()
 			}
+			counted := make([][]settled, len(shares)*rapid.IntRange(1, 3).Draw(t, "counters"))
 			for _, c := range conns {
-				add(shares[r.IntN(len(shares))], c)
+				i := r.IntN(len(counted))
+				counted[i] = append(counted[i], c)
 			}
+			var wg sync.WaitGroup
+			counting := make([]sync.Mutex, len(shares))
+			for i, conns := range counted {
+				counter, mu := shares[i%len(shares)].Counter(), &counting[i%len(shares)]
+				count := func() {
+					mu.Lock()
+					defer mu.Unlock()
+					counter.Count()
+				}
+				wg.Go(func() {
+					for _, c := range conns {
+						counter.Add(c.conn, c.found, nil)
+						if counter.Full() || counter.Due() && c.conn.First%2 == 0 {
+							count()
+						}
+					}
+					count()
+				})
+			}
+			wg.Wait()
 			for len(shares) > 1 {
 				i := 1 + r.IntN(len(shares)-1)
 				shares[0].Merge(shares[i])

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/tcplife/tcplife/finding"
-	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -34,39 +32,37 @@ type target struct {
 // longest initial timeout in use is 3 s (RFC 1122 section 4.2.3.1).
 const lonely = 3500e6
 
-func (t *target) add(f *facts) {
-	c := f.c
-	client := clientKey(&c.Tuple)
+func (t *target) add(x *vain) {
+	client := x.pair.client()
 	if t.attempts() == 0 || client.compare(t.low) < 0 {
 		t.low = client
 	}
 	if t.attempts() == 0 || client.compare(t.high) > 0 {
 		t.high = client
 	}
-	switch f.opening {
+	switch x.opening {
 	case refused:
 		t.refused++
-		t.firstRefused, t.lastRefused = earliest(t.firstRefused, c.Start), max(t.lastRefused, c.Start)
+		t.firstRefused, t.lastRefused = earliest(t.firstRefused, x.start), max(t.lastRefused, x.start)
 	case unreachable:
 		t.unreachable++
-		if e := errorOf(c); e != nil {
-			t.reports.merge(icmpSort{e.Reporter, e.Type, e.Code, true})
-		}
-		t.firstRefused, t.lastRefused = earliest(t.firstRefused, c.Start), max(t.lastRefused, c.Start)
+		t.reports.merge(x.report)
+		t.firstRefused, t.lastRefused = earliest(t.firstRefused, x.start), max(t.lastRefused, x.start)
 	default:
 		t.unanswered++
-		t.firstUnanswered, t.lastUnanswered = earliest(t.firstUnanswered, c.Start), max(t.lastUnanswered, c.Start)
-		// Who opens the same ports anew has not repeated it either.
-		if c.Handshake.SYNs == 1 && (c.Until.Sub(c.Start) >= lonely || c.Next.Frame != 0) {
+		t.firstUnanswered, t.lastUnanswered = earliest(t.firstUnanswered, x.start), max(t.lastUnanswered, x.start)
+		if x.lone {
 			t.lone++
-		} else if c.Handshake.SYNs > 1 {
+		} else if x.again {
 			t.again++
 		}
 	}
-	t.syns += c.Handshake.SYNs
-	t.tries.add(c.Start)
-	tell(&t.told, f.places)
-	t.some.add(c.First, f)
+	t.syns += x.syns
+	t.tries.add(x.start)
+	tell(&t.told, x.places)
+	if t.some.takes(x.first) {
+		t.some.insert(x.example())
+	}
 }
 
 // icmpSort is a sort of ICMP error.
@@ -148,8 +144,8 @@ func (a *attempt) failed() uint64 {
 	return uint64(a.refused) + uint64(a.unreachable) + uint64(a.unanswered)
 }
 
-func (a *attempt) add(f *facts) {
-	switch f.opening {
+func (a *attempt) add(x *vain) {
+	switch x.opening {
 	case refused:
 		a.refused++
 	case unreachable:
@@ -158,21 +154,21 @@ func (a *attempt) add(f *facts) {
 		a.unanswered++
 	case half:
 		a.half++
-		if f.c.Seen&reassembly.SeenRSTClient != 0 {
+		if x.given {
 			a.given++
 		}
 	case probe:
 		a.odd++
 	}
-	if has(f.found, "H13", finding.Both) != nil {
+	if x.bare {
 		a.bare++
 	}
-	if a.shown.frame == 0 || f.c.First <= a.shown.frame {
-		if e := (example{f.c.First, f.uid()}); a.shown.frame == 0 || e.compare(&a.shown) < 0 {
+	if a.shown.frame == 0 || x.first <= a.shown.frame {
+		if e := x.example(); a.shown.frame == 0 || e.compare(&a.shown) < 0 {
 			a.shown = e
 		}
 	}
-	a.first, a.last = earliest(a.first, f.c.Start), max(a.last, f.c.Start)
+	a.first, a.last = earliest(a.first, x.start), max(a.last, x.start)
 }
 
 func (a *attempt) merge(o *attempt) {

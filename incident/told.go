@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tcplife/tcplife/finding"
+	"github.com/tcplife/tcplife/wire"
 )
 
 // told counts the findings on single connections of a scope, by rule and catalogue
@@ -38,16 +39,6 @@ func place(f *finding.Finding) int {
 		return at
 	}
 	return at + max(slices.Index(f.Rule.Catalogue, f.Catalogue), 0)
-}
-
-// placesOf adds the places of findings to all.
-func placesOf(found []finding.Finding, all []uint8) []uint8 {
-	for i := range found {
-		if at := place(&found[i]); at >= 0 {
-			all = append(all, uint8(at))
-		}
-	}
-	return all
 }
 
 // tell counts findings by their places, and makes the room for it where there is none
@@ -91,12 +82,20 @@ func (t *told) number(id string, numbers ...string) (n uint64) {
 	return n
 }
 
-// has reports whether a connection has a finding with a catalogue number, of the
-// endpoint or of any if it is finding.Both, and returns it.
-func has(found []finding.Finding, number string, of finding.Endpoint) *finding.Finding {
-	for i := range found {
-		if f := &found[i]; f.Catalogue == number && (of == finding.Both || f.Endpoint == of) {
-			return f
+// sign is what is counted of a finding besides its place in told.
+type sign struct {
+	number     string       // in the catalogue
+	frame      wire.FrameID // the first that shows it
+	endpoint   finding.Endpoint
+	severity   finding.Severity
+	confidence finding.Confidence
+}
+
+// has returns the first finding with a catalogue number, nil if there is none.
+func has(signs []sign, number string) *sign {
+	for i := range signs {
+		if x := &signs[i]; x.number == number {
+			return x
 		}
 	}
 	return nil

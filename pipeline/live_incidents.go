@@ -37,7 +37,9 @@ func (w *worker) newSums() *incident.Sums {
 // parts are as good as whole ones.
 func (w *worker) hand(b *batch) {
 	if b.judge && w.sums != nil {
-		w.result.sums, w.sums = w.sums, w.newSums()
+		w.countAll()
+		w.result.sums = w.sums
+		w.begin(w.newSums())
 	}
 }
 

@@ -174,13 +174,14 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	for i := range in {
 		w := newWorker(cfg, seed, i, jobs)
 		workers[i] = w
+		w.countBeside(workers[:i])
 		in[i] = make(chan *batch, batchesInFlight)
 		wg.Go(func() {
 			for b := range in[i] {
 				f.guard(func() { w.work(b) })
 				b.pending.Done()
 			}
-			w.finish()
+			f.guard(w.finish)
 		})
 	}
 	r := &reader{
@@ -218,7 +219,9 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 		m.tally().Merge(&w.summary)
 	}
 	for _, w := range workers {
-		m.gatherSums(w.sums)
+		if w.owner {
+			m.gatherSums(w.sums)
+		}
 		w.sums = nil
 	}
 	if sums := m.sums; sums != nil {

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"github.com/tcplife/tcplife/finding"
-	"github.com/tcplife/tcplife/incident"
 	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/report"
 	"github.com/tcplife/tcplife/rosetta"
@@ -40,9 +39,8 @@ type worker struct {
 	// summary counts its connections: integers only, so that the sum over all workers
 	// does not depend on who had which.
 	summary report.Summary
-	// sums are what its connections show together, of the same sort; nil if nobody
-	// asks.
-	sums *incident.Sums
+	// counting counts what its connections show together, of the same sort.
+	counting
 	// name gives the uid of the connection in view: incidents name their examples.
 	name    func() string
 	names   names
@@ -69,9 +67,6 @@ func newWorker(cfg *Config, seed reassembly.Seed, index, jobs int) *worker {
 			w.view.UID = w.names.uid(&w.view.Key, w.view.Encap)
 		}
 		return w.view.UID
-	}
-	if len(cfg.incidentRules()) > 0 {
-		w.sums = w.newSums()
 	}
 	if w.needs.Sieve != nil {
 		w.sieve = w.needs.Sieve()
@@ -194,6 +189,7 @@ func (w *worker) quoted(q *quoted) {
 // the sums may take as much.
 func (w *worker) finish() {
 	w.tracker, w.peers = nil, nil
+	w.countAll()
 }
 
 // opened is called by a tracker when a connection begins.
@@ -226,9 +222,9 @@ func (w *worker) settled(c *reassembly.Conn, stamp uint64) {
 	} else {
 		v.Findings = w.rules.Find(c)
 	}
-	if w.sums != nil {
+	if w.counter != nil {
 		// Also what nobody asked for: what many connections show is seen on all of them.
-		w.sums.Add(c, v.Findings, v.Encap)
+		w.count(c, v.Findings, v.Encap)
 	}
 	if g := w.cfg.Grades; g != nil {
 		v.Findings = g.Apply(v.Findings)
