@@ -119,8 +119,8 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 	}
 	by := map[key]*pairs{}
 	for _, i := range s.seenTwice {
-		a := &s.numbers.all[i]
-		b := &s.numbers.all[a.second-1]
+		a := s.numbers.all.at(i)
+		b := s.numbers.all.at(a.second - 1)
 		k := a.device(b)
 		g := by[k]
 		if g == nil {
@@ -146,7 +146,7 @@ func checkAddressTranslated(s *Sums, report func(Incident)) {
 		in := Incident{
 			key: k, Catalogue: "K10", Severity: finding.Info, Confidence: finding.Likely, Count: g.n, First: g.first, Last: g.last,
 			Message: fmt.Sprintf("%s %s in the capture twice, before and behind a device that rewrites addresses, as %s and as %s. They are counted twice.",
-				count(g.n, "connection"), what, g.example, &s.numbers.all[g.example.second-1]),
+				count(g.n, "connection"), what, g.example, s.numbers.all.at(g.example.second-1)),
 			Falsify: "Two hosts that really made both connections, by their own lists of sockets.",
 			Reason:  "both initial sequence numbers and the amounts of data are the same; the hop limits do not show a router between the two",
 		}

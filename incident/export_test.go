@@ -63,9 +63,11 @@ func (t *table[R, P]) inOrder() (keys []key, recs []R, series []chronicle) {
 
 // inOrder returns the views in the order of their numbers and frames.
 func (x *sample) inOrder() []view {
-	all := slices.Clone(x.all)
-	for i := range all {
-		all[i].second = 0 // a place
+	var all []view
+	for i := range int32(x.all.n) {
+		v := *x.all.at(i)
+		v.second = 0 // a place
+		all = append(all, v)
 	}
 	slices.SortFunc(all, func(a, b view) int { return cmp.Or(cmp.Compare(a.numbers, b.numbers), a.compare(&b)) })
 	return all

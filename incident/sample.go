@@ -18,7 +18,7 @@ import (
 type sample struct {
 	// keep is the most pairs of numbers, share says which part is kept: 1 of 1<<share.
 	keep, share int
-	all         []view
+	all         slab[view]
 	// calm is how many may be there before it is looked what they have in common.
 	calm int
 	// slots are what unite works with, at places that the seed makes unpredictable.
@@ -31,10 +31,6 @@ type sample struct {
 // connections stand there twice, one of sampleMore of what is there. It costs some tens of
 // instructions for each of them.
 const sampleOf, sampleMore = 8, 4
-
-// sampleLeap: whoever has so many will have them all, and to double their room time and again
-// takes as much memory once more.
-const sampleLeap = 2048
 
 // view is one of the connections that have both initial sequence numbers in common.
 type view struct {
@@ -89,88 +85,82 @@ func (x *sample) next(numbers uint64) *view {
 	if !x.kept(numbers) {
 		return nil
 	}
-	if n := len(x.all); n == cap(x.all) || n >= x.calm {
-		if x.calm = max(x.calm, x.keep+x.keep/sampleOf); n >= x.calm {
+	if x.all.n >= x.calm {
+		if x.calm = max(x.calm, x.keep+x.keep/sampleOf); x.all.n >= x.calm {
 			x.settle()
 			if !x.kept(numbers) {
 				return nil
 			}
 		}
-		more := max(64, len(x.all))
-		if more >= sampleLeap {
-			more = x.calm
-		}
-		x.all = slices.Grow(x.all, min(more, x.calm-len(x.all)))
 	}
-	x.all = x.all[:len(x.all)+1]
-	return &x.all[len(x.all)-1]
+	return x.all.add()
 }
 
 // settle gives up as much as it must.
 func (x *sample) settle() {
-	for len(x.all) > x.keep && x.unite() > x.keep {
+	for x.all.n > x.keep && x.unite() > x.keep {
 		x.share++
 		x.drop()
 	}
-	x.calm = max(x.keep+x.keep/sampleOf, len(x.all)+len(x.all)/sampleMore) + 1
+	x.calm = max(x.keep+x.keep/sampleOf, x.all.n+x.all.n/sampleMore) + 1
 }
 
 // drop lets those go that are not kept.
 func (x *sample) drop() {
-	n := 0
-	for i := range x.all {
-		if x.kept(x.all[i].numbers) {
+	n := int32(0)
+	for i := range int32(x.all.n) {
+		if x.kept(x.all.at(i).numbers) {
 			if n < i {
-				x.all[n] = x.all[i]
+				*x.all.at(n) = *x.all.at(i)
 			}
 			n++
 		}
 	}
-	x.all = x.all[:n]
+	x.all.cut(int(n))
 }
 
 // unite leaves the two earliest views of each pair of numbers, the first of which knows where
 // the second is, and returns how many pairs there are.
 func (x *sample) unite() (pairs int) {
-	size := max(16, 1<<bits.Len(uint(2*len(x.all))))
+	size := max(16, 1<<bits.Len(uint(2*x.all.n)))
 	if len(x.slots) != size {
 		x.slots = make([]int32, size)
 	} else {
 		clear(x.slots)
 	}
 	shift := 64 - bits.TrailingZeros(uint(size))
-	n := 0
-	for i := range x.all {
-		v := &x.all[i]
+	n := int32(0)
+	for i := range int32(x.all.n) {
+		v := x.all.at(i)
 		high, low := bits.Mul64(v.numbers^x.seed.A, x.seed.B|1)
 		at := int((high ^ low) >> shift)
-		for x.slots[at] > 0 && x.all[x.slots[at]-1].numbers != v.numbers {
+		for x.slots[at] > 0 && x.all.at(x.slots[at]-1).numbers != v.numbers {
 			at = (at + 1) & (size - 1)
 		}
 		v.second = 0
 		if x.slots[at] == 0 {
 			if n < i {
-				x.all[n] = *v
+				*x.all.at(n) = *v
 			}
 			pairs, n = pairs+1, n+1
-			x.slots[at] = int32(n)
+			x.slots[at] = n
 			continue
 		}
-		first := &x.all[x.slots[at]-1]
+		first := x.all.at(x.slots[at] - 1)
 		if first.second == 0 {
-			x.all[n] = *v
+			*x.all.at(n) = *v
 			n++
-			first.second = int32(n)
-		} else if x.all[first.second-1].compare(v) > 0 {
-			x.all[first.second-1] = *v
+			first.second = n
+		} else if x.all.at(first.second-1).compare(v) > 0 {
+			*x.all.at(first.second - 1) = *v
 		}
-		if second := &x.all[first.second-1]; first.compare(second) > 0 {
+		if second := x.all.at(first.second - 1); first.compare(second) > 0 {
 			at := first.second
 			*first, *second = *second, *first
 			first.second, second.second = at, 0
 		}
 	}
-	x.all = x.all[:n]
+	x.all.cut(int(n))
 	return pairs
 }
 
@@ -180,9 +170,9 @@ func (x *sample) merge(o *sample) {
 		x.share = o.share
 		x.drop()
 	}
-	for i := range o.all {
-		if to := x.next(o.all[i].numbers); to != nil {
-			*to = o.all[i]
+	for i := range int32(o.all.n) {
+		if to := x.next(o.all.at(i).numbers); to != nil {
+			*to = *o.all.at(i)
 		}
 	}
 }
@@ -192,11 +182,11 @@ func (x *sample) merge(o *sample) {
 func (x *sample) twice() (all []int32) {
 	x.settle()
 	x.unite()
-	for i := range x.all {
-		if v := &x.all[i]; v.second != 0 && v.same(&x.all[v.second-1]) {
-			all = append(all, int32(i))
+	for i := range int32(x.all.n) {
+		if v := x.all.at(i); v.second != 0 && v.same(x.all.at(v.second-1)) {
+			all = append(all, i)
 		}
 	}
-	slices.SortFunc(all, func(a, b int32) int { return cmp.Compare(x.all[a].numbers, x.all[b].numbers) })
+	slices.SortFunc(all, func(a, b int32) int { return cmp.Compare(x.all.at(a).numbers, x.all.at(b).numbers) })
 	return all
 }

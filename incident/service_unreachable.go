@@ -179,8 +179,8 @@ func (s *Sums) triedTwice(attempts *byListener, listener key) (inner, outer neti
 		return inner, outer, false
 	}
 	for _, i := range s.seenTwice {
-		first := &s.numbers.all[i]
-		a, b := clientKey(&first.tuple), clientKey(&s.numbers.all[first.second-1].tuple)
+		first := s.numbers.all.at(i)
+		a, b := clientKey(&first.tuple), clientKey(&s.numbers.all.at(first.second-1).tuple)
 		if a != b && counts[a] > 0 && counts[b] > 0 {
 			return a.clientAddr(), b.clientAddr(), true
 		}

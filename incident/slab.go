@@ -17,20 +17,19 @@ const (
 // at returns the record at a place that there is.
 func (s *slab[R]) at(i int32) *R { return &s.chunks[uint32(i)>>slabShift][i&(slabChunk-1)] }
 
-// add makes room for a further record, which is empty.
-func (s *slab[R]) add() {
+// add returns a further record, which is empty.
+func (s *slab[R]) add() *R {
 	if s.n>>slabShift == len(s.chunks) {
 		s.chunks = append(s.chunks, make([]R, slabChunk))
 	}
 	s.n++
+	return s.at(int32(s.n - 1))
 }
 
-// cut lets all go but the first n.
+// cut empties all but the first n, and keeps their room: where some had to go more will come.
 func (s *slab[R]) cut(n int) {
-	whole := (n + slabChunk - 1) >> slabShift
-	if from := n & (slabChunk - 1); from > 0 {
-		clear(s.chunks[whole-1][from:])
+	for i := n; i < s.n; i = (i | (slabChunk - 1)) + 1 {
+		clear(s.chunks[i>>slabShift][i&(slabChunk-1):])
 	}
-	clear(s.chunks[whole:])
-	s.chunks, s.n = s.chunks[:whole], n
+	s.n = n
 }

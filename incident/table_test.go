@@ -335,7 +335,7 @@ func TestSampleIsASum(t *testing.T) {
 		places := x.twice()
 		var want []string
 		for _, i := range places {
-			want = append(want, fmt.Sprint(x.all[i].numbers, x.all[i].frame, x.all[x.all[i].second-1].frame, x.all[i].tuple, x.all[x.all[i].second-1].tuple))
+			want = append(want, fmt.Sprint(x.all.at(i).numbers, x.all.at(i).frame, x.all.at(x.all.at(i).second-1).frame, x.all.at(i).tuple, x.all.at(x.all.at(i).second-1).tuple))
 		}
 		twice += len(want)
 		// By their definition.
@@ -378,7 +378,7 @@ func TestSampleIsASum(t *testing.T) {
 		sum.merge(o)
 		var got []string
 		for _, i := range sum.twice() {
-			got = append(got, fmt.Sprint(sum.all[i].numbers, sum.all[i].frame, sum.all[sum.all[i].second-1].frame, sum.all[i].tuple, sum.all[sum.all[i].second-1].tuple))
+			got = append(got, fmt.Sprint(sum.all.at(i).numbers, sum.all.at(i).frame, sum.all.at(sum.all.at(i).second-1).frame, sum.all.at(i).tuple, sum.all.at(sum.all.at(i).second-1).tuple))
 		}
 		if diff := cmp.Diff(want, got); diff != "" || sum.share != x.share {
 			t.Fatalf("one of %d, %d in parts: %s", 1<<x.share, 1<<sum.share, diff)
