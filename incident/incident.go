@@ -142,55 +142,36 @@ const (
 func (s *Sums) Incidents(rules []*Rule, layers func(wire.EncapID) []string) []Incident {
 	s.layers = layers
 	s.settle()
-	found := make([][]Incident, len(rules))
+	// One by one: an incident takes half a kilobyte, and of thousands few are told.
+	found := make([][]*Incident, len(rules))
 	checks := make([]func(), len(rules))
 	for i, r := range rules {
 		checks[i] = func() {
 			r.Check(s, func(in Incident) {
 				in.Rule = r
-				found[i] = append(found[i], in)
+				found[i] = append(found[i], &in)
 			})
 		}
 	}
 	s.together(checks...)
 	all := slices.Concat(found...)
-	for i := range all {
-		in := &all[i]
+	for _, in := range all {
 		in.Scope = in.key.scope()
 		if id := in.key.encap(); id != 0 {
 			in.Scope.Encap = layers(id)
 		}
 	}
-	all = foldScopes(inOrder(explain(inOrder(all))))
-	for i := range all {
-		if in := &all[i]; in.rest != nil {
+	slices.SortStableFunc(all, compareIncidents)
+	all = explain(all)
+	slices.SortStableFunc(all, compareIncidents)
+	told := foldScopes(all)
+	for i := range told {
+		if in := &told[i]; in.rest != nil {
 			in.rest(in)
 			in.rest = nil
 		}
 	}
-	return all
-}
-
-// inOrder returns incidents in their order. What is moved around for that are their places:
-// an incident takes half a kilobyte.
-func inOrder(all []Incident) []Incident {
-	sorted := true
-	for i := 1; i < len(all) && sorted; i++ {
-		sorted = compareIncidents(&all[i-1], &all[i]) <= 0
-	}
-	if sorted {
-		return all
-	}
-	places := make([]int32, len(all))
-	for i := range places {
-		places[i] = int32(i)
-	}
-	slices.SortStableFunc(places, func(a, b int32) int { return compareIncidents(&all[a], &all[b]) })
-	moved := make([]Incident, len(all))
-	for i, at := range places {
-		moved[i] = all[at]
-	}
-	return moved
+	return told
 }
 
 // Grade returns the incidents that are told, as grave as the user has them, and in that
@@ -203,7 +184,8 @@ func Grade(all []Incident, g *finding.Grades) []Incident {
 	for i := range all {
 		all[i].Severity = g.Of(all[i].Rule.ID, all[i].Severity)
 	}
-	return inOrder(all)
+	slices.SortStableFunc(all, func(a, b Incident) int { return compareIncidents(&a, &b) })
+	return all
 }
 
 // compareIncidents orders incidents: the gravest first, and among equals what is about the
@@ -230,14 +212,14 @@ func compareIncidents(a, b *Incident) int {
 
 // explain folds incidents into those that explain them, and counts the findings on
 // single connections that each explains. A finding counts for one incident only.
-func explain(all []Incident) []Incident {
+func explain(all []*Incident) []*Incident {
 	into := explained(all)
 	type counted struct {
 		t  *told
 		id string
 	}
 	done := map[counted]bool{}
-	var left []Incident
+	var left []*Incident
 	parts := map[int][]int{} // those that each explains
 	for j, i := range into {
 		if i >= 0 {
@@ -276,14 +258,14 @@ func explain(all []Incident) []Incident {
 
 // foldScopes leaves the first few scopes of each rule and counts the others with the
 // last of them.
-func foldScopes(all []Incident) []Incident {
+func foldScopes(all []*Incident) []Incident {
 	last := map[string]int{}
 	seen := map[string]int{}
 	var left []Incident
 	for _, in := range all {
 		if seen[in.Rule.ID]++; seen[in.Rule.ID] <= maxScopes {
 			last[in.Rule.ID] = len(left)
-			left = append(left, in)
+			left = append(left, *in)
 			continue
 		}
 		to := &left[last[in.Rule.ID]]
@@ -296,7 +278,7 @@ func foldScopes(all []Incident) []Incident {
 
 // explained says for each incident by which other one it is explained in the end, -1
 // if by none.
-func explained(all []Incident) []int {
+func explained(all []*Incident) []int {
 	var can []int
 	for i := range all {
 		if len(all[i].Rule.Explains) > 0 {
@@ -307,7 +289,7 @@ func explained(all []Incident) []int {
 	for i := range all {
 		into[i] = -1
 		for _, j := range can {
-			if i != j && all[j].Rule.explains(&all[i]) && all[j].Scope.holds(&all[i].Scope) {
+			if i != j && all[j].Rule.explains(all[i]) && all[j].Scope.holds(&all[i].Scope) {
 				into[i] = j
 				break
 			}
