@@ -119,7 +119,7 @@ func (x *Counter) countOrdinary() {
 			looked += uint64(l.held.n)
 		}
 		if l.closing.lags != nil && o.waited[reassembly.Server] {
-			looked += uint64(l.closing.lags.count) + uint64(l.closing.lags.n[spreadOf(o.lag[reassembly.Server])])
+			looked += uint64(l.closing.lags.count) + uint64(l.closing.lags.n.times(spreadOf(o.lag[reassembly.Server])))
 		}
 	}
 	x.looked = looked

@@ -13,11 +13,13 @@ import (
 type spread struct {
 	// In front, as the shortest durations are: the commonest change one line of the cache.
 	min, max time.Duration
+	n        counts
 	count    uint32
-	n        [spreadSize]uint32
 }
 
 const spreadSize = 4 * 30
+
+const _ = uint(countsSize - spreadSize) // buckets are counted as numbers
 
 func spreadOf(d time.Duration) int {
 	ms := uint64(max(d, 0) / time.Millisecond)
@@ -38,7 +40,7 @@ func highest(i int) time.Duration {
 }
 
 func (s *spread) add(d time.Duration) {
-	s.n[spreadOf(d)]++
+	s.n.add(spreadOf(d), 1)
 	if s.count == 0 || d < s.min {
 		s.min = d
 	}
@@ -50,9 +52,7 @@ func (s *spread) merge(o *spread) {
 	if o.count == 0 {
 		return
 	}
-	for i, n := range o.n {
-		s.n[i] += n
-	}
+	s.n.merge(&o.n)
 	if s.count == 0 || o.min < s.min {
 		s.min = o.min
 	}
@@ -64,7 +64,7 @@ func (s *spread) merge(o *spread) {
 // most a quarter more than need be; 0 if there is none.
 func (s *spread) percentile(p uint64) time.Duration {
 	rank, seen := (uint64(s.count)*p+99)/100, uint64(0)
-	for i, n := range s.n {
+	for i, n := range s.n.list() {
 		if seen += uint64(n); i < spreadSize-1 && n > 0 && seen >= max(rank, 1) {
 			return max(min(highest(i), s.max), s.min)
 		}
@@ -76,7 +76,7 @@ func (s *spread) percentile(p uint64) time.Duration {
 // between them.
 func (s *spread) within(lo, hi time.Duration) (n uint32) {
 	for i := spreadOf(lo); i <= spreadOf(hi); i++ {
-		n += s.n[i]
+		n += s.n.times(i)
 	}
 	return n
 }

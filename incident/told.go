@@ -8,11 +8,8 @@ import (
 )
 
 // told counts the findings on single connections of a scope, by rule and catalogue
-// number.
-type told [toldSize]uint32
-
-// toldSize is the most pairs of rule and number there may be; there are some hundred.
-const toldSize = 128
+// number. There are some hundred pairs of those.
+type told struct{ n counts }
 
 // places says where a rule's first number stands in told; its others follow.
 var places = func() map[*finding.Rule]int {
@@ -22,8 +19,8 @@ var places = func() map[*finding.Rule]int {
 		at[r] = n
 		n += len(r.Catalogue)
 	}
-	if n > toldSize {
-		panic("incident: toldSize is too small for the rules there are")
+	if n > countsSize {
+		panic("incident: countsSize is too small for the rules there are")
 	}
 	return at
 }()
@@ -51,7 +48,7 @@ func tell(t **told, places []uint8) {
 		*t = new(told)
 	}
 	for _, at := range places {
-		(*t)[at]++
+		(*t).n.add(int(at), 1)
 	}
 }
 
@@ -62,9 +59,7 @@ func mergeTold(t **told, o *told) {
 	if *t == nil {
 		*t = new(told)
 	}
-	for i, n := range o {
-		(*t)[i] += n
-	}
+	(*t).n.merge(&o.n)
 }
 
 // number returns how many findings there are with a rule's ID and one of the numbers;
@@ -76,7 +71,7 @@ func (t *told) number(id string, numbers ...string) (n uint64) {
 	}
 	for i, x := range r.Catalogue {
 		if len(numbers) == 0 || slices.Contains(numbers, x) {
-			n += uint64(t[places[r]+i])
+			n += uint64(t.n.times(places[r] + i))
 		}
 	}
 	return n
