@@ -14,10 +14,12 @@ import (
 const (
 	// heapFree is what a heap may always take.
 	heapFree = 40 << 20
-	// heapRoom is by how much one may grow that is larger.
-	heapRoom = 16 << 20
-	// heapGrowth is by how many percent one may grow for which that is little.
-	heapGrowth = 25
+	// heapRoom is by how much one may grow that is larger, heapGrowth by how many percent one
+	// for which that is little.
+	heapRoom, heapGrowth = 8 << 20, 12
+	// busy is which part of processor time is too much for the collector, one of so many; then
+	// heaps may grow by busyTimes as much. That comes to pass where much is held that has pointers.
+	busy, busyTimes = 50, 4
 )
 
 // paceCollector says so to the runtime, after each collection anew. Who has set GOGC
@@ -34,20 +36,26 @@ func paceCollector() {
 
 // collected is called, by way of a finalizer, after each collection.
 func collected(token **int) {
-	held := [...]metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	held := [...]metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/user:cpu-seconds"},
+	}
 	metrics.Read(held[:])
+	collecting, working := held[2].Value.Float64(), held[3].Value.Float64()
 	if live := held[0].Value.Uint64(); live > 0 {
-		debug.SetGCPercent(growth(live, held[1].Value.Uint64()))
+		debug.SetGCPercent(growth(live, held[1].Value.Uint64(), collecting*busy > collecting+working))
 	}
 	runtime.SetFinalizer(token, collected)
 }
 
 // growth returns by how many percent the heap may grow. The runtime reckons them from
 // what it goes through, global variables included.
-func growth(live, globals uint64) int {
-	room := uint64(heapRoom)
+func growth(live, globals uint64, isBusy bool) int {
+	room, percent := uint64(heapRoom), heapGrowth
+	if isBusy {
+		room, percent = busyTimes*room, busyTimes*percent
+	}
 	if live+room < heapFree {
 		room = heapFree - live
 	}
-	return max(heapGrowth, int(100*room/(live+globals)))
+	return max(percent, int(100*room/(live+globals)))
 }
