@@ -14,6 +14,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.6.1 SHLD-3, 3.10.5; 2525 2.17",
 	Triggers:  reassembly.SeenRST,
+	resets:    aborts,
 	Check:     checkAbort,
 	Meaning: `A side ended the connection by RST and ACK, without a FIN: its socket was aborted.
 

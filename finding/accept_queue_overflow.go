@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.5, 3.8.1",
 	Triggers:  reassembly.SeenRepeatSYNACK | reassembly.SeenRST,
+	resets:    replies,
 	Check:     checkAcceptQueueOverflow,
 	Meaning: `The client's ACK passed, and the server acted as if it had not come.
 

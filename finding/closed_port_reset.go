@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.5.2 group 1, 3.10.7.1",
 	Triggers:  reassembly.SeenRST,
+	resets:    refuses,
 	Check:     checkClosedPortReset,
 	Meaning: `A SYN was answered by RST and ACK. Nothing listens on that address and port: the
 service is down, still starting, bound to another address, or the port is wrong. The

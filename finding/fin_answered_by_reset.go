@@ -15,6 +15,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.5.2, 3.6; 1122 4.2.2.13",
 	Triggers:  reassembly.SeenRST,
+	resets:    closedBoth,
 	Check:     checkFINAnsweredByReset,
 	Meaning: `Both sides closed, but the FIN of the second (the endpoint named) met a RST instead
 of the last ACK.

@@ -95,6 +95,9 @@ type Rule struct {
 	Example string
 	// Triggers selects the rule: it runs on connections with any of these bits.
 	Triggers reassembly.Seen
+	// resets, if it names any, narrows SeenRST among them: that runs the rule only where the
+	// RSTs have one of these traits.
+	resets resetTraits
 	// Check reports what it finds. It is pure: it reads only c, and what it reports hangs on
 	// c.Words in nothing but its words.
 	Check func(c *Case, report func(Finding))

@@ -14,6 +14,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.6, 3.6.1; 1122 4.2.2.13",
 	Triggers:  reassembly.SeenOneFIN | reassembly.SeenRST,
+	resets:    closedAny,
 	Check:     checkHalfClosedForLong,
 	Meaning: `A side's FIN was acknowledged, and the other side neither sent anything more nor closed.
 

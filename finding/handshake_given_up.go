@@ -15,6 +15,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.5 figure 8, 3.5.2, 3.10.7.3",
 	Triggers:  reassembly.SeenRST,
+	resets:    isBare,
 	Check:     checkHandshakeGivenUp,
 	Meaning: `The SYN-ACK was answered by RST: the client's host had no use for it.
 

@@ -14,6 +14,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.5, 3.8.1; 4987 2, 3.6",
 	Triggers:  reassembly.SeenHalfOpen | reassembly.SeenRST,
+	resets:    byServer,
 	Check:     checkHandshakeNotCompleted,
 	Meaning: `A SYN-ACK passed, and the server never got the ACK.
 

@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Error,
 	RFC:       "5382 REQ-5; 7857 2.1; 3360",
 	Triggers:  reassembly.SeenRST,
+	resets:    isBare,
 	Check:     checkIdleReset,
 	Meaning: `The connection had been idle for a minute or more, a side sent, and RST came back:
 whoever answered did not know the connection any more. Most often a NAT, firewall or load balancer

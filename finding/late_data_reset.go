@@ -15,6 +15,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.6.1, 3.10.7.4; 1122 4.2.2.13",
 	Triggers:  reassembly.SeenRST,
+	resets:    closedSelf,
 	Check:     checkLateDataReset,
 	Meaning: `A side sent its FIN and later a RST.
 

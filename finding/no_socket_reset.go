@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.5.1 figure 10, 3.5.2",
 	Triggers:  reassembly.SeenRST,
+	resets:    replies,
 	Check:     checkNoSocketReset,
 	Meaning: `A segment of an established connection was answered by a RST without ACK flag whose
 number is the acknowledgment of that segment. So answers a host that has no such socket:

@@ -14,6 +14,7 @@ var _ = register(Rule{
 	Severity:  Error,
 	RFC:       "9293 3.6.1; 9112 9.6",
 	Triggers:  reassembly.SeenRST,
+	resets:    closedSelf,
 	Check:     checkRequestCrossedClose,
 	Meaning: `One side closed an idle connection, and at that moment the other sent a request: the two
 crossed. The request met a closed socket and was answered with RST; no octet of an answer came. It

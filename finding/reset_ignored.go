@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Info,
 	RFC:       "5961 3.2, 4.2; 9293 3.5.3, 3.10.7.4",
 	Triggers:  reassembly.SeenRST | reassembly.SeenReopened,
+	resets:    isPassed,
 	Check:     checkResetIgnored,
 	Meaning: `A RST whose number was not exactly the next one, or a SYN, came for an open connection.
 

@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Error,
 	RFC:       "5961 3; 4953; 3360",
 	Triggers:  reassembly.SeenRST,
+	resets:    isPassed | otherHop,
 	Check:     checkResetInjected,
 	Meaning: `A RST passed in the name of a side that went on afterwards as if it had sent none, or
 whose other segments look different. Somebody else made it: a device on the path that ends

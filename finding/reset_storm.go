@@ -14,6 +14,7 @@ var _ = register(Rule{
 	Severity:  Warning,
 	RFC:       "9293 3.5.2",
 	Triggers:  reassembly.SeenRST,
+	resets:    several,
 	Check:     checkResetStorm,
 	Meaning: `One side sent RST after RST. A host answers each segment for which it has no socket, so
 its peer keeps sending to something closed: it does not get the RSTs, or does not believe them. Info

@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Info,
 	RFC:       "9293 3.5.3; 1122 4.2.2.12",
 	Triggers:  reassembly.SeenRST,
+	resets:    hasOctets,
 	Check:     checkResetWithData,
 	Meaning: `The RST carries octets behind its header. The standard allows a text there that says why
 the connection was reset; a few systems and devices send one ("Go away"). The hosts' stacks ignore

@@ -237,13 +237,33 @@ func TestAnyLog(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	flags := []wire.Flags{syn, synack, ack, push, fin, rst, rstack, 0}
 	marks := []reassembly.Marks{0, 0, 0, 0, reassembly.MarkOther, reassembly.MarkOutside, reassembly.MarkKeepalive}
-	for range 3000 {
+	for range 6000 {
 		var segs []seg
-		ms := 0.0
+		ms, pace := 0.0, 50.0
+		switch r.IntN(4) {
+		case 0:
+			segs = after()
+		case 1:
+			segs = after()[:2]
+		}
+		if n := len(segs); n > 0 {
+			ms = segs[n-1].ms
+		}
 		for range 1 + r.IntN(20) {
-			ms += r.ExpFloat64() * 50
+			if r.IntN(8) == 0 {
+				pace = 50 * float64(1+r.IntN(2)*2000)
+			}
+			ms += r.ExpFloat64() * pace
 			segs = append(segs, seg{ms: ms, from: reassembly.Side(r.IntN(2)), flags: flags[r.IntN(len(flags))], seq: r.IntN(4), len: r.IntN(2), ack: r.IntN(5),
 				ttl: uint8(60 + r.IntN(2)), marks: marks[r.IntN(len(marks))]})
+			if r.IntN(4) == 0 && len(segs) > 4 {
+				// What follows from what was there: the next number, and all acknowledged.
+				s := &segs[len(segs)-1]
+				s.seq, s.ack = 101+r.IntN(2), 201+r.IntN(2)
+				if s.from == sv {
+					s.seq, s.ack = s.ack, s.seq
+				}
+			}
 		}
 		c := build(t, segs)
 		c.Ended = reassembly.Ended(r.IntN(3))

@@ -11,8 +11,7 @@ import (
 // rules, so that a clean one runs none. It is not safe for concurrent use.
 type Set struct {
 	rules    []*Rule
-	triggers reassembly.Seen   // of all rules together
-	each     []reassembly.Seen // by rule, side by side
+	triggers reassembly.Seen // of all rules together
 	// choices are the rules that some bits select: connections show few combinations, and
 	// there are ten times as many rules as a connection needs.
 	choices [64]choice
@@ -32,7 +31,6 @@ func NewSet(rules []*Rule) *Set {
 	s := &Set{rules: rules}
 	for _, r := range rules {
 		s.triggers |= r.Triggers
-		s.each = append(s.each, r.Triggers)
 	}
 	s.add = func(f Finding) {
 		f.Rule, f.nth, f.wordless = s.running, s.nth, s.c.wordless
@@ -64,7 +62,11 @@ func (s *Set) find(c *reassembly.Conn, wordless bool) []Finding {
 	}
 	s.c.begin(c, wordless)
 	s.found = s.found[:0]
-	for _, i := range s.selected(c.Seen & s.triggers) {
+	var resets resetTraits
+	if c.Seen&s.triggers&reassembly.SeenRST != 0 {
+		resets = s.c.traits()
+	}
+	for _, i := range s.selected(c.Seen&s.triggers, resets) {
 		s.run(s.rules[i])
 	}
 	if len(s.found) == 0 {
@@ -124,21 +126,31 @@ func Keep(found []Finding) []Finding {
 
 // choice is what bits select: places in Set.rules.
 type choice struct {
-	seen  reassembly.Seen
-	rules []uint16
+	seen   reassembly.Seen
+	resets resetTraits
+	rules  []uint16
 }
 
-// selected returns the places of the rules that have one of the bits among their triggers;
-// there is one, at least.
-func (s *Set) selected(seen reassembly.Seen) []uint16 {
-	at := &s.choices[uint64(seen)*0x9e3779b97f4a7c15>>(64-6)]
-	if at.seen != seen {
-		at.seen, at.rules = seen, at.rules[:0]
-		for i, triggers := range s.each {
-			if seen&triggers != 0 {
+// selected returns the places of the rules that run on connections with some of the triggers, one
+// at least, and such RSTs.
+func (s *Set) selected(seen reassembly.Seen, resets resetTraits) []uint16 {
+	at := &s.choices[(uint64(seen)+uint64(resets)<<48)*0x9e3779b97f4a7c15>>(64-6)]
+	if at.seen != seen || at.resets != resets {
+		at.seen, at.resets, at.rules = seen, resets, at.rules[:0]
+		for i, r := range s.rules {
+			if r.runs(seen, resets) {
 				at.rules = append(at.rules, uint16(i))
 			}
 		}
 	}
 	return at.rules
+}
+
+// runs reports whether the rule runs on connections that have seen that and have such RSTs.
+func (r *Rule) runs(seen reassembly.Seen, resets resetTraits) bool {
+	triggers := r.Triggers
+	if r.resets != 0 && r.resets&resets == 0 {
+		triggers &^= reassembly.SeenRST
+	}
+	return seen&triggers != 0
 }

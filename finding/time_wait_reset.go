@@ -13,6 +13,7 @@ var _ = register(Rule{
 	Severity:  Info,
 	RFC:       "1337; 9293 3.10.7.4",
 	Triggers:  reassembly.SeenRST,
+	resets:    closedSelf,
 	Check:     checkTimeWaitReset,
 	Meaning: `A RST with exactly the next number reached the endpoint named while it was in
 TIME_WAIT, and (unless its host follows RFC 1337) ended that state early: "TIME-WAIT
