@@ -31,8 +31,8 @@ type course struct {
 	ending bool
 	// long: a segment is longer than its receiver takes them.
 	long bool
-	// odd: it is none of the three; see odd.
-	odd bool
+	// odd: it is none of the three; see odd. repeated: it is, but something came again behind it.
+	odd, repeated bool
 }
 
 // courseEnd is one side of it.

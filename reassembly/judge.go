@@ -8,6 +8,11 @@ import (
 // what its users wanted.
 func judge(c *Conn) {
 	judgeHandshake(c)
+	judgeEnd(c)
+}
+
+// judgeEnd is judge for a connection whose opening is known.
+func judgeEnd(c *Conn) {
 	sampled := c.Sampled()
 	if h := &c.Handshake; sampled && (h.Outcome == HandshakeUnanswered || h.Outcome == HandshakeAbandoned) {
 		h.Outcome = HandshakePending

@@ -8,8 +8,9 @@ import (
 
 // What a brief record holds may also end in another way than the ordinary ones: by a RST, or
 // by FINs that cross, or with one FIN alone. What account and note would find out is known at
-// the same glance; only the states are not, so the log is read for them as any other is. No
-// full record is needed for that. A RST mostly ends a connection, and what follows it would
+// the same glance; only the states are not. Those of a RST, and of a FIN that came again behind
+// the close, follow from the course (infer_course.go); for others the log is read as any other is.
+// No full record is needed for that. A RST mostly ends a connection, and what follows it would
 // have to be thought about: so that unfolds the record. What the ends repeat, when nothing has
 // answered or behind the close, may need a full record to tell, but only for as long as that
 // takes.
@@ -146,7 +147,7 @@ func (c *course) again(x *briefEnd) bool {
 		c.silence(x.from, moment{s.At, s.Frame}, x.since)
 	}
 	f.packets++
-	c.odd = true
+	c.repeated = true
 	return true
 }
 
@@ -199,6 +200,30 @@ func (t *Tracker) odd(c *course, profiles [2]*Profile) {
 		conn.Seen |= SeenOneFIN
 	}
 	t.retell(c)
+	if t.follows(c, profiles) {
+		judgeEnd(conn)
+		return
+	}
+	conn.Handshake, conn.Close = Handshake{}, Close{}
+	for i := range conn.Ends {
+		conn.Ends[i].Timeline = conn.Ends[i].Timeline[:0]
+	}
 	t.infer.run(conn, profiles)
 	judge(conn)
+}
+
+// follows tells the states of a course that is not ordinary, and reports whether it could: see
+// infer_course.go. What it leaves in the timelines otherwise is of no use.
+func (t *Tracker) follows(c *course, profiles [2]*Profile) bool {
+	conn := &t.plain
+	reset := c.b.wasReset()
+	if c.talk.frame == 0 || !reset && (c.odd || c.stage != len(c.close)) {
+		return false
+	}
+	t.opening(c)
+	conn.Close = Close{}
+	if reset {
+		return t.infer.broken(conn, profiles)
+	}
+	return t.infer.closedAgain(conn, c, profiles)
 }

@@ -37,7 +37,7 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 	conn.Ended, conn.Until = why, max(now, b.last)
 	profiles := [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)}
 	switch {
-	case c.odd || c.stage == 0 && b.n > 1 && !why.Early():
+	case c.odd || c.repeated || c.stage == 0 && b.n > 1 && !why.Early():
 		t.odd(c, profiles)
 		return true
 	case b.n == 1:
