@@ -161,15 +161,15 @@ func (s *Sums) closedAllAtOnce(exact bool, report func(Incident)) {
 	for _, k := range s.pairs.keys {
 		byClient[k.client()] = append(byClient[k.client()], k)
 	}
-	var parts [2 * onceParts][]Incident
+	var parts [2 * onceParts][]*Incident
 	var looks []func()
-	look := func(hosts []key, into [][]Incident, at func(j *joiner, host key, report func(Incident))) {
+	look := func(hosts []key, into [][]*Incident, at func(j *joiner, host key, report func(Incident))) {
 		for i := range into {
 			some := hosts[len(hosts)*i/len(into) : len(hosts)*(i+1)/len(into)]
 			looks = append(looks, func() {
 				j := &joiner{exact: exact}
 				for _, host := range some {
-					at(j, host, func(in Incident) { into[i] = append(into[i], in) })
+					at(j, host, func(in Incident) { into[i] = append(into[i], &in) })
 				}
 			})
 		}
@@ -179,15 +179,15 @@ func (s *Sums) closedAllAtOnce(exact bool, report func(Incident)) {
 	s.together(looks...)
 	clients, servers := slices.Concat(parts[:onceParts]...), slices.Concat(parts[onceParts:]...)
 	for _, in := range servers {
-		report(in)
+		report(*in)
 	}
 	for _, in := range clients {
-		cause := slices.ContainsFunc(servers, func(s Incident) bool {
+		cause := slices.ContainsFunc(servers, func(s *Incident) bool {
 			d := in.First.Sub(s.First)
 			return d >= 0 && d <= atOnce && s.key.server() == in.key.server()
 		})
 		if !cause {
-			report(in)
+			report(*in)
 		}
 	}
 }

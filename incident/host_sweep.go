@@ -56,7 +56,7 @@ func checkHostSweep(s *Sums, report func(Incident)) {
 			}
 			where = "reached " + few(hosts, portsShown)
 		}
-		in.Message = fmt.Sprintf("%s tried port %d of %s in %s%s, and %s: %s.", k.scope().Client, k.port(), count(s.fan(len(g.failed)+len(g.reached)), "host"),
+		in.Message = fmt.Sprintf("%s tried port %d of %s in %s%s, and %s: %s.", k.scope().Client, k.port(), count(s.fan(g.failed+len(g.reached)), "host"),
 			span(g.attempts.last.Sub(g.attempts.first)), in.Message, where, outcomes(&g.attempts))
 		if g.attempts.unanswered*2 > uint32(g.attempts.count()) {
 			in.Message += " Most stay in SYN_SENT at the source: the pattern of a worm."

@@ -242,9 +242,10 @@ func explain(all []*Incident) []*Incident {
 		for _, id := range slices.Compact(folds) {
 			n := uint64(0)
 			for _, t := range tolds {
-				if x := (counted{t, id}); t != nil && !done[x] {
+				here := t.number(id)
+				if x := (counted{t, id}); here > 0 && !done[x] {
 					done[x] = true
-					n += t.number(id)
+					n += here
 				}
 			}
 			if n > 0 {

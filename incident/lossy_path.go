@@ -2,7 +2,6 @@ package incident
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/tcplife/tcplife/finding"
 	"github.com/tcplife/tcplife/reassembly"
@@ -46,44 +45,43 @@ const (
 )
 
 func checkLossyPath(s *Sums, report func(Incident)) {
-	closes := map[key]uint64{}
+	closes := make([]uint64, len(s.paths.keys)) // by path
 	for i, k := range s.pairs.keys {
-		p := s.pairs.rec(int32(i))
-		closes[k.path()] += uint64(p.closed[softClient]) + uint64(p.closed[softServer])
+		path := k.path()
+		if at := s.paths.index.find(s.paths.keys, &path); at >= 0 {
+			p := s.pairs.rec(int32(i))
+			closes[at] += uint64(p.closed[softClient]) + uint64(p.closed[softServer])
+		}
 	}
 	for side := range 2 {
-		type loss struct {
-			k              key
-			lost, unseen   uint64
-			closes, lossOf uint64
-		}
-		var all []loss
-		for i, k := range s.paths.keys {
-			p := s.paths.rec(int32(i))
-			x := loss{k: k, lost: uint64(p.lostTo[side]), unseen: uint64(p.unseen[side]), closes: closes[k]}
-			if x.lossOf = max(x.lost, x.unseen); x.lossOf > 0 {
-				all = append(all, x)
+		var all []int32 // those with any loss, in the order of their keys
+		var groups [][]int32
+		for _, i := range s.paths.sorted() {
+			p := s.paths.rec(i)
+			n := max(p.lostTo[side], p.unseen[side])
+			if n > 0 {
+				all = append(all, i)
+			}
+			if n >= lossLeast && len(groups) <= maxScopes {
+				groups = append(groups, []int32{i})
 			}
 		}
 		// Many paths with a little each are one matter: what they share is said.
-		slices.SortFunc(all, func(a, b loss) int { return a.k.compare(b.k) })
-		var groups [][]loss
-		for _, x := range all {
-			if x.lossOf >= lossLeast {
-				groups = append(groups, []loss{x})
-			}
-		}
 		if len(all) > 0 && (len(groups) > maxScopes || len(groups) == 0) {
-			groups = [][]loss{all}
+			groups = [][]int32{all}
 		}
 		for _, g := range groups {
-			var sum loss
-			sum.k = shared(g, func(x loss) key { return x.k })
+			var sum struct {
+				k                    key
+				lost, unseen, closes uint64
+			}
+			sum.k = shared(g, func(i int32) key { return s.paths.keys[i] })
 			in := Incident{Severity: finding.Info, Confidence: finding.Likely, Falsify: "A capture behind the loss that holds these ACKs."}
-			var shown []*examples
-			for _, x := range g {
-				sum.lost, sum.unseen, sum.closes = sum.lost+x.lost, sum.unseen+x.unseen, sum.closes+x.closes
-				p := s.paths.get(x.k)
+			in.tolds = make([]*told, 0, len(g))
+			shown := make([]*examples, 0, len(g))
+			for _, i := range g {
+				p := s.paths.rec(i)
+				sum.lost, sum.unseen, sum.closes = sum.lost+uint64(p.lostTo[side]), sum.unseen+uint64(p.unseen[side]), sum.closes+closes[i]
 				in.tolds = append(in.tolds, p.told)
 				shown = append(shown, p.lost)
 			}

@@ -48,7 +48,7 @@ func checkPortScan(s *Sums, report func(Incident)) {
 			continue
 		}
 		in := s.scan(k, g)
-		in.Message = fmt.Sprintf("%s tried %s of %s in %s%s, and %s: %s.", k.scope().Client, count(s.fan(len(g.failed)+len(g.reached)), "port"), k.scope().Server,
+		in.Message = fmt.Sprintf("%s tried %s of %s in %s%s, and %s: %s.", k.scope().Client, count(s.fan(g.failed+len(g.reached)), "port"), k.scope().Server,
 			span(g.attempts.last.Sub(g.attempts.first)), in.Message, openPorts(g.reached), outcomes(&g.attempts))
 		report(in)
 	}

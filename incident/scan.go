@@ -2,6 +2,7 @@ package incident
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -18,34 +19,50 @@ const (
 	portsShown = 8
 )
 
-// tried sums up what one client tried: the listeners that it never reached, and those
-// that it did.
+// tried sums up what one client tried: how many listeners it never reached, and those that it
+// did.
 type tried struct {
-	failed, reached []key
-	attempts        attempt
-	some            examples
+	failed   int
+	reached  []key
+	attempts attempt
+	some     examples
 }
 
-// targetsOf returns what each client tried in vain, by what group tells apart. A
-// listener that the client reached once counts as reached.
+// targetsOf returns what each client tried in vain, by what group tells apart, as far as it
+// tried enough for a scan. A listener that the client reached once counts as reached.
 func (s *Sums) targetsOf(group func(k key) key) map[key]*tried {
+	// Most tried one thing or two. Counting all of them by what some share finds out who may
+	// have tried enough without a list of who did not.
+	many := make([]uint32, 1<<bits.Len(uint(2*len(s.attempts.keys))))
+	of := func(k *key) *uint32 {
+		g := group(*k)
+		return &many[g.hash()&uint64(len(many)-1)]
+	}
+	for i := range s.attempts.keys {
+		*of(&s.attempts.keys[i])++
+	}
 	by := map[key]*tried{}
 	for i, k := range s.attempts.keys {
+		if *of(&k) < scanLeast {
+			continue
+		}
 		a := s.attempts.rec(int32(i))
-		// An open port of a half-open scan is one that it reached.
-		reached := s.pairs.get(k) != nil || a.half > 0
 		g := by[group(k)]
 		if g == nil {
 			g = &tried{}
 			by[group(k)] = g
 		}
-		if reached {
+		// An open port of a half-open scan is one that it reached.
+		if s.pairs.get(k) != nil || a.half > 0 {
 			g.reached = append(g.reached, k)
 		} else {
-			g.failed = append(g.failed, k)
+			g.failed++
 		}
 		g.attempts.merge(a)
 		g.some.insert(a.shown)
+	}
+	if len(by) == 0 {
+		return by
 	}
 	for i, k := range s.pairs.keys {
 		if g := by[group(k)]; g != nil && s.attempts.get(k) == nil {
@@ -56,7 +73,6 @@ func (s *Sums) targetsOf(group func(k key) key) map[key]*tried {
 		}
 	}
 	for _, g := range by {
-		slices.SortFunc(g.failed, key.compare)
 		slices.SortFunc(g.reached, key.compare)
 	}
 	return by
@@ -64,7 +80,7 @@ func (s *Sums) targetsOf(group func(k key) key) map[key]*tried {
 
 // scanned reports whether so much failed, and so little did not, as in a scan.
 func (g *tried) scanned() bool {
-	return len(g.failed) >= scanLeast && len(g.failed)*scanFailsOf >= (len(g.failed)+len(g.reached))*scanFails
+	return g.failed >= scanLeast && g.failed*scanFailsOf >= (g.failed+len(g.reached))*scanFails
 }
 
 // sortedKeys returns the keys of a map in order: nothing may depend on its own.
@@ -82,7 +98,7 @@ func sortedKeys[V any](m map[key]V) []key {
 func (s *Sums) scan(k key, g *tried) Incident {
 	a := &g.attempts
 	in := Incident{
-		key: k, Catalogue: "H12", Severity: finding.Warning, Confidence: finding.Likely, Count: uint64(s.fan(len(g.failed) + len(g.reached))), First: a.first, Last: a.last,
+		key: k, Catalogue: "H12", Severity: finding.Warning, Confidence: finding.Likely, Count: uint64(s.fan(g.failed + len(g.reached))), First: a.first, Last: a.last,
 		Falsify: "A list of these targets that the source was meant to try.",
 		Reason:  "monitoring that somebody wants does the same",
 	}

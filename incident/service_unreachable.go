@@ -165,23 +165,18 @@ func (s *Sums) blind(k key, l *listener) bool {
 // triedTwice returns the two addresses of a client whose attempts at a listener stand in
 // the capture twice, before and behind a device that rewrites addresses; and no others do.
 func (s *Sums) triedTwice(attempts *byListener, listener key) (inner, outer netip.Addr, twice bool) {
-	var clients []key
-	counts := map[key]uint64{}
-	for _, i := range attempts.of(s.attempts.keys, listener) {
-		if len(clients) == 2 {
-			return inner, outer, false
-		}
-		k := s.attempts.keys[i].client()
-		clients = append(clients, k)
-		counts[k] = s.attempts.rec(i).failed()
+	by := attempts.of(s.attempts.keys, listener)
+	if len(by) != 2 || s.attempts.share() > 0 {
+		return inner, outer, false
 	}
-	if len(clients) != 2 || counts[clients[0]] != counts[clients[1]] || s.attempts.share() > 0 {
+	one, two := s.attempts.keys[by[0]].client(), s.attempts.keys[by[1]].client()
+	if n := s.attempts.rec(by[0]).failed(); n == 0 || n != s.attempts.rec(by[1]).failed() {
 		return inner, outer, false
 	}
 	for _, i := range s.seenTwice {
 		first := s.numbers.all.at(i)
 		a, b := clientKey(&first.tuple), clientKey(&s.numbers.all.at(first.second-1).tuple)
-		if a != b && counts[a] > 0 && counts[b] > 0 {
+		if a == one && b == two || a == two && b == one {
 			return a.clientAddr(), b.clientAddr(), true
 		}
 	}
