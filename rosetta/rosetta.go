@@ -177,27 +177,38 @@ func (l *life) see(s *segment, p *pools) {
 // Views returns what was seen of a connection that its tracker hands out, and forgets
 // it. What is returned is valid until the next call.
 func (w *Watcher) Views(c *reassembly.Conn) Views {
-	l := &w.alone
-	if c.View != 0 {
-		l = w.lives.at(c.View)
-	} else {
-		*l = life{tuple: ports{c.Tuple.SrcPort, c.Tuple.DstPort}}
-		for i := range c.Events {
-			s := ofEvent(&c.Events[i])
-			l.see(&s, &w.pools)
+	if c.View == 0 {
+		if v, ok := w.ordinary(c); ok {
+			return v
 		}
+		w.read(c)
+		return w.views(&w.alone, c.Start)
 	}
-	v := Views{Wireshark: Wireshark{l.stream(&w.pools).view(), l.splits + 1}, Tcptrace: l.tcptrace.view()}
-	v.Zeek, w.text = l.zeek.view(c.Start, &w.pools, w.text[:0])
-	l.zeek.release(&w.pools)
+	l := w.lives.at(c.View)
+	v := w.views(l, c.Start)
 	if l.shared != 0 {
 		common := w.pools.streams.at(l.shared)
 		if common.connections--; common.connections == 0 {
 			w.pools.streams.put(l.shared)
 		}
 	}
-	if c.View != 0 {
-		w.lives.put(c.View)
+	w.lives.put(c.View)
+	return v
+}
+
+// read makes w.alone the life of a connection all of whose segments stand in the log.
+func (w *Watcher) read(c *reassembly.Conn) {
+	w.alone = life{tuple: ports{c.Tuple.SrcPort, c.Tuple.DstPort}}
+	for i := range c.Events {
+		s := ofEvent(&c.Events[i])
+		w.alone.see(&s, &w.pools)
 	}
+}
+
+// views returns what was seen of a life that is over.
+func (w *Watcher) views(l *life, start wire.Time) Views {
+	v := Views{Wireshark: Wireshark{l.stream(&w.pools).view(), l.splits + 1}, Tcptrace: l.tcptrace.view()}
+	v.Zeek, w.text = l.zeek.view(start, &w.pools, w.text[:0])
+	l.zeek.release(&w.pools)
 	return v
 }

@@ -70,12 +70,17 @@ func (z *zeek) once(o int, bit uint16, c byte, pool *pools) (there bool) {
 
 // scaled enters a letter for the first, tenth, hundredth, ... time.
 func (z *zeek) scaled(o int, c byte, count uint32, pool *pools) {
-	for count%10 == 0 && count > 0 {
-		count /= 10
-	}
-	if count == 1 {
+	if isPower(count) {
 		z.add(pool, side(o, c))
 	}
+}
+
+// isPower reports whether n is a power of ten.
+func isPower(n uint32) bool {
+	for n%10 == 0 && n > 0 {
+		n /= 10
+	}
+	return n == 1
 }
 
 // side returns a letter as the endpoint writes it.
