@@ -102,9 +102,12 @@ type Conn struct {
 	// connection; Replaced when that attempt was answered.
 	Next     Incarnation
 	Replaced bool
-	// View is what Config.Watch named the connection; 0 if Events holds every segment
-	// of it, one by one.
+	// View is what Config.Watch named the connection; 0 if Whole or, when that is empty,
+	// Events holds every segment of it, one by one.
 	View uint32
+	// Whole is what Events would be if it had no runs. It is written with Config.Watch only,
+	// and where it says more than Events.
+	Whole []Event
 }
 
 // Quiet is a time in which nothing passed in either direction, 30 seconds or longer.

@@ -117,6 +117,7 @@ type retold struct {
 	behind  [briefMax - 1]recalled // the SYN
 	ending  briefEnd               // see endingOf
 	blocks  [blocksMax]*entries    // see blocksOf
+	whole   []Event                // see retell
 }
 
 // from is who sent it.
@@ -175,4 +176,74 @@ func (t *Tracker) recall(b *brief) []recalled {
 		}
 	}
 	return list
+}
+
+// reading reads a brief record's segments behind the SYN as events: it is recall for a log.
+type reading struct {
+	left, place int
+	blocks      []*entries
+	at          wire.Time
+	frame       wire.FrameID
+	stamps      [2]uint32
+	ahead       [2]wire.Seq // as in recall
+	ttl         [2]uint8
+	answered    bool // the SYN-ACK was read
+}
+
+func (t *Tracker) reading(b *brief) reading {
+	r := reading{left: int(b.counted()) - 1, at: b.start, frame: b.first, stamps: b.stamps, ahead: [2]wire.Seq{b.isn + 1, 0}, ttl: b.ttl}
+	if r.left > 0 {
+		r.blocks = t.blocksOf(b)
+	}
+	return r
+}
+
+// entry returns the next entry.
+func (r *reading) entry() *entry {
+	if r.place == entryBlock {
+		r.blocks, r.place = r.blocks[1:], 0
+	}
+	r.place++
+	return &r.blocks[0].list[r.place-1]
+}
+
+// next makes v what the next segment says. There must be one left.
+func (r *reading) next(v *Event) {
+	r.left--
+	e := r.entry()
+	since, frames, behind, val, ecr := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal), uint32(e.tsEcr)
+	if e.more&entryWide != 0 {
+		e = r.entry()
+		since, frames = since<<32|uint64(e.since), frames<<16|uint32(e.frames)
+		behind, val, ecr = behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal), ecr<<16|uint32(e.tsEcr)
+	}
+	r.at += wire.Time(since)
+	r.frame += wire.FrameID(frames)
+	from := Side(e.is & howServer)
+	v.At, v.LastAt, v.Frame, v.LastFrame, v.Count = r.at, r.at, r.frame, r.frame, 1
+	v.Window, v.IPID, v.TTL, v.From, v.Marks, v.Traits = e.window, e.ipid, r.ttl[from], from, 0, traitsOf(e.is&isHow)
+	if !r.answered {
+		// The SYN-ACK.
+		r.answered = true
+		v.Flags, v.Kind, v.Len = wire.SYN|wire.ACK|flagsOf(e.is), KindSYNACK, 0
+		v.Seq, v.Ack = wire.Seq(val<<16|behind), r.ahead[Client]
+		v.End = v.Seq + 1
+		r.ahead[Server], val = v.End, 0
+	} else {
+		v.Flags, v.Kind, v.Len = wire.ACK|flagsOf(e.is), KindACK, uint32(e.len)
+		v.Seq, v.Ack = r.ahead[from], r.ahead[from^1]-wire.Seq(behind)
+		v.End = v.Seq + wire.Seq(e.len)
+		switch {
+		case e.is&isFIN != 0:
+			v.Kind = KindFIN
+			v.End++
+		case e.len > 0:
+			v.Kind = KindData
+		}
+		r.ahead[from] = v.End
+	}
+	v.TSVal, v.TSEcr = 0, 0
+	if e.is&howStamps != 0 {
+		v.Marks, v.TSVal, v.TSEcr = MarkTimestamp, r.stamps[from]+val, r.stamps[from^1]+ecr
+	}
 }

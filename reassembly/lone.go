@@ -112,7 +112,7 @@ func (t *Tracker) alone(l *lone, why Ended, now wire.Time) bool {
 	conn.First, conn.Last, conn.Start, conn.End = l.first, l.first, l.start, l.start
 	conn.Events, conn.Seen, conn.Quiet, conn.Idle = conn.Events[:0], seen, Quiet{}, Idle{}
 	conn.Key.Tuple, conn.Key.Start, conn.Key.ISN = conn.Tuple, l.start, l.isn
-	conn.Outcome, conn.View, conn.Ended, conn.Until = OutcomeUnknown, 0, why, max(now, l.start)
+	conn.Outcome, conn.View, conn.Whole, conn.Ended, conn.Until = OutcomeUnknown, 0, nil, why, max(now, l.start)
 	conn.Unlogged = Unlogged{Is: true, Heard: [2]wire.Time{l.start}}
 	e := &conn.Ends[Client]
 	e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = 1, 0, 0, 0, l.ttl

@@ -69,7 +69,7 @@ func (t *Tracker) summarize(c *course) {
 	conn.First, conn.Last, conn.Start, conn.End = b.first, b.lastFrame, b.start, b.last
 	conn.Events, conn.Seen, conn.Quiet, conn.Idle = conn.Events[:0], c.seen, c.quiet, c.silences
 	conn.Key.Tuple, conn.Key.Start, conn.Key.ISN = conn.Tuple, b.start, b.isn
-	conn.Outcome, conn.View = OutcomeUnknown, 0
+	conn.Outcome, conn.View, conn.Whole = OutcomeUnknown, 0, nil
 	for i := range conn.Ends {
 		e, f := &conn.Ends[i], &c.ends[i]
 		was := i == int(Client) || b.has(briefAnswered)
@@ -180,7 +180,7 @@ func (t *Tracker) closed(c *course, profiles [2]*Profile) {
 	conn.Outcome = OutcomeSuccess
 }
 
-// retell writes the log, and shows the watcher what the log does not hold. It measures how soon
+// retell writes the log, and for a watcher what the log does not hold. It measures how soon
 // the sides respond: that matters to the log's readers alone.
 func (t *Tracker) retell(c *course) {
 	b, conn := c.b, &t.plain
@@ -193,44 +193,32 @@ func (t *Tracker) retell(c *course) {
 	var run [2]int // in list, plus one
 	var talked [2]bool
 	var held heldEvents
-	closing, watched := false, 0
+	var whole []Event
+	closing := false
 	waiting := [2]awaited{Client: {b.isn + 1, b.start, true}}
-	segments := t.recall(b)
-	for i := range segments {
-		e := &segments[i]
-		from := e.from()
+	for r := t.reading(b); r.left > 0; {
 		// Where it will be, unless it is held: there is room for all of them.
 		v := &list[:len(list)+1][len(list)]
-		*v = Event{
-			At: e.at, Frame: e.frame, Count: 1, Len: e.len, Seq: e.seq, End: e.seq.Add(e.len), Ack: e.ack, TSVal: e.tsVal, TSEcr: e.tsEcr,
-			Flags: e.flags, Window: e.window, IPID: e.ipid, TTL: b.ttl[from], From: from, Marks: marksOf(e.how), Traits: traitsOf(e.how),
-		}
-		v.LastAt, v.LastFrame = v.At, v.Frame
-		plain := false
-		switch {
-		case i == 0:
-			v.Kind = KindSYNACK
-			v.End++
-		case v.Flags&wire.FIN != 0:
-			v.Kind, closing = KindFIN, true
-			v.End++
-		default:
-			if v.Len > 0 {
-				v.Kind = KindData
-			}
-			plain = talked[from] && !closing
-		}
+		r.next(v)
+		from := v.From & 1
+		plain := v.Kind <= KindData && talked[from] && !closing
+		closing = closing || v.Kind == KindFIN
 		waiting[from].next(&waiting[from^1], v, &conn.Ends[from])
 		if plain && run[from] != 0 {
-			if conn.View == 0 && t.cfg.Watch != nil {
-				conn.View = t.cfg.Watch.Begin(&conn.Tuple, b.carrier, list)
-				watched = i + 1
+			if whole == nil && t.cfg.Watch != nil {
+				whole = append(t.retold.whole[:0], list...)
+			}
+			if whole != nil {
+				whole = append(whole, *v)
 			}
 			if old := &held.events[from]; old.Count > 0 {
 				list[run[from]-1].join(old)
 			}
 			held.events[from], held.newest = *v, from
 			continue
+		}
+		if whole != nil {
+			whole = append(whole, *v)
 		}
 		if held.events[0].Count|held.events[1].Count != 0 {
 			last := *v
@@ -241,18 +229,19 @@ func (t *Tracker) retell(c *course) {
 		switch {
 		case plain:
 			run[from] = len(list)
-		case i > 0:
+		case v.Kind != KindSYNACK:
 			run, talked[from] = [2]int{}, true
 		}
 	}
-	conn.Events = held.spill(list, &run)
+	list = held.spill(list, &run)
+	told := len(list)
 	if b.wasReset() {
 		x := &t.retold.ending
 		marks := Marks(0)
 		if x.segment.Options.Set != 0 {
 			marks = MarkTimestamp
 		}
-		conn.Events = append(conn.Events, eventOf(&x.segment, x.from, KindRST, marks))
+		list = append(list, eventOf(&x.segment, x.from, KindRST, marks))
 	} else if b.n>>briefRepeats > 0 {
 		t.repeats(b, func(x *briefEnd) {
 			kind, marks := KindACK, Marks(0)
@@ -262,17 +251,13 @@ func (t *Tracker) retell(c *course) {
 			if x.segment.Options.Set != 0 {
 				marks |= MarkTimestamp
 			}
-			conn.Events = append(conn.Events, eventOf(&x.segment, x.from, kind, marks))
+			list = append(list, eventOf(&x.segment, x.from, kind, marks))
 		})
 	}
-	if conn.View != 0 {
-		n := 0
-		t.segments(b, func(s *wire.Segment, from Side) {
-			if n >= watched {
-				t.cfg.Watch.Watch(conn.View, s, from)
-			}
-			n++
-		})
+	conn.Events = list
+	if whole != nil {
+		conn.Whole = append(whole, list[told:]...)
+		t.retold.whole = conn.Whole
 	}
 }
 

@@ -43,8 +43,20 @@ type coursed struct {
 // follower is a Watcher that keeps what it is shown, by the first frame of the
 // connection.
 type follower struct {
-	shown map[wire.FrameID][]string
-	views []wire.FrameID
+	shown    map[wire.FrameID][]string
+	views    []wire.FrameID
+	carriers []uint32 // of the segment before, by view
+}
+
+// shows is what a follower keeps of segments, whether the watcher is shown them, or a log has
+// them all.
+func shows(tuple *wire.Tuple, events []Event) []string {
+	list := []string{fmt.Sprint(*tuple)}
+	for _, e := range events {
+		e.Kind, e.Marks = 0, 0
+		list = append(list, fmt.Sprint(e))
+	}
+	return list
 }
 
 func (f *follower) Begin(tuple *wire.Tuple, carrier uint32, events []Event) uint32 {
@@ -53,7 +65,8 @@ func (f *follower) Begin(tuple *wire.Tuple, carrier uint32, events []Event) uint
 		frame = events[0].Frame
 	}
 	f.views = append(f.views, frame)
-	f.shown[frame] = []string{fmt.Sprint(*tuple, carrier, events)}
+	f.carriers = append(f.carriers, carrier)
+	f.shown[frame] = shows(tuple, events)
 	return uint32(len(f.views))
 }
 
@@ -62,7 +75,11 @@ func (f *follower) Watch(view uint32, s *wire.Segment, from Side) {
 	if *frame == 0 {
 		*frame = s.Frame
 	}
-	f.shown[*frame] = append(f.shown[*frame], fmt.Sprint(from, *s))
+	if carrier := &f.carriers[view-1]; *carrier != s.Carrier {
+		f.shown[*frame] = append(f.shown[*frame], fmt.Sprint("through ", s.Carrier))
+		*carrier = s.Carrier
+	}
+	f.shown[*frame] = append(f.shown[*frame], fmt.Sprint(eventOf(s, from, 0, 0)))
 }
 
 func (f *follower) Sibling(held, fresh Kin, s *wire.Segment) {
@@ -85,6 +102,10 @@ func (c *coursed) tellWith(full bool, look func(t *Tracker)) (*heard, *follower)
 		t.cfg.Settled = func(c *Conn, _ uint64) {
 			k := keep(c)
 			k.View = min(k.View, 1) // they are not made in the same order
+			if len(c.Whole) > 0 {   // as good as to be shown it
+				f.shown[c.First] = shows(&c.Tuple, c.Whole)
+				k.View, k.Whole = 1, nil
+			}
 			h.conns = append(h.conns, k)
 		}
 	}

@@ -40,19 +40,19 @@ type ordinary struct {
 	seen     uint16 // as zeek.seen
 }
 
-// ordinary returns what the views are of an ordinary connection all of whose segments stand in
-// the log, one by one. It reports false if the log is not of one.
-func (w *Watcher) ordinary(c *reassembly.Conn) (v Views, ok bool) {
+// ordinary returns what the views are of an ordinary connection that began at start and all of
+// whose segments stand in the log, one by one. It reports false if the log is not of one.
+func (w *Watcher) ordinary(log []reassembly.Event, start wire.Time) (v Views, ok bool) {
 	var o ordinary
-	text, ok := o.open(c.Events, w.text[:0])
-	for i := 2; i < len(c.Events) && ok; i++ {
-		text, ok = o.take(&c.Events[i], i == len(c.Events)-1, text)
+	text, ok := o.open(log, w.text[:0])
+	for i := 2; i < len(log) && ok; i++ {
+		text, ok = o.take(&log[i], i == len(log)-1, text)
 	}
 	w.text = text
 	if !ok {
 		return v, false
 	}
-	v.Zeek = Zeek{State: o.row().String(), History: text, Duration: max(o.last.Sub(c.Start), time.Duration(0)), Rows: 1}
+	v.Zeek = Zeek{State: o.row().String(), History: text, Duration: max(o.last.Sub(start), time.Duration(0)), Rows: 1}
 	v.Wireshark = Wireshark{Completeness: CompleteSYN | CompleteSYNACK | o.talk, Streams: 1}
 	v.Tcptrace = Tcptrace{SYNs: 2, Reset: o.reset, Connections: 1}
 	for i := range o.ends {

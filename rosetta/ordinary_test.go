@@ -18,12 +18,12 @@ func TestOrdinaryIsTheSame(t *testing.T) {
 		var short, long Watcher
 		for range 20 {
 			c := drawLog(t)
-			got, ok := short.ordinary(c)
+			got, ok := short.ordinary(c.Events, c.Start)
 			if !ok {
 				continue
 			}
 			states[got.Zeek.State]++
-			long.read(c)
+			long.read(ports{c.Tuple.SrcPort, c.Tuple.DstPort}, c.Events)
 			want := long.views(&long.alone, c.Start)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Fatalf("%+v\n%s", c.Events, diff)

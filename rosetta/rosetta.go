@@ -178,10 +178,14 @@ func (l *life) see(s *segment, p *pools) {
 // it. What is returned is valid until the next call.
 func (w *Watcher) Views(c *reassembly.Conn) Views {
 	if c.View == 0 {
-		if v, ok := w.ordinary(c); ok {
+		log := c.Events
+		if len(c.Whole) > 0 {
+			log = c.Whole
+		}
+		if v, ok := w.ordinary(log, c.Start); ok {
 			return v
 		}
-		w.read(c)
+		w.read(ports{c.Tuple.SrcPort, c.Tuple.DstPort}, log)
 		return w.views(&w.alone, c.Start)
 	}
 	l := w.lives.at(c.View)
@@ -197,10 +201,10 @@ func (w *Watcher) Views(c *reassembly.Conn) Views {
 }
 
 // read makes w.alone the life of a connection all of whose segments stand in the log.
-func (w *Watcher) read(c *reassembly.Conn) {
-	w.alone = life{tuple: ports{c.Tuple.SrcPort, c.Tuple.DstPort}}
-	for i := range c.Events {
-		s := ofEvent(&c.Events[i])
+func (w *Watcher) read(tuple ports, log []reassembly.Event) {
+	w.alone = life{tuple: tuple}
+	for i := range log {
+		s := ofEvent(&log[i])
 		w.alone.see(&s, &w.pools)
 	}
 }
