@@ -97,7 +97,7 @@ type facts struct {
 // keep lets go of the tracker's connection: what is needed of it besides facts is copied.
 func (f *facts) keep(to *reassembly.Conn) {
 	*to = *f.c
-	to.Events, to.ICMP = nil, nil
+	to.Events, to.Whole, to.ICMP = nil, nil, nil
 	for i := range to.Ends {
 		e := &to.Ends[i]
 		e.Missing, e.Repeated, e.Timeline = nil, nil, nil

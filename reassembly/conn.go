@@ -122,7 +122,7 @@ type Quiet struct {
 // Clone returns a copy that stays valid.
 func (c *Conn) Clone() *Conn {
 	d := *c
-	d.Events, d.ICMP = slices.Clone(c.Events), slices.Clone(c.ICMP)
+	d.Events, d.Whole, d.ICMP = slices.Clone(c.Events), slices.Clone(c.Whole), slices.Clone(c.ICMP)
 	for i := range d.Ends {
 		e := &d.Ends[i]
 		e.Missing, e.Repeated, e.Timeline = slices.Clone(e.Missing), slices.Clone(e.Repeated), slices.Clone(e.Timeline)
