@@ -21,6 +21,7 @@ type Case struct {
 	knowsRSTs bool
 
 	shown shown
+	lost  lostAck // what checkLostFinalAck works with
 
 	// ids is the memory of what frames returns.
 	ids []wire.FrameID
@@ -44,6 +45,9 @@ func (c *Case) Words() bool { return !c.wordless }
 func (c *Case) resets() []reset {
 	if !c.knowsRSTs {
 		c.knowsRSTs = true
+		if c.Seen&reassembly.SeenRST == 0 {
+			return c.rsts
+		}
 		for i := range c.Events {
 			if c.Events[i].Kind == reassembly.KindRST {
 				c.rsts = append(c.rsts, classify(c, i))

@@ -51,7 +51,8 @@ func checkFINUnanswered(c *Case, report func(Finding)) {
 			continue
 		}
 		end := c.Ends[side].FIN
-		copies := []int{fin}
+		var room [8]int
+		copies := append(room[:0], fin)
 		for i := fin + 1; i < len(c.Events); i++ {
 			e := &c.Events[i]
 			before := &c.Events[copies[len(copies)-1]]

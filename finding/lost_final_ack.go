@@ -64,7 +64,8 @@ func checkLostFinalAck(c *Case, report func(Finding)) {
 			continue
 		}
 		if last, crossed := finalFIN(c, fin); last {
-			l := lostAck{c: c, side: side, fin: fin, crossed: crossed, ack: ackOf(c, side.Peer(), fin, c.Ends[side].FIN)}
+			l := &c.lost
+			*l = lostAck{c: c, side: side, fin: fin, crossed: crossed, ack: ackOf(c, side.Peer(), fin, c.Ends[side].FIN)}
 			l.judge(report)
 		}
 	}
@@ -103,6 +104,7 @@ type lostAck struct {
 	reset        int
 	// gap is the longest time from an ACK to the repetition that shows it lost.
 	gap time.Duration
+	few [2][8]int // memory of copies and acks, which are seldom more
 }
 
 // staleFIN is how long after a FIN its first repetition may come: three seconds is
@@ -123,8 +125,7 @@ const unknownResponse = 200 * time.Millisecond
 func (l *lostAck) judge(report func(Finding)) {
 	c, you := l.c, l.side.Peer()
 	end := c.Ends[l.side].FIN
-	var few [2][8]int
-	l.copies, l.acks, l.reset = append(few[0][:0], l.fin), few[1][:0], -1
+	l.copies, l.acks, l.reset = append(l.few[0][:0], l.fin), l.few[1][:0], -1
 	gone, spare := false, -1
 	for i := range c.resets() {
 		r := &c.rsts[i]

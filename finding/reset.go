@@ -180,6 +180,9 @@ func refused(c *Case, i int) int {
 // afterwards: new data, or an acknowledgment of more than before. A segment
 // overtaken by the RST, and copies of old ones, carry neither.
 func goesOn(c *Case, i int) bool {
+	if i == len(c.Events)-1 {
+		return false
+	}
 	rst := &c.Events[i]
 	acked, any := ackedBefore(c, rst.From, i)
 	if rst.Flags&wire.ACK != 0 && any && rst.Ack.After(acked) {

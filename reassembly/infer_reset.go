@@ -126,6 +126,9 @@ const Overtaking = 30 * time.Millisecond
 func (in *inference) goesOn(i int) bool { return in.c.goesOn(i) }
 
 func (c *Conn) goesOn(i int) bool {
+	if i == len(c.Events)-1 {
+		return false // most RSTs are the last that is heard
+	}
 	rst := &c.Events[i]
 	sent := rst.Seq
 	for j := range c.Events[:i] {

@@ -182,6 +182,9 @@ func deathOf(c *Conn) CloseReason {
 // givenUp says what a side had tried in vain before it sent the RST with index i;
 // CloseUnknown if nothing.
 func (c *Conn) givenUp(s Side, i int) CloseReason {
+	if c.Seen&(SeenKeepalive|SeenRepeatData|SeenRepeatFIN) == 0 {
+		return CloseUnknown // who tries in vain probes, or repeats what it sent
+	}
 	v := c.sentInVain(s, i)
 	switch {
 	case v.kind == vainProbe && v.count >= 2, v.kind == vainData && v.count >= DeathCopies:

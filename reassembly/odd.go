@@ -217,6 +217,9 @@ func (t *Tracker) odd(c *course, profiles [2]*Profile) {
 func (t *Tracker) follows(c *course, profiles [2]*Profile) bool {
 	conn := &t.plain
 	reset := c.b.wasReset()
+	if reset && c.b.n == 1 {
+		return t.refused(c)
+	}
 	if c.talk.frame == 0 || !reset && (c.odd || c.stage != len(c.close)) {
 		return false
 	}
@@ -226,4 +229,19 @@ func (t *Tracker) follows(c *course, profiles [2]*Profile) bool {
 		return t.infer.broken(conn, profiles)
 	}
 	return t.infer.closedAgain(conn, c, profiles)
+}
+
+// refused is follows for a SYN that met a RST and nothing else.
+func (t *Tracker) refused(c *course) bool {
+	conn := &t.plain
+	rst := &conn.Events[1]
+	if rst.From != Server || rst.Flags&wire.ACK == 0 {
+		return false
+	}
+	client := &conn.Ends[Client]
+	client.Timeline = append(client.Timeline,
+		Transition{State: SynSent, At: c.b.start, Frame: c.b.first, Evidence: Sent, by: sndSYN},
+		Transition{State: Closed, At: rst.At, Frame: rst.Frame, Evidence: Passed, by: rcvRST})
+	conn.Handshake, conn.Close = Handshake{Outcome: HandshakeRefused, SYNs: 1}, Close{}
+	return true
 }
