@@ -92,10 +92,8 @@ func (in *inference) halfClosed(closer Side, last, trigger int) bool {
 		}
 	}
 	rst := &ev[last]
-	switch {
-	case rst.From != closer && proof < 0 && rst.At.Sub(ev[fin].At) < you.Response*3/4,
-		rst.From == closer && ack >= 0 && told < 0 && rst.At.Sub(ev[ack].At) < me.Response*3/4:
-		return false // the RST was sent before its sender knew of what passed just before; see tooSoon
+	if rst.From == closer && ack >= 0 && told < 0 && rst.At.Sub(ev[ack].At) < me.Response*3/4 {
+		return false // the RST was sent before its sender knew of that; see tooSoon
 	}
 	in.fins[closer] = finInfo{first: fin, shown: fin, end: me.FIN}
 	me.Timeline = append(me.Timeline, Transition{State: FinWait1, At: ev[fin].At, Frame: ev[fin].Frame, Evidence: Sent, by: sndFIN})
