@@ -54,6 +54,9 @@ func placeOf(at int32) uint16 {
 // Places of pairs and listeners, of which there may be one too many for a moment.
 const _ = uint(nowhere - 1 - max(mostPairs, mostListeners))
 
+// mostPoints is the most points over time that one is.
+const mostPoints = 3
+
 // points is how many points over time it is with the key of a side.
 func (x *lifetime) points(side reassembly.Side) uint32 {
 	n := 1 + uint32(x.waits>>side&1)
@@ -73,9 +76,9 @@ type lifetimes struct {
 
 // lifetimesOf: one of so many of the instants that there is room for, at first. As long as they
 // wait they take less than half of what the instants take which come of them, and if all fit, as
-// they do with some 100,000 connections, nothing is put in order twice. laterOf holds when some
+// they do with some 130,000 connections, nothing is put in order twice. laterOf holds when some
 // are in order: then their room is needed for those, all of which are moved when more come.
-const lifetimesOf, laterOf = 4, 16
+const lifetimesOf, laterOf = 2, 16
 
 // blockSize keeps what a block takes in a size that is not rounded up.
 const blockSize = 1024

@@ -239,9 +239,15 @@ func (t *table[R, P]) sortPart(from, to int) {
 	many := int(ends[len(t.keys)])
 	first := len(t.store) == 0
 	if first && cap(t.store) < many {
-		t.store = make([]point, 0, many)
+		room := many
+		if to-from >= t.room/lifetimesOf {
+			// That is why it is done, and as much as there may be will come: at once what that
+			// takes, and what is added to it at a time.
+			room = max(room, t.room+t.room/laterOf*mostPoints)
+		}
+		t.store = make([]point, 0, room)
 	} else if !first && cap(t.byPlace) < many {
-		t.byPlace = make([]point, many)
+		t.byPlace = make([]point, many+many/4) // the next time it may be a few more
 	}
 	sorted := t.byPlace
 	if first {
