@@ -66,11 +66,11 @@ func (j *joiner) mayBurst(all []*chronicle, of, hard kindSet, told func(least, m
 	for _, c := range all {
 		for i := range c.points {
 			p := &c.points[i]
-			class, n := classes[p.what], uint64(p.n)
+			class, n := classes[p.what()], uint64(p.n())
 			if class == 0 {
 				continue
 			}
-			x := &halves[p.at>>(halfShift-c.shift)-from]
+			x := &halves[p.at()>>(halfShift-c.shift)-from]
 			switch {
 			case class == isOpened:
 				x.opened += n

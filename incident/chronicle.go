@@ -63,24 +63,61 @@ func kindsOf(all ...kind) (s kindSet) {
 
 func (s kindSet) has(k kind) bool { return s>>k&1 != 0 }
 
-// point counts what happened in one interval.
+// point counts what happened in one interval: its number, since 1970, in two halves, the kind, and
+// how often it did. There are some five of them to a connection, and so they take no octet more than
+// that needs.
 type point struct {
-	at   int64 // the interval's number, since 1970
-	n    uint32
-	what kind
+	low  uint32
+	high uint32
+	much uint32 // how often, above the kind
 }
 
+// kindBits are those of a kind in a point; mostOf is the most that a point counts. Of what
+// happened more often there are more points, alike, of which all but the first count so much.
+const (
+	kindBits = 5
+	mostOf   = 1<<(32-kindBits) - 1
+
+	_ = uint(1<<kindBits - kinds)
+)
+
+// pointOf returns the point of an interval in which something happened n times, at most mostOf.
+func pointOf(at int64, what kind, n uint32) point {
+	return point{uint32(at), uint32(at >> 32), n<<kindBits | uint32(what)}
+}
+
+func (p *point) at() int64  { return int64(uint64(p.high)<<32 | uint64(p.low)) }
+func (p *point) n() uint32  { return p.much >> kindBits }
+func (p *point) what() kind { return kind(p.much & (1<<kindBits - 1)) }
+
+// widen has the point stand in an interval so many times as wide.
+func (p *point) widen(shift uint8) { *p = pointOf(p.at()>>shift, p.what(), p.n()) }
+
 func (p point) compare(q point) int {
-	if p.at != q.at {
-		return cmp.Compare(p.at, q.at)
+	if a, b := p.at(), q.at(); a != b {
+		return cmp.Compare(a, b)
 	}
-	return int(p.what) - int(q.what)
+	return int(p.what()) - int(q.what())
 }
 
 // before reports whether a point comes before another one in their order, like whether they
 // are to be one.
-func (p *point) before(q *point) bool { return p.at < q.at || p.at == q.at && p.what < q.what }
-func (p *point) like(q *point) bool   { return p.at == q.at && p.what == q.what }
+func (p *point) before(q *point) bool {
+	a, b := p.at(), q.at()
+	return a < b || a == b && p.what() < q.what()
+}
+
+func (p *point) like(q *point) bool {
+	return p.low == q.low && p.high == q.high && p.what() == q.what()
+}
+
+// take adds what a point like this one counts, and returns how much of that is left for another
+// one that comes before it.
+func (p *point) take(n uint32) (left uint32) {
+	left = n - min(n, mostOf-p.n())
+	p.much += (n - left) << kindBits
+	return left
+}
 
 // chronicle counts events by kind over time. It is exact, to the nanosecond, until
 // there are more instants than it may have; then time is divided into intervals whose
@@ -107,7 +144,7 @@ func (c *chronicle) settle(most int) {
 func (c *chronicle) begin(points []point) {
 	if c.shift > 0 {
 		for i := range points {
-			points[i].at >>= c.shift
+			points[i].widen(c.shift)
 		}
 	}
 	sortPoints(points)
@@ -120,7 +157,7 @@ func (c *chronicle) begin(points []point) {
 func (c *chronicle) mergeInto(to, more []point) (left int) {
 	if c.shift > 0 {
 		for i := range more {
-			more[i].at >>= c.shift
+			more[i].widen(c.shift)
 		}
 	}
 	sortPoints(more)
@@ -132,15 +169,23 @@ func (c *chronicle) mergeInto(to, more []point) (left int) {
 		} else {
 			more = more[:len(more)-1]
 		}
-		if at < len(to) && p.like(&to[at]) {
-			to[at].n += p.n
-			continue
+		next := *p
+		if at < len(to) && next.like(&to[at]) {
+			left := to[at].take(next.n())
+			if left == 0 {
+				continue
+			}
+			next = pointOf(next.at(), next.what(), left)
 		}
 		at--
-		to[at] = *p
+		to[at] = next
 	}
-	if n := len(old); n > 0 && at < len(to) && old[n-1].like(&to[at]) {
-		to[at].n += old[n-1].n
+	for n := len(old); n > 0 && at < len(to) && old[n-1].like(&to[at]); n = len(old) {
+		left := to[at].take(old[n-1].n())
+		if left > 0 {
+			at--
+			to[at] = pointOf(to[at+1].at(), to[at+1].what(), left)
+		}
 		old = old[:n-1]
 	}
 	copy(to[at-len(old):at], old) // where they are, as a rule
@@ -185,7 +230,7 @@ func (c *chronicle) cost(most int) int {
 func (c *chronicle) widen() {
 	c.shift++
 	for i := range c.points {
-		c.points[i].at >>= 1
+		c.points[i].widen(1)
 	}
 	c.fold()
 }
@@ -194,9 +239,9 @@ func (c *chronicle) widen() {
 func (c *chronicle) fold() {
 	n := 0
 	for from := 0; from < len(c.points); {
-		at := c.points[from].at
+		at := c.points[from].at()
 		to := from + 1
-		for to < len(c.points) && c.points[to].at == at {
+		for to < len(c.points) && c.points[to].at() == at {
 			to++
 		}
 		switch to - from {
@@ -205,27 +250,25 @@ func (c *chronicle) fold() {
 			n++
 		case 2:
 			p, q := c.points[from], c.points[from+1]
-			if q.what < p.what {
+			if q.what() < p.what() {
 				p, q = q, p
 			}
-			if p.what == q.what {
-				p.n += q.n
-				c.points[n] = p
-				n++
+			if p.what() == q.what() {
+				n += put(c.points[n:], at, p.what(), uint64(p.n())+uint64(q.n()))
 				break
 			}
 			c.points[n], c.points[n+1] = p, q
 			n += 2
 		default:
-			// There are at most as many kinds as points, so nothing is overwritten unread.
-			var counts [kinds]uint32
-			for _, p := range c.points[from:to] {
-				counts[p.what] += p.n
+			// There are no more to put than there were, so nothing is overwritten unread.
+			var counts [kinds]uint64
+			for i := from; i < to; i++ {
+				p := &c.points[i]
+				counts[p.what()] += uint64(p.n())
 			}
 			for k, many := range counts {
 				if many > 0 {
-					c.points[n] = point{at: at, n: many, what: kind(k)}
-					n++
+					n += put(c.points[n:], at, kind(k), many)
 				}
 			}
 		}
@@ -237,23 +280,38 @@ func (c *chronicle) fold() {
 // unite makes one of points that are alike and stand side by side.
 func unite(points []point) []point {
 	n := 0
-	for _, p := range points {
-		if n > 0 && points[n-1].at == p.at && points[n-1].what == p.what {
-			points[n-1].n += p.n
+	for from := 0; from < len(points); {
+		p, to := points[from], from+1
+		if to == len(points) || !p.like(&points[to]) {
+			points[n] = p
+			n, from = n+1, to
 			continue
 		}
-		points[n] = p
-		n++
+		many := uint64(p.n())
+		for ; to < len(points) && p.like(&points[to]); to++ {
+			many += uint64(points[to].n())
+		}
+		n += put(points[n:], p.at(), p.what(), many)
+		from = to
 	}
 	return points[:n]
+}
+
+// put writes that something happened many times, and returns how many points that takes.
+func put(to []point, at int64, what kind, many uint64) (n int) {
+	to[0] = pointOf(at, what, uint32((many-1)%mostOf+1))
+	for n = 1; uint64(n) <= (many-1)/mostOf; n++ {
+		to[n] = pointOf(at, what, mostOf)
+	}
+	return n
 }
 
 // width is how wide the intervals are.
 func (c *chronicle) width() time.Duration { return 1 << c.shift }
 
 // from returns the first instant of a point's interval, to the last.
-func (c *chronicle) from(p point) wire.Time { return wire.Time(p.at << c.shift) }
-func (c *chronicle) to(p point) wire.Time   { return wire.Time((p.at+1)<<c.shift - 1) }
+func (c *chronicle) from(p point) wire.Time { return wire.Time(p.at() << c.shift) }
+func (c *chronicle) to(p point) wire.Time   { return wire.Time((p.at()+1)<<c.shift - 1) }
 
 // moments calls do for each interval in which something happened, with its first and
 // last instant and what happened by kind. The counts are do's until it returns: they
@@ -262,12 +320,12 @@ func (c *chronicle) moments(do func(from, to wire.Time, n *[kinds]uint32)) {
 	n := new([kinds]uint32)
 	for i := 0; i < len(c.points); {
 		j := i
-		for ; j < len(c.points) && c.points[j].at == c.points[i].at; j++ {
-			n[c.points[j].what] += c.points[j].n
+		for at := c.points[i].at(); j < len(c.points) && c.points[j].at() == at; j++ {
+			n[c.points[j].what()] += c.points[j].n()
 		}
 		do(c.from(c.points[i]), c.to(c.points[i]), n)
 		for ; i < j; i++ {
-			n[c.points[i].what] = 0
+			n[c.points[i].what()] = 0
 		}
 	}
 }
@@ -275,8 +333,8 @@ func (c *chronicle) moments(do func(from, to wire.Time, n *[kinds]uint32)) {
 // count returns how often something happened.
 func (c *chronicle) count(what kind) (n uint64) {
 	for i := range c.points {
-		if c.points[i].what == what {
-			n += uint64(c.points[i].n)
+		if c.points[i].what() == what {
+			n += uint64(c.points[i].n())
 		}
 	}
 	return n
@@ -308,8 +366,10 @@ func (j *joiner) join(all []*chronicle, kinds kindSet) *chronicle {
 	j.ends = j.ends[:0]
 	for _, c := range all {
 		for _, p := range c.points {
-			if kinds.has(p.what) {
-				p.at >>= j.sum.shift - c.shift
+			if kinds.has(p.what()) {
+				if by := j.sum.shift - c.shift; by > 0 {
+					p.widen(by)
+				}
 				j.sum.points = append(j.sum.points, p)
 			}
 		}
@@ -346,7 +406,7 @@ func (j *joiner) join(all []*chronicle, kinds kindSet) *chronicle {
 // appendMerged appends the points of two lists that are in order, in order.
 func appendMerged(to, a, b []point) []point {
 	for len(a) > 0 && len(b) > 0 {
-		if p, q := &a[0], &b[0]; p.at < q.at || p.at == q.at && p.what <= q.what {
+		if p, q := &a[0], &b[0]; !q.before(p) {
 			to, a = append(to, *p), a[1:]
 		} else {
 			to, b = append(to, *q), b[1:]

@@ -86,13 +86,13 @@ func burstOf(c *chronicle, least uint64, ways ...kind) (b burst) {
 	wide := max(atOnce, c.width())
 	for i := range points {
 		p := &points[i]
-		if !of.has(p.what) {
+		if !of.has(p.what()) {
 			continue
 		}
-		sum += uint64(p.n)
+		sum += uint64(p.n())
 		for until := c.to(*p).Add(-wide); c.from(points[first]) < until; first++ {
-			if of.has(points[first].what) {
-				sum -= uint64(points[first].n)
+			if of.has(points[first].what()) {
+				sum -= uint64(points[first].n())
 			}
 		}
 		if sum > most {
@@ -103,31 +103,31 @@ func burstOf(c *chronicle, least uint64, ways ...kind) (b burst) {
 		return b
 	}
 	b.n, b.to = most, c.to(points[bestLast])
-	for !of.has(points[bestFirst].what) {
+	for !of.has(points[bestFirst].what()) {
 		bestFirst++
 	}
 	b.from, b.some, b.tooCoarse = c.from(points[bestFirst]), true, c.width() > atOnce
 	open := int64(0)
 	for _, p := range points {
-		n := uint64(p.n)
-		if p.what == met { // they were there before anything was captured
+		n := uint64(p.n())
+		if p.what() == met { // they were there before anything was captured
 			open += int64(n)
 		}
 		switch from := c.from(p); {
 		case c.to(p) < b.from:
-			if ending.has(p.what) {
+			if ending.has(p.what()) {
 				open -= int64(n)
 			}
-			if p.what == opened {
+			if p.what() == opened {
 				open += int64(n)
 				b.before, b.lastOK = b.before+n, c.to(p)
 			}
 		case from <= b.to:
-			b.by[p.what] += n
-			if p.what == opened {
+			b.by[p.what()] += n
+			if p.what() == opened {
 				b.fresh += n
 			}
-		case p.what == opened:
+		case p.what() == opened:
 			if b.after == 0 {
 				b.nextOK = from
 			}

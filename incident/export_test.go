@@ -33,7 +33,7 @@ func (t *table[R, P]) held() int { return len(t.store) + len(t.fresh) }
 
 // add counts one happening.
 func (c *chronicle) add(at wire.Time, what kind, most int) {
-	c.mergeInto(make([]point, len(c.points)+1), []point{{at: int64(at), n: 1, what: what}})
+	c.mergeInto(make([]point, len(c.points)+1), []point{pointOf(int64(at), what, 1)})
 	c.settle(most)
 }
 

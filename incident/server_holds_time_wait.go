@@ -96,12 +96,15 @@ func (l *listener) gaps() string {
 // also where that is not seen at once.
 func (c *chronicle) waits() bool {
 	for i := range c.points {
-		switch c.points[i].what {
+		switch c.points[i].what() {
 		case reused, due:
 			return false
 		case timeWait:
 			// Of one interval the kinds are in their order.
-			return i+1 == len(c.points) || c.points[i+1].at != c.points[i].at || c.points[i+1].what != reused
+			if i+1 < len(c.points) && c.points[i+1].like(&c.points[i]) {
+				continue
+			}
+			return i+1 == len(c.points) || c.points[i+1].at() != c.points[i].at() || c.points[i+1].what() != reused
 		}
 	}
 	return false

@@ -66,10 +66,10 @@ func checkServiceUnreachable(s *Sums, report func(Incident)) {
 		if l != nil {
 			times := s.listeners.times(k)
 			for _, p := range times.points {
-				if p.what != opened {
+				if p.what() != opened {
 					continue
 				}
-				switch at, ok := times.from(p), uint64(p.n); {
+				switch at, ok := times.from(p), uint64(p.n()); {
 				case at < from:
 					before, lastBefore = before+ok, times.to(p)
 				case at <= to:

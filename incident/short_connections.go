@@ -103,12 +103,12 @@ func takenOver(c *chronicle, keep time.Duration, enough uint64, memory *[]ending
 	for i := 0; i < len(points) && n < enough; {
 		from := c.from(points[i])
 		var ends, starts uint64
-		for at := points[i].at; i < len(points) && points[i].at == at; i++ {
-			switch points[i].what {
+		for at := points[i].at(); i < len(points) && points[i].at() == at; i++ {
+			switch points[i].what() {
 			case softClient, softServer:
-				ends += uint64(points[i].n)
+				ends += uint64(points[i].n())
 			case opened, met:
-				starts += uint64(points[i].n)
+				starts += uint64(points[i].n())
 			}
 		}
 		if ends > 0 {

@@ -261,14 +261,14 @@ func (t *table[R, P]) sortPart(from, to int) {
 				continue
 			}
 			at := ends[x.places[side]]
-			sorted[at] = point{at: int64(x.start), n: 1, what: x.first}
+			sorted[at] = pointOf(int64(x.start), x.first, 1)
 			at++
 			if x.end != 0 {
-				sorted[at] = point{at: int64(x.over), n: 1, what: x.end}
+				sorted[at] = pointOf(int64(x.over), x.end, 1)
 				at++
 			}
 			if x.waits>>side&1 != 0 {
-				sorted[at] = point{at: int64(x.timeWait), n: 1, what: timeWait}
+				sorted[at] = pointOf(int64(x.timeWait), timeWait, 1)
 				at++
 			}
 			ends[x.places[side]] = at
@@ -276,7 +276,7 @@ func (t *table[R, P]) sortPart(from, to int) {
 	})
 	for i := range t.fresh {
 		x := &t.fresh[i]
-		sorted[ends[x.place]] = point{at: int64(x.at), n: 1, what: x.what}
+		sorted[ends[x.place]] = pointOf(int64(x.at), x.what, 1)
 		ends[x.place]++
 	}
 	t.fresh = t.fresh[:0]

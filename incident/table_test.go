@@ -222,12 +222,12 @@ func TestChronicle(t *testing.T) {
 		for _, p := range c.points {
 			n := 0
 			for _, h := range all {
-				if h.what == p.what && h.at >= c.from(p) && h.at <= c.to(p) {
+				if h.what == p.what() && h.at >= c.from(p) && h.at <= c.to(p) {
 					n++
 				}
 			}
-			if n != int(p.n) {
-				t.Fatalf("%v: %d counted, %d happened", p, p.n, n)
+			if n != int(p.n()) {
+				t.Fatalf("%v: %d counted, %d happened", p, p.n(), n)
 			}
 		}
 	})
