@@ -196,7 +196,8 @@ func (t *Tracker) retell(c *course) {
 	var whole []Event
 	closing := false
 	waiting := [2]awaited{Client: {b.isn + 1, b.start, true}}
-	for r := t.reading(b); r.left > 0; {
+	r := t.reading(b) // outside of the loop, or each turn would have a copy
+	for r.left > 0 {
 		// Where it will be, unless it is held: there is room for all of them.
 		v := &list[:len(list)+1][len(list)]
 		r.next(v)
@@ -233,15 +234,15 @@ func (t *Tracker) retell(c *course) {
 			run, talked[from] = [2]int{}, true
 		}
 	}
-	list = held.spill(list, &run)
-	told := len(list)
+	conn.Events = held.spill(list, &run)
+	told := len(conn.Events)
 	if b.wasReset() {
 		x := &t.retold.ending
 		marks := Marks(0)
 		if x.segment.Options.Set != 0 {
 			marks = MarkTimestamp
 		}
-		list = append(list, eventOf(&x.segment, x.from, KindRST, marks))
+		conn.Events = append(conn.Events, eventOf(&x.segment, x.from, KindRST, marks))
 	} else if b.n>>briefRepeats > 0 {
 		t.repeats(b, func(x *briefEnd) {
 			kind, marks := KindACK, Marks(0)
@@ -251,12 +252,11 @@ func (t *Tracker) retell(c *course) {
 			if x.segment.Options.Set != 0 {
 				marks |= MarkTimestamp
 			}
-			list = append(list, eventOf(&x.segment, x.from, kind, marks))
+			conn.Events = append(conn.Events, eventOf(&x.segment, x.from, kind, marks))
 		})
 	}
-	conn.Events = list
 	if whole != nil {
-		conn.Whole = append(whole, list[told:]...)
+		conn.Whole = append(whole, conn.Events[told:]...)
 		t.retold.whole = conn.Whole
 	}
 }
