@@ -38,7 +38,7 @@ func TestInstructionsPerPacket(t *testing.T) {
 		most   float64 // per packet
 	}{
 		{"short connections", "text", shortOnes, 1970},
-		{"short connections", "ndjson", shortOnes, 6590},
+		{"short connections", "ndjson", shortOnes, 5920},
 		{"long transfers", "text", longOnes, 1320},
 		{"SYNs without answer", "text", attempts, 2730},
 	} {
