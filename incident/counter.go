@@ -48,9 +48,9 @@ func (s *Sums) Counter() *Counter {
 }
 
 // Add has a connection that has settled counted, with the findings on it, which is done by the
-// next Count. The log of one without
-// findings, silences, repeats and RSTs need not be there (Conn.Unlogged). It keeps nothing of
-// c and found. layers are those of the connection's encapsulation path.
+// next Count. The log of one without findings, silences, repeats and RSTs need not be there
+// (Conn.Unlogged). It keeps nothing of c and found. layers are those of the connection's
+// encapsulation path.
 func (x *Counter) Add(c *reassembly.Conn, found []finding.Finding, layers []string) {
 	x.connections++
 	x.until = max(x.until, c.Until)
@@ -127,6 +127,7 @@ func (x *Counter) addAny(c *reassembly.Conn, found []finding.Finding, layers []s
 	how := openingOf(c, signs)
 	switch how {
 	case unclear:
+		x.signs, x.places = x.signs[:len(x.signs)-len(signs)], x.places[:len(x.places)-len(places)]
 		return
 	case refused, unreachable, unanswered, probe:
 		// What else there is to know of the connection does not matter: it is none.

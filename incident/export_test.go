@@ -37,6 +37,9 @@ func (c *chronicle) add(at wire.Time, what kind, most int) {
 	c.settle(most)
 }
 
+// Read returns how many findings a counter keeps.
+func (x *Counter) Read() int { return max(len(x.signs), len(x.places)) }
+
 // AddAny is Add for those who do not look whether a connection is ordinary, and AddOrdinary
 // counts only those that are.
 func (s *Sums) AddAny(c *reassembly.Conn, found []finding.Finding) {

@@ -221,3 +221,17 @@ func TestSumsCanBeAskedInBetween(t *testing.T) {
 		}
 	}
 }
+
+// TestCounterKeepsNothingOfUnclear: what is never counted, whatever was found on it, is not kept
+// until something is.
+func TestCounterKeepsNothingOfUnclear(t *testing.T) {
+	c := &reassembly.Conn{Events: make([]reassembly.Event, 1), RoleBy: reassembly.RoleByGuess}
+	rule := finding.All()[0]
+	counter := incident.New(incident.Config{Profile: reassembly.Linux}).Counter()
+	for range 100 {
+		counter.Add(c, []finding.Finding{{Rule: rule, Catalogue: rule.Catalogue[0], Frames: []wire.FrameID{1}}}, nil)
+	}
+	if n := counter.Read(); n > 0 || counter.Due() {
+		t.Errorf("%d findings are kept", n)
+	}
+}
