@@ -148,6 +148,9 @@ func (x *Counter) addAny(c *reassembly.Conn, found []finding.Finding, layers []s
 
 // read makes of findings what is counted of them.
 func (x *Counter) read(found []finding.Finding) ([]sign, []uint8) {
+	if len(found) == 0 {
+		return nil, nil
+	}
 	signs, places := len(x.signs), len(x.places)
 	for i := range found {
 		f := &found[i]

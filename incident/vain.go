@@ -29,12 +29,12 @@ type vain struct {
 // look finds out about an attempt.
 func (x *vain) look(c *reassembly.Conn, signs []sign, layers []string, how opening, places []uint8) {
 	h := &c.Handshake
-	*x = vain{
-		pair: pairKey(&c.Tuple), opening: how, given: c.Seen&reassembly.SeenRSTClient != 0, bare: has(signs, "H13") != nil,
-		// Who opens the same ports anew has not repeated it either.
-		lone:  h.SYNs == 1 && (c.Until.Sub(c.Start) >= lonely || c.Next.Frame != 0),
-		again: h.SYNs > 1, syns: h.SYNs, start: c.Start, heard: heardOf(c, reassembly.Client), first: c.First, places: places, uid: c.Key, layers: layers,
-	}
+	x.pair, x.opening, x.syns, x.start, x.first = pairKey(&c.Tuple), how, h.SYNs, c.Start, c.First
+	x.given, x.bare = c.Seen&reassembly.SeenRSTClient != 0, has(signs, "H13") != nil
+	// Who opens the same ports anew has not repeated it either.
+	x.lone, x.again = h.SYNs == 1 && (c.Until.Sub(c.Start) >= lonely || c.Next.Frame != 0), h.SYNs > 1
+	x.heard, x.report = heardOf(c, reassembly.Client), icmpSort{}
+	x.places, x.uid, x.layers = places, c.Key, layers
 	if how == unreachable {
 		if e := errorOf(c); e != nil {
 			x.report = icmpSort{e.Reporter, e.Type, e.Code, true}
