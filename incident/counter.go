@@ -33,17 +33,19 @@ type Counter struct {
 
 // atOneGo is how many ordinary connections, or attempts that came to nothing, are counted at
 // once, and othersAtOneGo how many others. Ordinary ones take some 9 KiB, with which the first
-// cache still has room for the lines. As many again may wait while another counter is at work.
+// cache still has room for the lines. As many again may wait while another counter is at work, and
+// attempts eight times as many: of a flood they come as fast as they are counted.
 const (
 	atOneGo       = 32
 	othersAtOneGo = 8
+	vainRoom      = 8 * atOneGo
 )
 
 // Counter returns a further counter. What was added to it is part of the sums from the next Count
 // on.
 func (s *Sums) Counter() *Counter {
 	return &Counter{
-		sums: s, ordinary: make([]ordinary, 0, 2*atOneGo), vain: make([]vain, 0, 2*atOneGo), other: make([]other, 0, 2*othersAtOneGo),
+		sums: s, ordinary: make([]ordinary, 0, 2*atOneGo), vain: make([]vain, 0, vainRoom), other: make([]other, 0, 2*othersAtOneGo),
 	}
 }
 
