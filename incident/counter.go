@@ -164,7 +164,8 @@ func (x *Counter) read(found []finding.Finding) ([]sign, []uint8) {
 	return x.signs[signs:len(x.signs):len(x.signs)], x.places[places:len(x.places):len(x.places)]
 }
 
-// other is a connection that is not ordinary, and no vain attempt.
+// other is a connection that is not ordinary, and no vain attempt. It never moves: its facts point
+// to conn.
 type other struct {
 	facts
 	conn reassembly.Conn

@@ -184,7 +184,7 @@ func (f *facts) read() {
 	if f.dead {
 		for i := range c.ICMP {
 			if e := &c.ICMP[i]; e.Unreachable {
-				f.report = icmpSort{e.Reporter, e.Type, e.Code, true}
+				f.report = sortOf(e)
 				break
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/tcplife/tcplife/reassembly"
 	"github.com/tcplife/tcplife/wire"
 )
 
@@ -71,6 +72,9 @@ type icmpSort struct {
 	kind, code uint8
 	some       bool
 }
+
+// sortOf returns an error's sort.
+func sortOf(e *reassembly.ICMP) icmpSort { return icmpSort{e.Reporter, e.Type, e.Code, true} }
 
 func (e *icmpSort) merge(o icmpSort) {
 	switch {

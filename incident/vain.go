@@ -37,7 +37,7 @@ func (x *vain) look(c *reassembly.Conn, signs []sign, layers []string, how openi
 	x.places, x.uid, x.layers = places, c.Key, layers
 	if how == unreachable {
 		if e := errorOf(c); e != nil {
-			x.report = icmpSort{e.Reporter, e.Type, e.Code, true}
+			x.report = sortOf(e)
 		}
 	}
 }
