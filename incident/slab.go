@@ -17,13 +17,16 @@ const (
 // at returns the record at a place that there is.
 func (s *slab[R]) at(i int32) *R { return &s.chunks[uint32(i)>>slabShift][i&(slabChunk-1)] }
 
-// add returns a further record, which is empty.
+// add returns a further record, which is empty. It is written to all the same: counting begins
+// with a look at what there is, and memory that is read before it is written is asked for twice.
 func (s *slab[R]) add() *R {
 	if s.n>>slabShift == len(s.chunks) {
 		s.chunks = append(s.chunks, make([]R, slabChunk))
 	}
 	s.n++
-	return s.at(int32(s.n - 1))
+	r := s.at(int32(s.n - 1))
+	*r = *new(R)
+	return r
 }
 
 // cut empties all but the first n, and keeps their room: where some had to go more will come.

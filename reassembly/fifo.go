@@ -37,7 +37,9 @@ func (q *fifo[T]) enter() {
 			q.chunks, q.behind = append(q.chunks, nil), append(q.behind, 0)
 		}
 		c = uint32(len(q.chunks))
-		q.chunks, q.behind = append(q.chunks, new([slabChunk]T)), append(q.behind, 0)
+		chunk := new([slabChunk]T)
+		clear(chunk[:1]) // see slab.grow
+		q.chunks, q.behind = append(q.chunks, chunk), append(q.behind, 0)
 	}
 	if q.newest == 0 {
 		q.oldest = c << slabShift
