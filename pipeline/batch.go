@@ -65,11 +65,12 @@ type batch struct {
 	results []result // by worker
 }
 
-func newBatch(jobs int) *batch {
+// newBatch returns a batch for so many workers, who write into chunks of text.
+func newBatch(jobs int, text *chunks) *batch {
 	b := &batch{results: make([]result, jobs), shares: make([]uint16, jobs*batchSegments)}
 	for i := range b.results {
 		b.results[i].keep = max(keepSettled/jobs, 64)
-		b.results[i].text.keep = max(keepChunks/jobs, 1)
+		b.results[i].text.from = text
 	}
 	return b
 }
@@ -80,6 +81,13 @@ func (b *batch) reset() {
 	b.errors = b.errors[:0]
 	for i := range b.results {
 		b.results[i].reset()
+	}
+}
+
+// written says that what the workers encoded is written: others may have the room.
+func (b *batch) written() {
+	for i := range b.results {
+		b.results[i].text.reset()
 	}
 }
 
@@ -159,11 +167,11 @@ type result struct {
 }
 
 // An epoch in which a second's worth of a flood settles needs a thousand times the
-// memory of an ordinary one. So much is kept of it, for all workers of a batch
-// together.
+// memory of an ordinary one. So much is kept of it: keepSettled places for all workers of a batch
+// together, keepChunks for all batches.
 const (
 	keepSettled = 2 * batchSegments
-	keepChunks  = 32
+	keepChunks  = 32 * batchesInFlight
 )
 
 // joining says that Wireshark has the connection that began at position at in the
@@ -194,7 +202,6 @@ type settled struct {
 func (r *result) reset() {
 	r.opened = positions{}
 	r.joins, r.splits, r.left, r.settled, r.late = r.joins[:0], r.splits[:0], r.left[:0], r.settled[:0], r.late[:0]
-	r.text.reset()
 	clear(r.events)
 	r.events, r.glance, r.sums = r.events[:0], nil, nil
 	if cap(r.events) > r.keep {
@@ -239,9 +246,8 @@ func (r *result) done() { r.text.take(r.settled[len(r.settled)-1].buf.B) }
 // arena holds encoded connections one behind the other. A buffer for each would
 // end up as large as the largest connection that ever fell into its place.
 type arena struct {
-	chunks [][]byte
-	used   int // chunks before the one being filled
-	keep   int // chunks that outlive a reset
+	from   *chunks
+	filled [][]byte // the last one is being filled
 }
 
 const (
@@ -253,34 +259,56 @@ const (
 
 // room returns an empty slice with room behind it.
 func (a *arena) room() []byte {
-	if a.used < len(a.chunks) {
-		if c := a.chunks[a.used]; cap(c)-len(c) >= chunkSpare {
+	if n := len(a.filled); n > 0 {
+		if c := a.filled[n-1]; cap(c)-len(c) >= chunkSpare {
 			return c[len(c):]
 		}
-		a.used++
 	}
-	if a.used == len(a.chunks) {
-		a.chunks = append(a.chunks, make([]byte, 0, chunkSize))
-	}
-	return a.chunks[a.used]
+	a.filled = append(a.filled, a.from.get())
+	return a.filled[len(a.filled)-1]
 }
 
 // take says that b has grown out of what room returned last. If it has outgrown
 // the chunk it lives elsewhere, and the room is still free.
 func (a *arena) take(b []byte) {
-	c := a.chunks[a.used]
-	if len(b) > 0 && len(b) <= cap(c)-len(c) && &b[0] == &c[len(c) : len(c)+1][0] {
-		a.chunks[a.used] = c[:len(c)+len(b)]
+	last := &a.filled[len(a.filled)-1]
+	if c := *last; len(b) > 0 && len(b) <= cap(c)-len(c) && &b[0] == &c[len(c) : len(c)+1][0] {
+		*last = c[:len(c)+len(b)]
 	}
 }
 
+// reset gives the chunks back.
 func (a *arena) reset() {
-	if len(a.chunks) > a.keep {
-		clear(a.chunks[a.keep:])
-		a.chunks = a.chunks[:a.keep]
+	a.from.put(a.filled)
+	clear(a.filled)
+	a.filled = a.filled[:0]
+}
+
+// chunks are what all arenas of a run fill. The one that came back last goes out first: it is in
+// the cache still, and fewer of them are written to.
+type chunks struct {
+	keep int // at most so many wait to be used again
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// get returns an empty chunk.
+func (c *chunks) get() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.free); n > 0 {
+		chunk := c.free[n-1]
+		c.free = c.free[:n-1]
+		return chunk
 	}
-	for i := range a.chunks[:min(a.used+1, len(a.chunks))] {
-		a.chunks[i] = a.chunks[i][:0]
+	return make([]byte, 0, chunkSize)
+}
+
+// put takes back what nobody reads any more.
+func (c *chunks) put(back [][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, chunk := range back[:min(len(back), c.keep-len(c.free))] {
+		c.free = append(c.free, chunk[:0])
 	}
-	a.used = 0
 }

@@ -38,7 +38,7 @@ func Lives(cfg *Config, tuple wire.Tuple, encap []string, limit int, want func(u
 	// epochs, and with them the times at which the tracker hears the clock, are
 	// those of Run; some of what a connection reports depends on them.
 	free := make(chan *batch, 1)
-	free <- newBatch(0)
+	free <- newBatch(0, nil)
 	r := &reader{cfg: cfg, seed: seed, dec: wire.Decoder{MergeEncap: cfg.MergeEncap}, free: free}
 	p.hash = r.seed.Hash(&p.key)
 	r.send = func(b *batch) {

@@ -129,16 +129,21 @@ func TestNumbersForget(t *testing.T) {
 	}
 }
 
+// TestArena fills the arenas of two workers by turns, whose chunks are those of others before.
 func TestArena(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
-	r := result{keep: 100, text: arena{keep: 4}}
+	text := &chunks{keep: 4}
+	var both [2]result
+	for i := range both {
+		both[i] = result{keep: 100, text: arena{from: text}}
+	}
 	for range 20 {
-		var want [][]byte
-		for i := range 300 + rng.IntN(300) {
+		var want [2][][]byte
+		for i := range 600 + rng.IntN(600) {
 			// Mostly small, some beyond what a chunk leaves over, some beyond a chunk.
 			size := []int{0, 50, 3000, chunkSpare + 1, chunkSize + 1}[rng.IntN(100)*rng.IntN(100)/2000]
 			b := bytes.Repeat([]byte{byte(i)}, size)
-			s := r.next()
+			s := both[i%2].next()
 			if len(s.buf.B) != 0 {
 				t.Fatalf("a new buffer holds %d octets", len(s.buf.B))
 			}
@@ -146,17 +151,21 @@ func TestArena(t *testing.T) {
 				k := 1 + rng.IntN(len(b))
 				s.buf.B, b = append(s.buf.B, b[:k]...), b[k:]
 			}
-			r.done()
-			want = append(want, bytes.Repeat([]byte{byte(i)}, size))
+			both[i%2].done()
+			want[i%2] = append(want[i%2], bytes.Repeat([]byte{byte(i)}, size))
 		}
-		for i := range want {
-			if !bytes.Equal(r.settled[i].buf.B, want[i]) {
-				t.Fatalf("buffer %d of %d has changed: %d octets, want %d", i, len(want), len(r.settled[i].buf.B), len(want[i]))
+		for k := range both {
+			r := &both[k]
+			for i := range want[k] {
+				if !bytes.Equal(r.settled[i].buf.B, want[k][i]) {
+					t.Fatalf("worker %d: buffer %d of %d has changed: %d octets, want %d", k, i, len(want[k]), len(r.settled[i].buf.B), len(want[k][i]))
+				}
 			}
-		}
-		r.reset()
-		if len(r.text.chunks) > 4 || cap(r.settled) > 100 {
-			t.Fatalf("%d chunks and %d places are kept", len(r.text.chunks), cap(r.settled))
+			r.text.reset()
+			r.reset()
+			if len(text.free) > 4 || len(r.text.filled) > 0 || cap(r.settled) > 100 {
+				t.Fatalf("%d chunks and %d places are kept", len(text.free), cap(r.settled))
+			}
 		}
 	}
 }

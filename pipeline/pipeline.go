@@ -158,15 +158,13 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 
 	// Every channel has room for all batches, so that a send never waits.
 	free := make(chan *batch, batchesInFlight)
+	text := &chunks{keep: keepChunks}
+	if cfg.Live != nil {
+		// Floods come and go; what runs for months gives their memory back.
+		text.keep = batchesInFlight * jobs
+	}
 	for range batchesInFlight {
-		b := newBatch(jobs)
-		if cfg.Live != nil {
-			// Floods come and go; what runs for months gives their memory back.
-			for i := range b.results {
-				b.results[i].text.keep = 1
-			}
-		}
-		free <- b
+		free <- newBatch(jobs, text)
 	}
 	toMerge := make(chan *batch, batchesInFlight)
 	in, workers := make([]chan *batch, jobs), make([]*worker, jobs)
@@ -208,6 +206,7 @@ func run(ctx context.Context, cfg *Config, seed reassembly.Seed) (*report.Summar
 	for b := range toMerge {
 		b.pending.Wait()
 		f.guard(func() { m.take(b) })
+		b.written()
 		if m.err != nil {
 			stopReading()
 		}
