@@ -367,7 +367,9 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 	}
 	own := in.fins[in.me]
 	if in.behind = in.knownBehind(proof, in.fins[in.me.Peer()].end); in.behind >= 0 {
-		// A copy that passed later than what was accepted behind the FIN brought nothing.
+		// A copy that passed later than what was accepted behind the FIN brought nothing. Any other
+		// may be what arrived, whether or not a timer sent it.
+		n = len(in.cands)
 		for n > 1 && in.cands[n-1] > in.behind {
 			n--
 		}
