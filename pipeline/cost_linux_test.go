@@ -76,6 +76,9 @@ func TestStartUp(t *testing.T) {
 // buildProgram returns the path of the program, made of this source.
 func buildProgram(t *testing.T) string {
 	t.Helper()
+	if raced {
+		t.Skip("wants no race detector: it counts another program, which has none")
+	}
 	program := filepath.Join(t.TempDir(), "tcplife")
 	build := exec.Command("go", "build", "-o", program, "../cmd/tcplife")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
