@@ -62,8 +62,8 @@ func (t *Tracker) FlushBefore(limit uint64) {
 // for it.
 func (t *Tracker) settle(rec uint32, why Ended, now wire.Time) {
 	r := t.recs.at(rec)
-	for r.older != 0 {
-		t.settle(r.older, EndedReused, now)
+	if r.older != 0 {
+		t.settle(r.older, t.ended(r.older, now), now)
 	}
 	if r.newer != 0 {
 		t.recs.at(r.newer).older = 0
@@ -111,11 +111,27 @@ func (t *Tracker) turn(rec uint32, slot uint64, now wire.Time) {
 	case r.deadline == 0:
 	case r.deadline > now:
 		t.wheel.file(rec, r.deadline, &r.turn)
-	case r.replaced:
-		t.settle(rec, EndedReused, now)
 	default:
-		t.settle(rec, EndedSettled, now)
+		t.settle(rec, t.ended(rec, now), now)
 	}
+}
+
+// ended says why a life of a tuple leaves: by itself if its own time had come, and that of no newer
+// one before, which it would have left with. When the clock is told, the time of several may have
+// come; which of them the wheel finds first depends on where their records lie.
+func (t *Tracker) ended(rec uint32, now wire.Time) Ended {
+	r := t.recs.at(rec)
+	if r.replaced || r.deadline == 0 || r.deadline > now {
+		return EndedReused
+	}
+	for i := r.newer; i != 0; {
+		n := t.recs.at(i)
+		if n.deadline != 0 && n.deadline < r.deadline {
+			return EndedReused
+		}
+		i = n.newer
+	}
+	return EndedSettled
 }
 
 // settleOverdue lets the older lives of a tuple go whose time is over, as Advance
@@ -125,11 +141,7 @@ func (t *Tracker) settleOverdue(rec uint32, now wire.Time) {
 		r := t.recs.at(rec)
 		older := r.older
 		if r.deadline != 0 && r.deadline < now {
-			why := EndedSettled
-			if r.replaced {
-				why = EndedReused
-			}
-			t.settle(rec, why, now)
+			t.settle(rec, t.ended(rec, now), now)
 			return // and all older ones with it
 		}
 		rec = older
