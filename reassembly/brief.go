@@ -331,7 +331,8 @@ func (b *brief) answeredBy(s *wire.Segment, from Side) bool {
 }
 
 // segments calls do with each segment of a brief record, as it was. The segment is
-// valid until do returns.
+// valid until do returns. do may feed it to a full record, which leaves the entries where
+// they are; it must read no brief one.
 func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 	s := &t.retold.segment
 	tuple := b.tuple()
@@ -342,16 +343,23 @@ func (t *Tracker) segments(b *brief, do func(s *wire.Segment, from Side)) {
 	}
 	setHow(s, b.how)
 	do(s, Client)
-	list := t.recall(b)
-	for i := range list {
-		e := &list[i]
-		from := e.from()
+	var v Event
+	r := t.reading(b) // outside of the loop: see retell
+	for r.left > 0 {
+		r.next(&v)
 		*s = wire.Segment{
-			Frame: e.frame, At: e.at, Tuple: tuples[from], Seq: e.seq, Ack: e.ack, Flags: e.flags, Window: e.window, Len: e.len,
-			IPID: e.ipid, TTL: b.ttl[from], Carrier: b.carrier, Options: wire.Options{Set: wire.OptionSet(e.options), TSVal: e.tsVal, TSEcr: e.tsEcr, MSS: e.mss},
+			Frame: v.Frame, At: v.At, Tuple: tuples[v.From], Seq: v.Seq, Ack: v.Ack, Flags: v.Flags, Window: v.Window, Len: v.Len,
+			IPID: v.IPID, TTL: v.TTL, Traits: v.Traits, Carrier: b.carrier, Options: wire.Options{TSVal: v.TSVal, TSEcr: v.TSEcr},
 		}
-		setHow(s, e.how)
-		do(s, from)
+		o := &s.Options
+		if v.Marks&MarkTimestamp != 0 {
+			o.Set = wire.OptTimestamps
+		}
+		if v.Kind == KindSYNACK {
+			e := r.newest()
+			o.Set, o.MSS, o.WindowScale = synOptions(e.more>>entryOption, e.is), e.len, e.more>>howScale
+		}
+		do(s, v.From)
 	}
 	if b.wasReset() {
 		x := t.endingOf(b)

@@ -66,7 +66,7 @@ type moment struct {
 
 // look goes once over the segments, and reports whether what it notes of them is all that
 // there is to say; c.odd says whether their course is an ordinary one. It reads the entries
-// as recall does, and takes from them only what it needs: what only the log's readers ask
+// as reading does, and takes from them only what it needs: what only the log's readers ask
 // for is left to retell.
 func (c *course) look(t *Tracker, b *brief) bool {
 	*c = course{b: b, seen: SeenSYN, still: idleMin}

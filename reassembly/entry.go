@@ -98,94 +98,22 @@ func (t *Tracker) widen(b *brief, since, frames uint64, behind, val, ecr uint32)
 	return true
 }
 
-// recalled is a segment of a brief record behind the SYN.
-type recalled struct {
-	at           wire.Time
-	frame        wire.FrameID
-	seq, ack     wire.Seq
-	tsVal, tsEcr uint32
-	len          uint32
-	window, ipid uint16
-	mss, options uint16 // of the SYN-ACK
-	flags        wire.Flags
-	how          uint8
-}
-
-// retold are the segments of the brief record that was read last.
+// retold is what brief records are read with.
 type retold struct {
-	segment wire.Segment           // see segments
-	behind  [briefMax - 1]recalled // the SYN
-	ending  briefEnd               // see endingOf
-	blocks  [blocksMax]*entries    // see blocksOf
-	whole   []Event                // see retell
+	segment wire.Segment        // see segments
+	ending  briefEnd            // see endingOf
+	blocks  [blocksMax]*entries // see blocksOf
+	whole   []Event             // see retell
 }
 
-// from is who sent it.
-func (e *recalled) from() Side { return Side(e.how & howServer) }
-
-// recall returns the segments of a brief record behind the SYN. They are valid until
-// the next call.
-func (t *Tracker) recall(b *brief) []recalled {
-	list := t.retold.behind[:b.counted()-1]
-	if len(list) == 0 {
-		return list
-	}
-	at, frame := b.start, b.first
-	first := b.stamps
-	ahead := [2]wire.Seq{b.isn + 1, 0} // by side, the number of its next segment
-	blocks, place := t.blocksOf(b), 0
-	for i := range list {
-		if place == entryBlock {
-			blocks, place = blocks[1:], 0
-		}
-		e := &blocks[0].list[place]
-		place++
-		since, frames, behind, val, ecr := uint64(e.since), uint32(e.frames), uint32(e.behind), uint32(e.tsVal), uint32(e.tsEcr)
-		if e.more&entryWide != 0 {
-			if place == entryBlock {
-				blocks, place = blocks[1:], 0
-			}
-			e = &blocks[0].list[place]
-			place++
-			since, frames = since<<32|uint64(e.since), frames<<16|uint32(e.frames)
-			behind, val, ecr = behind<<16|uint32(e.behind), val<<16|uint32(e.tsVal), ecr<<16|uint32(e.tsEcr)
-		}
-		at += wire.Time(since)
-		frame += wire.FrameID(frames)
-		r := &list[i]
-		r.at, r.frame, r.window, r.ipid = at, frame, e.window, e.ipid
-		from := e.is & howServer
-		if i == 0 {
-			// The SYN-ACK.
-			r.flags, r.how = wire.SYN|wire.ACK|flagsOf(e.is), e.is&isHow|e.more>>howScale<<howScale
-			r.seq, r.ack, r.len, r.mss = wire.Seq(val<<16|behind), ahead[Client], 0, e.len
-			r.options = uint16(e.more>>entryOption) & uint16(entryOptions)
-			if e.is&howStamps != 0 {
-				r.options |= uint16(wire.OptTimestamps)
-			}
-			ahead[Server], val = r.seq+1, 0
-		} else {
-			r.flags, r.how, r.mss, r.options = wire.ACK|flagsOf(e.is), e.is&isHow, 0, 0
-			r.seq, r.ack, r.len = ahead[from], ahead[from^1]-wire.Seq(behind), uint32(e.len)
-			ahead[from] = r.seq + wire.Seq(r.len+uint32(r.flags&wire.FIN))
-		}
-		if e.is&howStamps != 0 {
-			r.tsVal, r.tsEcr = first[from]+val, first[from^1]+ecr
-		} else {
-			r.tsVal, r.tsEcr = 0, 0
-		}
-	}
-	return list
-}
-
-// reading reads a brief record's segments behind the SYN as events: it is recall for a log.
+// reading reads a brief record's segments behind the SYN, as events.
 type reading struct {
 	left, place int
 	blocks      []*entries
 	at          wire.Time
 	frame       wire.FrameID
 	stamps      [2]uint32
-	ahead       [2]wire.Seq // as in recall
+	ahead       [2]wire.Seq // by side, the number of its next segment
 	ttl         [2]uint8
 	answered    bool // the SYN-ACK was read
 }
@@ -206,6 +134,9 @@ func (r *reading) entry() *entry {
 	r.place++
 	return &r.blocks[0].list[r.place-1]
 }
+
+// newest returns the entry that was read last.
+func (r *reading) newest() *entry { return &r.blocks[0].list[r.place-1] }
 
 // next makes v what the next segment says. There must be one left.
 func (r *reading) next(v *Event) {

@@ -82,7 +82,7 @@ type scratch struct {
 	packed []Event // see pack
 	infer  inference
 	course course // see ordinary
-	retold retold // see segments and recall
+	retold retold // see segments and retell
 	first  lone   // see openBrief
 	only   brief  // see briefOf
 	// awaited keeps what await reads from being left out.
