@@ -462,7 +462,7 @@ func (t *Tracker) emitBrief(id uint32) {
 func (t *Tracker) tell(id uint32, why Ended, now wire.Time) bool {
 	if id&loneBit != 0 {
 		if l := t.lones.at(id &^ loneBit); t.alone(l, why, now) {
-			t.cfg.Settled(&t.plain, l.stamp)
+			t.cfg.Settled(&t.lonely, l.stamp)
 			return true
 		}
 	}

@@ -100,33 +100,37 @@ func (t *Tracker) goOnLone(id uint32, s *wire.Segment, hash uint64) bool {
 	return t.goOn(id, t.briefs.at(id&^briefBit), s)
 }
 
-// alone describes in t.plain a SYN that nothing answered, and reports whether it can: whether
+// aloneSeen is what happened to a SYN that nothing answered.
+const aloneSeen = SeenSYN | SeenUnanswered
+
+// lonely returns what is the same of all lone SYNs.
+func lonely() (c Conn) {
+	c.Seen, c.Unlogged.Is = aloneSeen, true
+	c.Handshake.SYNs = 1
+	e := &c.Ends[Client]
+	e.Packets, e.HasISN, e.HasNext, e.HasSYN = 1, true, true, true
+	return c
+}
+
+// alone describes in t.lonely a SYN that nothing answered, and reports whether it can: whether
 // nobody wants its log. It is what ordinary says of it, which can say more.
 func (t *Tracker) alone(l *lone, why Ended, now wire.Time) bool {
-	const seen = SeenSYN | SeenUnanswered
-	if seen&^t.cfg.Unread != 0 {
+	if aloneSeen&^t.cfg.Unread != 0 {
 		return false
 	}
-	conn := &t.plain
+	conn := &t.lonely
 	conn.Tuple = l.key.tuple(&farIPv4, l.is&briefClientIsLow != 0)
-	conn.First, conn.Last, conn.Start, conn.End = l.first, l.first, l.start, l.start
-	conn.Events, conn.Seen, conn.Quiet, conn.Idle = conn.Events[:0], seen, Quiet{}, Idle{}
+	conn.First, conn.Last, conn.Start, conn.End, conn.Unlogged.Heard[Client] = l.first, l.first, l.start, l.start, l.start
 	conn.Key.Tuple, conn.Key.Start, conn.Key.ISN = conn.Tuple, l.start, l.isn
-	conn.Outcome, conn.View, conn.Whole, conn.Ended, conn.Until = OutcomeUnknown, 0, nil, why, max(now, l.start)
-	conn.Unlogged = Unlogged{Is: true, Heard: [2]wire.Time{l.start}}
-	e := &conn.Ends[Client]
-	e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = 1, 0, 0, 0, l.ttl
-	e.ISN, e.First, e.Next, e.Acked, e.Gone = l.isn, l.isn, l.isn+1, 0, 0
-	e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = true, true, true, false
-	e.SYN.Set, e.SYN.MSS, e.SYN.WindowScale = synOptions(l.syn, l.how), l.mss, l.how>>howScale
-	e.FIN, e.HasFIN, e.Retransmits, e.Repeated, e.Timeline = 0, false, 0, e.Repeated[:0], e.Timeline[:0]
-	e = &conn.Ends[Server]
-	e.Packets, e.Bytes, e.UniqueBytes, e.Response, e.TTL = 0, 0, 0, 0, 0
-	e.ISN, e.First, e.Next, e.Acked, e.Gone = 0, 0, 0, 0, 0
-	e.HasISN, e.HasNext, e.HasSYN, e.HasAcked = false, false, false, false
-	e.SYN.Set, e.SYN.MSS, e.SYN.WindowScale = 0, 0, 0
-	e.FIN, e.HasFIN, e.Retransmits, e.Repeated, e.Timeline = 0, false, 0, e.Repeated[:0], e.Timeline[:0]
-	t.attempt(moment{l.start, l.first}, [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)})
+	conn.Ended, conn.Until = why, max(now, l.start)
+	client, server := &conn.Ends[Client], &conn.Ends[Server]
+	client.TTL, client.ISN, client.First, client.Next = l.ttl, l.isn, l.isn, l.isn+1
+	client.SYN.Set, client.SYN.MSS, client.SYN.WindowScale = synOptions(l.syn, l.how), l.mss, l.how>>howScale
+	client.Timeline, server.Timeline = client.Timeline[:0], server.Timeline[:0]
+	conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakePending, CloseOpenAtEnd, OutcomeUnknown
+	if attempt(conn, moment{l.start, l.first}, [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)}) {
+		conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
+	}
 	return true
 }
 

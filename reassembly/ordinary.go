@@ -41,7 +41,10 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 		t.odd(c, profiles)
 		return true
 	case b.n == 1:
-		t.attempt(moment{b.start, b.first}, profiles)
+		conn.Handshake, conn.Close = Handshake{Outcome: HandshakePending, SYNs: 1}, Close{Reason: CloseOpenAtEnd}
+		if attempt(conn, moment{b.start, b.first}, profiles) {
+			conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
+		}
 	default:
 		t.opening(c)
 		if c.stage > 0 {
@@ -104,9 +107,8 @@ func (t *Tracker) summarize(c *course) {
 	}
 }
 
-// attempt tells the states of a SYN that nothing answered, and what became of it.
-func (t *Tracker) attempt(syn moment, profiles [2]*Profile) {
-	conn := &t.plain
+// attempt tells the states of a SYN that nothing answered, and reports whether nothing will.
+func attempt(conn *Conn, syn moment, profiles [2]*Profile) (inVain bool) {
 	client := &conn.Ends[Client]
 	client.Timeline = append(client.Timeline, Transition{State: SynSent, At: syn.at, Frame: syn.frame, Evidence: Sent, by: sndSYN})
 	gaveUp := client.expire(profiles[Client].SYNSpan, profiles[Client], conn.Until, timeoutDead)
@@ -116,10 +118,7 @@ func (t *Tracker) attempt(syn moment, profiles [2]*Profile) {
 		server.Timeline = append(server.Timeline, Transition{State: SynReceived, At: syn.at, Frame: syn.frame, Evidence: Passed, by: sndSYNACK})
 		server.expire(profiles[Server].SYNACKSpan, profiles[Server], conn.Until, timeoutDead)
 	}
-	conn.Handshake, conn.Close = Handshake{Outcome: HandshakePending, SYNs: 1}, Close{Reason: CloseOpenAtEnd}
-	if !conn.Ended.Early() || gaveUp {
-		conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
-	}
+	return gaveUp || !conn.Ended.Early()
 }
 
 // expire adds what a timer of that span did to a side's last state, if it must have

@@ -78,6 +78,7 @@ type Tracker struct {
 type scratch struct {
 	conn   Conn    // handed to Settled
 	plain  Conn    // the same for ordinary ones: summarize knows what is ever set in it
+	lonely Conn    // and for lone SYNs: alone sets what is not the same of all
 	replay []Event // handed to Watch
 	packed []Event // see pack
 	infer  inference
@@ -102,7 +103,7 @@ func New(cfg Config) *Tracker {
 		cfg.Late = func(*Late) {}
 	}
 	t := &Tracker{cfg: cfg, patience: cfg.patience()}
-	t.tombs.t = t
+	t.tombs.t, t.lonely = t, lonely()
 	t.reserve()
 	return t
 }
