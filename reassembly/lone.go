@@ -127,10 +127,7 @@ func (t *Tracker) alone(l *lone, why Ended, now wire.Time) bool {
 	client.TTL, client.ISN, client.First, client.Next = l.ttl, l.isn, l.isn, l.isn+1
 	client.SYN.Set, client.SYN.MSS, client.SYN.WindowScale = synOptions(l.syn, l.how), l.mss, l.how>>howScale
 	client.Timeline, server.Timeline = client.Timeline[:0], server.Timeline[:0]
-	conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakePending, CloseOpenAtEnd, OutcomeUnknown
-	if attempt(conn, moment{l.start, l.first}, [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)}) {
-		conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
-	}
+	attempt(conn, moment{l.start, l.first}, [2]*Profile{t.cfg.profileOf(conn.Tuple.Src, conn.Tuple.V6), t.cfg.profileOf(conn.Tuple.Dst, conn.Tuple.V6)})
 	return true
 }
 

@@ -41,10 +41,8 @@ func (t *Tracker) ordinary(b *brief, why Ended, now wire.Time) bool {
 		t.odd(c, profiles)
 		return true
 	case b.n == 1:
-		conn.Handshake, conn.Close = Handshake{Outcome: HandshakePending, SYNs: 1}, Close{Reason: CloseOpenAtEnd}
-		if attempt(conn, moment{b.start, b.first}, profiles) {
-			conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
-		}
+		conn.Handshake, conn.Close = Handshake{SYNs: 1}, Close{}
+		attempt(conn, moment{b.start, b.first}, profiles)
 	default:
 		t.opening(c)
 		if c.stage > 0 {
@@ -107,8 +105,8 @@ func (t *Tracker) summarize(c *course) {
 	}
 }
 
-// attempt tells the states of a SYN that nothing answered, and reports whether nothing will.
-func attempt(conn *Conn, syn moment, profiles [2]*Profile) (inVain bool) {
+// attempt tells the states of a SYN that nothing answered, and what became of it.
+func attempt(conn *Conn, syn moment, profiles [2]*Profile) {
 	client := &conn.Ends[Client]
 	client.Timeline = append(client.Timeline, Transition{State: SynSent, At: syn.at, Frame: syn.frame, Evidence: Sent, by: sndSYN})
 	gaveUp := client.expire(profiles[Client].SYNSpan, profiles[Client], conn.Until, timeoutDead)
@@ -118,7 +116,10 @@ func attempt(conn *Conn, syn moment, profiles [2]*Profile) (inVain bool) {
 		server.Timeline = append(server.Timeline, Transition{State: SynReceived, At: syn.at, Frame: syn.frame, Evidence: Passed, by: sndSYNACK})
 		server.expire(profiles[Server].SYNACKSpan, profiles[Server], conn.Until, timeoutDead)
 	}
-	return gaveUp || !conn.Ended.Early()
+	conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakePending, CloseOpenAtEnd, OutcomeUnknown
+	if !conn.Ended.Early() || gaveUp {
+		conn.Handshake.Outcome, conn.Close.Reason, conn.Outcome = HandshakeUnanswered, CloseUnanswered, OutcomeFailure
+	}
 }
 
 // expire adds what a timer of that span did to a side's last state, if it must have
