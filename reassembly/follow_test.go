@@ -14,7 +14,7 @@ import (
 // whether somebody has looked at them before or not.
 func TestLookChangesNothing(t *testing.T) {
 	n := 12000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 3000
 	}
 	for i := range n {
@@ -51,7 +51,7 @@ func TestLookChangesNothing(t *testing.T) {
 // every connection that has changed.
 func TestLookIsTheEnd(t *testing.T) {
 	n := 6000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 1500
 	}
 	for i := range n {

@@ -12,7 +12,7 @@ import (
 // comes again: who knew what, and when, is as near to crossing as chance has it.
 func TestBrokenCourses(t *testing.T) {
 	n := 20000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 4000
 	}
 	for i := range n {

@@ -9,7 +9,7 @@ import (
 // is said of any, side by side.
 func TestPlainOpenings(t *testing.T) {
 	n := 6000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 1500
 	}
 	plain, others := 0, 0

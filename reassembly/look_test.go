@@ -17,7 +17,7 @@ import (
 // none shows what another one left where it was told.
 func TestFeedAt(t *testing.T) {
 	n := 3000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 600
 	}
 	moved := 0

@@ -413,7 +413,7 @@ func (k *talker) talk() {
 // what they tell is the same to the octet.
 func TestBriefRecords(t *testing.T) {
 	n := 30000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 6000
 	}
 	for i := range n {

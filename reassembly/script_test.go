@@ -10,6 +10,10 @@ import (
 	"github.com/tcplife/tcplife/wire"
 )
 
+// raced says that the race detector runs along. A tracker has nothing that is concurrent, so
+// random courses are fewer then.
+var raced bool
+
 // The flags, as the scripts below spell them.
 const (
 	syn    = wire.SYN

@@ -12,7 +12,7 @@ import (
 // what stands for the log is what the log says, and all else is the same.
 func TestUnlogged(t *testing.T) {
 	n := 10000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 3000
 	}
 	without, spoke := 0, 0
