@@ -1,0 +1,5 @@
+//go:build race
+
+package reassembly
+
+func init() { raced = true }
