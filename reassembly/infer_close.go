@@ -354,6 +354,16 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 	if proof < 0 {
 		return false
 	}
+	if in.behind = in.knownBehind(proof, in.fins[in.me.Peer()].end); in.behind >= 0 {
+		// A copy that passed later than what was accepted behind the FIN brought nothing. Any other
+		// may be what arrived, whether or not a timer sent it.
+		n := len(in.cands)
+		for n > 1 && in.cands[n-1] > in.behind {
+			n--
+		}
+		in.cands = in.cands[:n]
+		return false
+	}
 	n := 0
 	for n < len(in.cands) && in.cands[n] < proof && ev[proof].At.Sub(ev[in.cands[n]].At) >= in.tooSoon() {
 		n++
@@ -366,16 +376,6 @@ func (in *inference) chooseCopy(proof int) (vague bool) {
 		first++
 	}
 	own := in.fins[in.me]
-	if in.behind = in.knownBehind(proof, in.fins[in.me.Peer()].end); in.behind >= 0 {
-		// A copy that passed later than what was accepted behind the FIN brought nothing. Any other
-		// may be what arrived, whether or not a timer sent it.
-		n = len(in.cands)
-		for n > 1 && in.cands[n-1] > in.behind {
-			n--
-		}
-		in.cands = in.cands[:n]
-		return false
-	}
 	switch {
 	case n-first < 2:
 		return false
